@@ -1,0 +1,597 @@
+/* libca contexts, the waits for what is outstanding in them, and attaching threads to them. */
+
+#include <stdio.h>
+
+#include "engine.h"
+
+int cc_memory_initialize(void);
+void cc_memory_after_fork(void);
+
+static epicsMutexId list_lock;
+static cc_context *contexts;
+
+/* Its address tells threads apart; it needs no set-up and no clean-up. */
+static CC_THREAD_LOCAL char this_thread;
+
+int cc_initialize(void)
+{
+    static int done;
+
+    if (!done) {
+        list_lock = epicsMutexCreate();
+        done = list_lock && cc_memory_initialize();
+    }
+    return done;
+}
+
+void cc_after_fork(void)
+{
+    list_lock = epicsMutexCreate();
+    contexts = NULL;
+    cc_memory_after_fork();
+}
+
+void cc_get_counts(cc_counts *counts)
+{
+    counts->contexts = cc_pool_live(CC_POOL_CONTEXT);
+    counts->channels = cc_pool_live(CC_POOL_CHANNEL);
+    counts->subscriptions = cc_pool_live(CC_POOL_SUBSCRIPTION);
+    counts->requests = cc_pool_live(CC_POOL_REQUEST);
+    counts->payload_bytes = cc_payload_bytes();
+    counts->queues = 0;
+}
+
+/* Attaching -------------------------------------------------------------------------------- */
+
+typedef struct job {
+    struct ca_client_context *ca;
+    int (*function)(void *);
+    void *argument;
+    int answer;
+    epicsEventId done;
+} job;
+
+static int attach_and_run(struct ca_client_context *ca, int (*function)(void *), void *argument)
+{
+    int answer;
+
+    if (ca) {
+        int status = ca_attach_context(ca);
+        if (status != ECA_NORMAL)
+            return status;
+    }
+    answer = function(argument);
+    ca_detach_context();
+    return answer;
+}
+
+static void worker(void *argument)
+{
+    job *j = argument;
+
+    j->answer = attach_and_run(j->ca, j->function, j->argument);
+    epicsEventSignal(j->done);
+}
+
+/* Call a function while this thread belongs to the context `ca` (NULL: to none), and leave the
+ * thread as it was found: another library in this process may have put it into a context of its
+ * own. A context without preemptive callbacks could not be attached again, so that a thread
+ * which is in one stays there, and another thread makes the call. */
+int cc_run_attached(struct ca_client_context *ca, int (*function)(void *), void *argument)
+{
+    struct ca_client_context *found = ca_current_context();
+    int answer;
+
+    if (found && found == ca)
+        return function(argument);
+    if (!found)
+        return attach_and_run(ca, function, argument);
+    if (ca_preemtive_callback_is_enabled()) {
+        ca_detach_context();
+        answer = attach_and_run(ca, function, argument);
+        ca_attach_context(found);
+    } else {
+        job j;
+
+        j.ca = ca;
+        j.function = function;
+        j.argument = argument;
+        j.answer = ECA_ALLOCMEM;
+        j.done = epicsEventCreate(epicsEventEmpty);
+        if (j.done
+            && epicsThreadCreate("cachannel", epicsThreadPriorityMedium,
+                                 epicsThreadGetStackSize(epicsThreadStackMedium), worker, &j))
+            epicsEventWait(j.done);
+        if (j.done)
+            epicsEventDestroy(j.done);
+        answer = j.answer;
+    }
+    return answer;
+}
+
+/* Waits ------------------------------------------------------------------------------------ */
+
+/* The number at `counter` has become zero (the lock is held). */
+void cc_settle(cc_context *context, const int *counter)
+{
+    cc_waiter *w;
+
+    for (w = context->waiters; w; w = w->next)
+        if (w->counter == counter)
+            epicsEventSignal(w->event);
+}
+
+static cc_waiter *take_waiter(cc_context *context)
+{
+    cc_waiter *w = context->spare_waiters;
+
+    if (w) {
+        context->spare_waiters = w->next;
+        epicsEventTryWait(w->event);
+        return w;
+    }
+    w = calloc(1, sizeof *w);
+    if (w)
+        w->event = epicsEventCreate(epicsEventEmpty);
+    return w;
+}
+
+/* Sleep until the number is zero: ECA_NORMAL, ECA_TIMEOUT, or ECA_NOCACTX when the context ends.
+ * Time-out in seconds; < 0: none. */
+int cc_wait_counter(cc_context *context, const int *counter, double timeout)
+{
+    cc_waiter *w, **link;
+    uint64_t end = 0;
+    int status;
+
+    epicsMutexMustLock(context->lock);
+    if (*counter == 0 || timeout == 0 || context->closed) {
+        status = *counter == 0 ? ECA_NORMAL : context->closed ? ECA_NOCACTX : ECA_TIMEOUT;
+        epicsMutexUnlock(context->lock);
+        return status;
+    }
+    w = take_waiter(context);
+    if (!w) {
+        epicsMutexUnlock(context->lock);
+        return ECA_ALLOCMEM;
+    }
+    w->counter = counter;
+    w->next = context->waiters;
+    context->waiters = w;
+    if (timeout > 0)
+        end = epicsMonotonicGet() + (uint64_t)(timeout * 1e9);
+    while (*counter != 0 && !context->closed) {
+        double left = 60.0;
+
+        if (timeout > 0) {
+            left = ((double)end - (double)epicsMonotonicGet()) * 1e-9;
+            if (left <= 0)
+                break;
+        }
+        epicsMutexUnlock(context->lock);
+        epicsEventWaitWithTimeout(w->event, left);
+        epicsMutexMustLock(context->lock);
+    }
+    status = *counter == 0 ? ECA_NORMAL : context->closed ? ECA_NOCACTX : ECA_TIMEOUT;
+    for (link = &context->waiters; *link != w; link = &(*link)->next)
+        ;
+    *link = w->next;
+    w->next = context->spare_waiters;
+    context->spare_waiters = w;
+    epicsMutexUnlock(context->lock);
+    return status;
+}
+
+static cc_waitset *find_mine(cc_context *context)
+{
+    cc_waitset *s;
+
+    for (s = context->waitsets; s; s = s->next)
+        if (s->thread == &this_thread)
+            return s;
+    return NULL;
+}
+
+static void unreference(cc_context *context, cc_waitset *set)
+{
+    cc_waitset **link;
+
+    if (--set->references > 0)
+        return;
+    if (!set->forgotten) {
+        for (link = &context->waitsets; *link != set; link = &(*link)->next)
+            ;
+        *link = set->next;
+    }
+    set->next = context->spare_waitsets;
+    context->spare_waitsets = set;
+}
+
+/* One more request of this thread is out (the lock is held). */
+cc_waitset *cc_waitset_join(cc_context *context)
+{
+    cc_waitset *set = find_mine(context);
+
+    if (!set) {
+        set = context->spare_waitsets;
+        if (set)
+            context->spare_waitsets = set->next;
+        else
+            set = malloc(sizeof *set);
+        if (!set)
+            return NULL;
+        set->thread = &this_thread;
+        set->outstanding = set->references = set->forgotten = 0;
+        set->next = context->waitsets;
+        context->waitsets = set;
+    }
+    set->outstanding++;
+    set->references++;
+    context->outstanding++;
+    return set;
+}
+
+/* One of them is through (the lock is held). */
+void cc_waitset_done(cc_context *context, cc_waitset *set)
+{
+    if (!set->forgotten) {
+        if (--set->outstanding == 0)
+            cc_settle(context, &set->outstanding);
+        if (--context->outstanding == 0)
+            cc_settle(context, &context->outstanding);
+    }
+    unreference(context, set);
+}
+
+static void forget(cc_context *context, cc_waitset *set)
+{
+    cc_waitset **link;
+
+    for (link = &context->waitsets; *link != set; link = &(*link)->next)
+        ;
+    *link = set->next;
+    context->outstanding -= set->outstanding;
+    set->outstanding = 0;
+    set->forgotten = 1;
+    cc_settle(context, &set->outstanding);
+}
+
+static int flush(void *unused)
+{
+    (void)unused;
+    return ca_flush_io();
+}
+
+static int flush_and_wait(cc_context *context, const int *counter, double timeout)
+{
+    int status = cc_run_attached(context->ca, flush, NULL);
+
+    return status == ECA_NORMAL ? cc_wait_counter(context, counter, timeout) : status;
+}
+
+int cc_flush(cc_id id)
+{
+    cc_context *context = cc_enter(CC_POOL_CONTEXT, id);
+    int status;
+
+    if (!context)
+        return ECA_NOCACTX;
+    status = cc_run_attached(context->ca, flush, NULL);
+    cc_leave(context);
+    return status;
+}
+
+int cc_outstanding(cc_id id)
+{
+    cc_context *context = cc_enter(CC_POOL_CONTEXT, id);
+    int answer;
+
+    if (!context)
+        return 0;
+    answer = context->outstanding;
+    cc_leave(context);
+    return answer;
+}
+
+/* Flush, and wait for everything outstanding in the context. */
+int cc_wait_all(cc_id id, double timeout)
+{
+    cc_context *context = cc_enter(CC_POOL_CONTEXT, id);
+    int status;
+
+    if (!context)
+        return ECA_NOCACTX;
+    status = flush_and_wait(context, &context->outstanding, timeout);
+    cc_leave(context);
+    return status;
+}
+
+/* Flush, and wait for what the calling thread has outstanding in the context. */
+int cc_wait_mine(cc_id id, double timeout)
+{
+    static const int nothing = 0;
+    cc_context *context = cc_enter(CC_POOL_CONTEXT, id);
+    cc_waitset *set;
+    int status;
+
+    if (!context)
+        return ECA_NOCACTX;
+    epicsMutexMustLock(context->lock);
+    set = find_mine(context);
+    if (set)
+        set->references++;
+    epicsMutexUnlock(context->lock);
+    status = flush_and_wait(context, set ? &set->outstanding : &nothing, timeout);
+    if (set) {
+        epicsMutexMustLock(context->lock);
+        unreference(context, set);
+        epicsMutexUnlock(context->lock);
+    }
+    cc_leave(context);
+    return status;
+}
+
+int cc_forget_all(cc_id id)
+{
+    cc_context *context = cc_enter(CC_POOL_CONTEXT, id);
+
+    if (!context)
+        return ECA_NOCACTX;
+    epicsMutexMustLock(context->lock);
+    while (context->waitsets)
+        forget(context, context->waitsets);
+    cc_settle(context, &context->outstanding);
+    epicsMutexUnlock(context->lock);
+    cc_leave(context);
+    return ECA_NORMAL;
+}
+
+int cc_forget_mine(cc_id id)
+{
+    cc_context *context = cc_enter(CC_POOL_CONTEXT, id);
+    cc_waitset *set;
+
+    if (!context)
+        return ECA_NOCACTX;
+    epicsMutexMustLock(context->lock);
+    set = find_mine(context);
+    if (set)
+        forget(context, set);
+    if (context->outstanding == 0)
+        cc_settle(context, &context->outstanding);
+    epicsMutexUnlock(context->lock);
+    cc_leave(context);
+    return ECA_NORMAL;
+}
+
+/* Contexts --------------------------------------------------------------------------------- */
+
+static int create(void *argument)
+{
+    cc_context *context = argument;
+    int status = ca_context_create(ca_enable_preemptive_callback);
+
+    if (status != ECA_NORMAL)
+        return status;
+    context->ca = ca_current_context();
+    /* Without these two libca writes to the terminal and may even end the process. */
+    ca_add_exception_event(cc_on_exception, context);
+    ca_replace_printf_handler(cc_printf);
+    return ECA_NORMAL;
+}
+
+cc_id cc_context_create(cc_queue *queue, uint64_t exception_token)
+{
+    cc_context *context = cc_pool_take(CC_POOL_CONTEXT);
+    int status;
+
+    if (!context)
+        return -ECA_ALLOCMEM;
+    if (!context->lock)
+        context->lock = epicsMutexCreate();
+    context->queue = queue;
+    context->exception_token = exception_token;
+    context->closed = context->takes_messages = context->outstanding = 0;
+    context->channels = NULL;
+    status = cc_run_attached(NULL, create, context);
+    if (status != ECA_NORMAL) {
+        cc_pool_give(CC_POOL_CONTEXT, context);
+        return -status;
+    }
+    epicsMutexMustLock(list_lock);
+    context->next = contexts;
+    contexts = context;
+    epicsMutexUnlock(list_lock);
+    return context->head.id;
+}
+
+static int destroy(void *unused)
+{
+    (void)unused;
+    ca_context_destroy();
+    return ECA_NORMAL;
+}
+
+int cc_context_close(cc_id id)
+{
+    cc_context *context, **link;
+    cc_channel *channel, *next;
+    cc_waiter *w;
+    void *object;
+
+    if (!cc_begin_close(CC_POOL_CONTEXT, id, &object))
+        return ECA_NOCACTX;
+    context = object;
+    epicsMutexMustLock(list_lock);
+    for (link = &contexts; *link && *link != context; link = &(*link)->next)
+        ;
+    if (*link)
+        *link = context->next;
+    epicsMutexUnlock(list_lock);
+
+    epicsMutexMustLock(context->lock);
+    context->closed = 1;
+    for (w = context->waiters; w; w = w->next)
+        epicsEventSignal(w->event);
+    for (channel = context->channels; channel; channel = channel->next)
+        epicsAtomicCmpAndSwapIntT(&channel->head.closing, 0, 2);
+    epicsMutexUnlock(context->lock);
+    cc_await_users(context);
+    for (channel = context->channels; channel; channel = channel->next)
+        cc_await_users(channel);
+
+    cc_run_attached(context->ca, destroy, NULL);
+
+    for (channel = context->channels; channel; channel = next) {
+        next = channel->next;
+        cc_channel_dismantle(channel);
+    }
+    while (context->spare_waiters) {
+        w = context->spare_waiters;
+        context->spare_waiters = w->next;
+        epicsEventDestroy(w->event);
+        free(w);
+    }
+    while (context->spare_waitsets) {
+        cc_waitset *set = context->spare_waitsets;
+        context->spare_waitsets = set->next;
+        free(set);
+    }
+    cc_pool_give(CC_POOL_CONTEXT, context);
+    return ECA_NORMAL;
+}
+
+/* Whether libca's messages go to this context's queue. */
+int cc_context_messages(cc_id id, int here)
+{
+    cc_context *context = cc_enter(CC_POOL_CONTEXT, id);
+
+    if (!context)
+        return ECA_NOCACTX;
+    epicsMutexMustLock(list_lock);
+    context->takes_messages = here;
+    epicsMutexUnlock(list_lock);
+    cc_leave(context);
+    return ECA_NORMAL;
+}
+
+/* libca's printf handler. It does not say which context it is for, so one context takes all. */
+int cc_printf(const char *format, va_list arguments)
+{
+    char text[CC_SMALL];
+    int length = vsnprintf(text, sizeof text, format, arguments);
+    cc_context *context, *taker = NULL;
+    cc_record record;
+
+    if (length < 0)
+        return length;
+    memset(&record, 0, sizeof record);
+    record.kind = CC_MESSAGE;
+    record.nbytes = (uint32_t)(length < (int)sizeof text ? length : (int)sizeof text - 1);
+    epicsMutexMustLock(list_lock);
+    for (context = contexts; context; context = context->next)
+        if (!taker || (context->takes_messages && !taker->takes_messages))
+            taker = context;
+    if (taker && record.nbytes) {
+        record.owner = taker->exception_token;
+        cc_queue_push(taker->queue, &record, text, NULL);
+    }
+    epicsMutexUnlock(list_lock);
+    return length;
+}
+
+int cc_context_show(cc_id id, unsigned level)
+{
+    cc_context *context = cc_enter(CC_POOL_CONTEXT, id);
+    int status;
+
+    if (!context)
+        return ECA_NOCACTX;
+    status = ca_context_status(context->ca, level);
+    fflush(stdout);
+    cc_leave(context);
+    return status;
+}
+
+static int ioc_count(void *unused)
+{
+    (void)unused;
+    return (int)ca_get_ioc_connection_count();
+}
+
+static int beacon_anomalies(void *unused)
+{
+    (void)unused;
+    return (int)ca_beacon_anomaly_count();
+}
+
+static unsigned ask(cc_id id, int (*function)(void *))
+{
+    cc_context *context = cc_enter(CC_POOL_CONTEXT, id);
+    unsigned answer;
+
+    if (!context)
+        return 0;
+    answer = (unsigned)cc_run_attached(context->ca, function, NULL);
+    cc_leave(context);
+    return answer;
+}
+
+unsigned cc_ioc_count(cc_id id)
+{
+    return ask(id, ioc_count);
+}
+
+unsigned cc_beacon_anomalies(cc_id id)
+{
+    return ask(id, beacon_anomalies);
+}
+
+/* The last wait of a request or bulk request, here because it must flush. */
+
+int cc_request_wait(cc_id id, double timeout)
+{
+    cc_request *request = cc_enter(CC_POOL_REQUEST, id);
+    int status;
+
+    if (!request)
+        return ECA_BADCHID;
+    /* An answer that is already here must not depend on a context that may be gone. */
+    if (!request->pending)
+        status = ECA_NORMAL;
+    else if (cc_enter(CC_POOL_CONTEXT, request->context->head.id)) {
+        status = flush_and_wait(request->context, &request->pending, timeout);
+        cc_leave(request->context);
+    } else
+        status = ECA_NOCACTX;
+    cc_leave(request);
+    return status;
+}
+
+int cc_channel_wait(cc_id id, double timeout)
+{
+    cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
+    int status;
+
+    if (!channel)
+        return ECA_BADCHID;
+    status = flush_and_wait(channel->context, &channel->unconnected, timeout);
+    if (status == ECA_NORMAL && epicsAtomicGetIntT(&channel->head.closing))
+        status = ECA_BADCHID;
+    cc_leave(channel);
+    return status;
+}
+
+int cc_bulk_wait(cc_bulk *bulk, double timeout)
+{
+    cc_context *context = bulk->context;
+    int status;
+
+    if (!context)
+        return ECA_NORMAL;
+    if (!cc_enter(CC_POOL_CONTEXT, context->head.id))
+        return ECA_NOCACTX;
+    status = flush_and_wait(context, &bulk->outstanding, timeout);
+    cc_leave(context);
+    return status;
+}
