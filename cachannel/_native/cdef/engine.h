@@ -128,6 +128,7 @@ unsigned cc_beacon_anomalies(cc_id context);
 /* channels */
 cc_id cc_channel_create(cc_id context, const char *name, unsigned priority, uint64_t token, int flags);
 int cc_channel_clear(cc_id channel);
+int cc_channel_set_token(cc_id channel, uint64_t token);
 int cc_channel_tell_connection(cc_id channel, int tell);
 int cc_channel_tell_access(cc_id channel, int tell);
 int cc_channel_wait(cc_id channel, double timeout);
@@ -138,6 +139,7 @@ int64_t cc_element_count(cc_id channel);
 int cc_state(cc_id channel);
 int cc_access(cc_id channel);
 int cc_host_name(cc_id channel, char *buffer, unsigned size);
+int cc_name(cc_id channel, char *buffer, unsigned size);
 
 /* reading */
 cc_id cc_get(cc_id channel, int type, int64_t count, cc_id previous, int counted);
@@ -149,7 +151,7 @@ int cc_unsubscribe(cc_id subscription);
 int cc_put(cc_id channel, int type, int64_t count, const void *data);
 int cc_put_number(cc_id channel, int type, double value);
 int cc_put_callback(cc_id channel, int type, int64_t count, const void *data, uint64_t token);
-cc_id cc_put_request(cc_id channel, int type, int64_t count, const void *data);
+cc_id cc_put_request(cc_id channel, int type, int64_t count, const void *data, int told);
 
 /* requests that somebody waits for */
 int cc_request_wait(cc_id request, double timeout);
@@ -157,6 +159,7 @@ int cc_request_state(cc_id request);
 double cc_request_value(cc_id request);
 int cc_request_record(cc_id request, cc_record *record);
 uint64_t cc_request_steal(cc_id request);
+int cc_request_forgive(cc_id request);
 int cc_request_release(cc_id request);
 
 /* many at once */

@@ -224,6 +224,20 @@ int cc_channel_clear(cc_id id)
     return status;
 }
 
+/* Give a channel that was made without one a token for its connection and access events. */
+int cc_channel_set_token(cc_id id, uint64_t token)
+{
+    cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
+
+    if (!channel)
+        return ECA_BADCHID;
+    epicsMutexMustLock(channel->context->lock);
+    channel->token = token;
+    epicsMutexUnlock(channel->context->lock);
+    cc_leave(channel);
+    return ECA_NORMAL;
+}
+
 /* Whether connects and disconnects are queued. */
 int cc_channel_tell_connection(cc_id id, int tell)
 {
@@ -338,6 +352,18 @@ int cc_host_name(cc_id id, char *buffer, unsigned size)
         return ECA_BADCHID;
     buffer[0] = 0;
     ca_get_host_name(channel->chid, buffer, size);
+    cc_leave(channel);
+    return ECA_NORMAL;
+}
+
+int cc_name(cc_id id, char *buffer, unsigned size)
+{
+    cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
+
+    if (!channel || !size)
+        return ECA_BADCHID;
+    strncpy(buffer, ca_name(channel->chid), size - 1);
+    buffer[size - 1] = 0;
     cc_leave(channel);
     return ECA_NORMAL;
 }

@@ -293,7 +293,8 @@ int cc_outstanding(cc_id id)
     return answer;
 }
 
-/* Flush, and wait for everything outstanding in the context. */
+/* Flush, and wait for everything outstanding in the context. A read that the server
+ * refused makes the answer ECA_GETFAIL instead of ECA_NORMAL. */
 int cc_wait_all(cc_id id, double timeout)
 {
     cc_context *context = cc_enter(CC_POOL_CONTEXT, id);
@@ -302,6 +303,13 @@ int cc_wait_all(cc_id id, double timeout)
     if (!context)
         return ECA_NOCACTX;
     status = flush_and_wait(context, &context->outstanding, timeout);
+    if (status == ECA_NORMAL) {
+        epicsMutexMustLock(context->lock);
+        if (context->refused)
+            status = ECA_GETFAIL;
+        context->refused = 0;
+        epicsMutexUnlock(context->lock);
+    }
     cc_leave(context);
     return status;
 }
@@ -340,6 +348,7 @@ int cc_forget_all(cc_id id)
     epicsMutexMustLock(context->lock);
     while (context->waitsets)
         forget(context, context->waitsets);
+    context->refused = 0;
     cc_settle(context, &context->outstanding);
     epicsMutexUnlock(context->lock);
     cc_leave(context);
@@ -391,7 +400,7 @@ cc_id cc_context_create(cc_queue *queue, uint64_t exception_token)
         context->lock = epicsMutexCreate();
     context->queue = queue;
     context->exception_token = exception_token;
-    context->closed = context->takes_messages = context->outstanding = 0;
+    context->closed = context->takes_messages = context->outstanding = context->refused = 0;
     context->channels = NULL;
     status = cc_run_attached(NULL, create, context);
     if (status != ECA_NORMAL) {

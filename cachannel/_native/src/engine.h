@@ -118,6 +118,7 @@ typedef struct cc_context {
     int closed;
     int takes_messages;
     int outstanding;
+    int refused;                  /* reads that ended with an error since the last wait for all */
     cc_waitset *waitsets, *spare_waitsets;
     cc_waiter *waiters, *spare_waiters;
     struct cc_channel *channels;
@@ -159,7 +160,7 @@ typedef struct cc_request {
     cc_bulk *bulk;
     cc_waitset *waitset;
     uint64_t token;
-    uint8_t mode, is_put, abandoned;
+    uint8_t mode, is_put, abandoned, refused, told;
     int pending;                  /* 1 until answered: a waiter's counter */
     cc_record record;
     struct cc_request *next, *previous;

@@ -338,6 +338,7 @@ void cc_on_connection(struct connection_handler_args args)
     epicsMutexUnlock(context->lock);
     if (tell) {
         record.owner = channel->token;
+        record.payload = (uint64_t)channel->head.id;
         record.kind = CC_CONNECTION;
         record.status = (int32_t)args.op;
         record.type = (int16_t)type;
@@ -361,26 +362,27 @@ void cc_on_access(struct access_rights_handler_args args)
         return;
     memset(&record, 0, sizeof record);
     record.owner = channel->token;
+    record.payload = (uint64_t)channel->head.id;
     record.kind = CC_ACCESS;
     record.status = (args.ar.read_access ? 1 : 0) | (args.ar.write_access ? 2 : 0);
     cc_queue_push(context->queue, &record, NULL, NULL);
 }
 
-/* The payload of an exception: the channel's token, then two texts, each with its NUL. */
+/* The payload of an exception: the channel's id or 0, then two texts, each with its NUL. */
 void cc_on_exception(struct exception_handler_args args)
 {
     cc_context *context = args.usr;
     cc_channel *channel = args.chid ? ca_puser(args.chid) : NULL;
-    uint64_t token = channel ? channel->token : 0;
+    cc_id id = channel ? channel->head.id : 0;
     char data[768];
-    size_t length = sizeof token, space;
+    size_t length = sizeof id, space;
     const char *texts[2];
     cc_record record;
     int i;
 
     texts[0] = args.ctx ? args.ctx : "";
     texts[1] = args.pFile ? args.pFile : "";
-    memcpy(data, &token, sizeof token);
+    memcpy(data, &id, sizeof id);
     for (i = 0; i < 2; i++) {
         size_t n = strlen(texts[i]);
         space = (sizeof data - length) / (size_t)(2 - i) - 1;

@@ -34,7 +34,7 @@ static void start_request(cc_request *r, cc_channel *channel, int mode, int coun
 
     r->context = context;
     r->mode = (uint8_t)mode;
-    r->is_put = r->abandoned = 0;
+    r->is_put = r->abandoned = r->refused = r->told = 0;
     r->pending = 1;
     r->waitset = NULL;
     memset(&r->record, 0, sizeof r->record);
@@ -85,9 +85,25 @@ static int settle_request(cc_request *r)
     return 0;
 }
 
+static void report_refusal(cc_context *context, int kind, const struct event_handler_args *args)
+{
+    struct exception_handler_args report;
+
+    memset(&report, 0, sizeof report);
+    report.usr = context;
+    report.chid = args->chid;
+    report.type = args->type;
+    report.count = args->count;
+    report.stat = args->status;
+    report.op = kind == CC_GET ? CA_OP_GET : CA_OP_PUT;
+    report.ctx = ca_name(args->chid);
+    cc_on_exception(report);
+}
+
 static void answer(cc_request *r, int kind, const struct event_handler_args *args)
 {
     cc_context *context = r->context;
+    cc_bulk *bulk = r->bulk;
     const void *data = args->status == ECA_NORMAL && kind == CC_GET ? args->dbr : NULL;
     cc_record record;
     int done;
@@ -110,12 +126,20 @@ static void answer(cc_request *r, int kind, const struct event_handler_args *arg
         if (!record.payload)
             record.status = ECA_ALLOCMEM;
     }
+    /* libca tells the exception handler when a read for ca_pend_io or a request of a synchronous
+     * group fails, and so do we. */
+    if (args->status != ECA_NORMAL && (r->waitset || r->told))
+        report_refusal(context, kind, args);
     epicsMutexMustLock(context->lock);
     r->record = record;
+    if (kind == CC_GET && r->waitset && !r->waitset->forgotten && args->status != ECA_NORMAL) {
+        r->refused = 1;
+        context->refused++;
+    }
     done = settle_request(r);
     epicsMutexUnlock(context->lock);
     if (done)
-        free_bulk(r->bulk);
+        free_bulk(bulk);
 }
 
 void cc_on_get(struct event_handler_args args)
@@ -173,6 +197,22 @@ static cc_request *new_request(cc_channel *channel, int mode, int counted, uint6
         start_request(r, channel, mode, counted);
     }
     return r;
+}
+
+/* The caller reports the failure of this read itself: cc_wait_all need not. */
+int cc_request_forgive(cc_id id)
+{
+    cc_request *r = cc_enter(CC_POOL_REQUEST, id);
+
+    if (!r)
+        return ECA_BADCHID;
+    epicsMutexMustLock(r->context->lock);
+    if (r->refused && r->context->refused > 0)
+        r->context->refused--;
+    r->refused = 0;
+    epicsMutexUnlock(r->context->lock);
+    cc_leave(r);
+    return ECA_NORMAL;
 }
 
 int cc_request_release(cc_id id)
@@ -442,8 +482,8 @@ int cc_put_callback(cc_id id, int type, int64_t count, const void *data, uint64_
     return status;
 }
 
-/* A write whose completion somebody waits for. */
-cc_id cc_put_request(cc_id id, int type, int64_t count, const void *data)
+/* A write whose completion somebody waits for. `told`: a refusal is also an exception. */
+cc_id cc_put_request(cc_id id, int type, int64_t count, const void *data, int told)
 {
     cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
     cc_request *r;
@@ -459,6 +499,7 @@ cc_id cc_put_request(cc_id id, int type, int64_t count, const void *data)
             status = ECA_ALLOCMEM;
         else {
             answer = r->head.id;
+            r->told = (uint8_t)told;
             status = put_with(channel, r, type, count, data);
             if (status != ECA_NORMAL)
                 cc_pool_give(CC_POOL_REQUEST, r);

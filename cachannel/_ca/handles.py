@@ -1,0 +1,221 @@
+"""What `cachannel.ca` hands out: channel and subscription handles, and values to come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from cachannel._native import ffi, lib
+from cachannel.errors import DisconnectedError
+from cachannel.protocol.enums import DBR, ECA
+from cachannel.values.decode import RECORD, Record, ca_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cachannel.context import Context
+
+__all__ = ["Chid", "DBRValue", "Evid", "fetch"]
+
+# States of a request, see engine.h.
+PENDING: Final = 0
+FLOAT: Final = 1
+INTEGER: Final = 2
+OTHER: Final = 3
+
+_ON_HEAP: Final = 3
+_COPY: Final = 2
+_BIG: Final = 65536
+
+
+class Chid:
+    """A channel. Opaque, but comparable and hashable: the same channel is the same chid.
+
+    Attributes:
+        id: the C id; 0 until it is known, and once the channel has been cleared.
+        key: the C id for good, what makes chids equal.
+        pvname: the name as it was given.
+        context: the context the channel belongs to.
+    """
+
+    __slots__ = ("_access", "_tokens", "context", "id", "key", "pvname", "token")
+
+    def __init__(self, channel: int, pvname: str | bytes, context: Context, token: int) -> None:
+        self.id = self.key = channel
+        self.pvname = pvname
+        self.context = context
+        self.token = token
+        self._access: Callable[[dict[str, Any]], object] | None = None
+        self._tokens: set[int] | None = None
+
+    def __repr__(self) -> str:
+        return f"<chid {self.pvname!r}{'' if self.id else ' cleared'}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Chid) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def known(self, channel: int) -> bool:
+        """Learn the C id, which an event may bring before the creating call returns.
+
+        Returns:
+            False when the channel has been cleared.
+        """
+        if not self.key:
+            self.id = self.key = channel
+        return self.id != 0
+
+    def own(self, token: int) -> None:
+        """Remember a subscription, so that its events end with the channel."""
+        if self._tokens is None:
+            self._tokens = set()
+        self._tokens.add(token)
+
+    def disown(self, token: int) -> None:
+        """Forget a subscription that has been cleared."""
+        if self._tokens is not None:
+            self._tokens.discard(token)
+        self.context.disown(token)
+
+    def clear(self) -> int:
+        """End the channel and all that hangs on it. Returns the CA status."""
+        channel, self.id = self.id, 0
+        if not channel:
+            return int(ECA.BADCHID)
+        status: int = lib.cc_channel_clear(channel)
+        if self.token:
+            self.context.disown(self.token)
+        if self._tokens:
+            for token in self._tokens:
+                self.context.disown(token)
+            self._tokens = None
+        return status
+
+    def checked(self) -> int:
+        """Return the C id.
+
+        Raises:
+            DisconnectedError: (ECA_BADCHID) the channel has been cleared.
+        """
+        if not self.id:
+            raise DisconnectedError(ECA.BADCHID, str(self.pvname), "use", "it has been cleared")
+        return self.id
+
+
+class Evid:
+    """A subscription."""
+
+    __slots__ = ("chid", "id", "token")
+
+    def __init__(self, subscription: int, chid: Chid, token: int) -> None:
+        self.id = subscription
+        self.chid = chid
+        self.token = token
+
+    def __repr__(self) -> str:
+        return f"<evid of {self.chid.pvname!r}{'' if self.id else ' cleared'}>"
+
+    def clear(self) -> int:
+        """End the subscription. Returns the CA status."""
+        subscription, self.id = self.id, 0
+        if not subscription:
+            return int(ECA.BADMONID)
+        status: int = lib.cc_unsubscribe(subscription)
+        self.chid.disown(self.token)
+        return status
+
+
+def fetch(request: int, *, steal: bool) -> tuple[Record, Any] | None:
+    """Get the answer to a request with its data.
+
+    Args:
+        request: id of the request.
+        steal: take large data over instead of copying it; it can be fetched only once then.
+
+    Returns:
+        The record and the buffer its data starts in, or None while there is no answer.
+    """
+    record = ffi.new("cc_record *")
+    if lib.cc_request_record(request, record) != ECA.NORMAL:
+        return None
+    fields = RECORD.unpack(ffi.buffer(record))
+    if fields[2] != _ON_HEAP:
+        return fields, None
+    nbytes = fields[11]
+    if steal and nbytes >= _BIG:
+        address = lib.cc_request_steal(request)
+        if not address:
+            return None
+        from cachannel.context import heap_buffer
+
+        return fields, heap_buffer(address, nbytes)
+    data = bytearray(ffi.buffer(ffi.cast("char *", fields[13]), nbytes))
+    return fields, data
+
+
+class DBRValue:
+    """The value of a get, once `pend_io` has returned ECA_NORMAL.
+
+    Attributes:
+        use_numpy: several numbers are an ndarray; may be set before `get`.
+    """
+
+    __slots__ = ("_kept", "_request", "use_numpy")
+
+    def __init__(self, request: int, use_numpy: bool) -> None:
+        self._request = request
+        self._kept: tuple[Record, Any] | None = None
+        self.use_numpy = use_numpy
+
+    def __del__(self) -> None:
+        if self._request:
+            lib.cc_request_release(self._request)
+
+    def answer(self) -> tuple[Record, Any] | None:
+        """Return the record and the buffer of its data, or None while there is none."""
+        if self._kept is not None:
+            return self._kept
+        if not self._request:
+            return None
+        answer = fetch(self._request, steal=True)
+        if answer is not None and answer[1] is not None and len(answer[1]) >= _BIG:
+            # Large data is here now; the request has nothing more to give.
+            self._kept = answer
+        return answer
+
+    def get(self) -> Any:
+        """Return the value, as often as wanted; None while there is none, or after a failure.
+
+        Returns:
+            A scalar, list or ndarray, or a dict for the types with metadata.
+        """
+        request = self._request
+        state = lib.cc_request_state(request)
+        if state == FLOAT:
+            return lib.cc_request_value(request)
+        if state == INTEGER:
+            return int(lib.cc_request_value(request))
+        answer = self.answer()
+        if answer is None or answer[0][7] != ECA.NORMAL:
+            return None
+        return self._decode(ca_value, *answer)
+
+    def _decode(self, decode: Callable[..., Any], record: Record, buffer: Any) -> Any:
+        value = decode(record, buffer, 0, self.use_numpy)
+        if self._kept is not None and record[2] == _ON_HEAP:
+            # The first array is the memory itself, the next ones are copies of it.
+            self._kept = ((*record[:2], _COPY, *record[3:]), buffer)
+        return value
+
+    @property
+    def dbrtype(self) -> DBR:
+        """The request type of the answer; DBR.INVALID while there is none."""
+        answer = self.answer()
+        return DBR(answer[0][3]) if answer is not None else DBR.INVALID
+
+    @property
+    def count(self) -> int:
+        """The number of elements of the answer."""
+        answer = self.answer()
+        return int(answer[0][8]) if answer is not None else 0
