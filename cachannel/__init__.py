@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from cachannel.channel import CaChannel as CaChannel
     from cachannel.channel import CaChannelException as CaChannelException
     from cachannel.context import Context as Context
-    from cachannel.epicsMotor import epicsMotor as epicsMotor
-    from cachannel.epicsPV import epicsPV as epicsPV
 
 __version__ = "0.1.0"
 
@@ -28,8 +26,6 @@ _HOMES = {
     "CaChannel": "cachannel.channel",
     "CaChannelException": "cachannel.channel",
     "Context": "cachannel.context",
-    "epicsMotor": "cachannel.epicsMotor",
-    "epicsPV": "cachannel.epicsPV",
 }
 _MODULES = ("ca", "channel", "context", "errors", "protocol", "util", "values")
 

@@ -384,9 +384,7 @@ def _deliver_value(
         result = answer(chid, record)
         known = record[7] == 1 and record[2] and record[3] >= 0
         empty = record[7] == 1 and not record[2] and record[3] >= 0
-        result["value"] = (
-            ca_value(record, buffer, offset, use_numpy) if known or empty else None
-        )
+        result["value"] = ca_value(record, buffer, offset, use_numpy) if known or empty else None
         callback(result)
 
     return deliver
@@ -581,9 +579,7 @@ def add_exception_event(callback: Callback | None = None) -> ECA:
         context.on_exception(None)
     else:
         context.on_exception(
-            lambda record, buffer, offset: callback(
-                exception_dict(context, record, buffer, offset)
-            )
+            lambda record, buffer, offset: callback(exception_dict(context, record, buffer, offset))
         )
     return ECA.NORMAL
 

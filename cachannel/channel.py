@@ -36,7 +36,7 @@ from cachannel._ca.core import (
 from cachannel._ca.handles import FLOAT, INTEGER, PENDING, Chid, DBRValue, Evid, fetch
 from cachannel._native import lib
 from cachannel.errors import CAError, StringTooLongError, describe
-from cachannel.protocol.enums import CA_OP, DBF, DBR, DBR_BY_NUMBER, ECA, ChannelState, eca
+from cachannel.protocol.enums import CA_OP, DBF, DBR_BY_NUMBER, ECA, ChannelState
 from cachannel.values.decode import Record, pv_items, text
 
 if TYPE_CHECKING:
@@ -440,8 +440,8 @@ class CaChannel:
             value._request = 0
             raise self._failed(-request, operation)
         value._request = request
-        value.use_numpy = bool(keywords["use_numpy"]) if "use_numpy" in keywords else (
-            _package.USE_NUMPY
+        value.use_numpy = (
+            bool(keywords["use_numpy"]) if "use_numpy" in keywords else (_package.USE_NUMPY)
         )
         return value
 
@@ -604,9 +604,7 @@ class CaChannel:
         use_numpy = bool(keywords.get("use_numpy", _package.USE_NUMPY))
         types, normal = DBR_BY_NUMBER, _NORMAL
 
-        def deliver(
-            record: Record, buffer: Any, offset: int, keep: CaChannel = self
-        ) -> None:
+        def deliver(record: Record, buffer: Any, offset: int, keep: CaChannel = self) -> None:
             if record[7] == 1:
                 result = {
                     "chid": chid,

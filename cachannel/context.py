@@ -422,9 +422,7 @@ def create_many(
     """
     ids = ffi.new("cc_id[]", len(names))
     joined = b"\0".join(names) + b"\0"
-    status = lib.cc_create_many(
-        context.id, joined, len(names), priority, first_token, flags, ids
-    )
+    status = lib.cc_create_many(context.id, joined, len(names), priority, first_token, flags, ids)
     if status != ECA.NORMAL:
         raise CAError(status, operation="create channels")
     return ffi.unpack(ids, len(names)) if names else []

@@ -144,9 +144,7 @@ def rights(chid: Chid, rights: int) -> dict[str, Any]:
     return {"chid": chid, "read_access": bool(rights & 1), "write_access": bool(rights & 2)}
 
 
-def change_connection(
-    chid: Chid, callback: Callable[[Chid, CA_OP], object] | None
-) -> ECA | int:
+def change_connection(chid: Chid, callback: Callable[[Chid, CA_OP], object] | None) -> ECA | int:
     """Install, replace or remove ``callback(chid, op)``."""
     channel = chid.id
     if not channel:

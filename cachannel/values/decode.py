@@ -14,7 +14,7 @@ from cachannel.protocol.dbr import LAYOUTS
 from cachannel.protocol.enums import ALARM_CONDITIONS, ALARM_SEVERITIES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    pass
 
 __all__ = ["RECORD", "Record", "ca_value", "elements", "pv_items", "text"]
 
@@ -208,5 +208,3 @@ def pv_items(
         for name, pv_name in _PV_NAMES.items():
             if name in members:
                 result[pv_name] = members[name]
-
-
