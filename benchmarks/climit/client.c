@@ -156,49 +156,86 @@ static int run_get_one(void)
     return report(elapsed(), done, count, "");
 }
 
-static int run_get_all(void)
+/* One of several passes of a scenario. */
+struct pass {
+    struct span span;
+    double confirmed;
+    int done;
+};
+
+static int by_wall_time(const void *left, const void *right)
 {
-    int count = (int)number("count");
-    chid *channels = connect_all(text("prefix"), count);
-    double *values = allocate((size_t)count, sizeof *values);
-    int done = 0;
-    for (int i = 0; i < count; i++)
-        values[i] = -1;
-    start();
+    double a = ((const struct pass *)left)->span.wall, b = ((const struct pass *)right)->span.wall;
+    return (a > b) - (a < b);
+}
+
+/* The same choice as middle_pass() in benchmarks/peers/protocol.py. */
+static struct pass middle_pass(struct pass *passes, int number_of_passes, int expected)
+{
+    int worst = 0;
+    for (int i = 1; i < number_of_passes; i++)
+        if (passes[i].done < passes[worst].done)
+            worst = i;
+    if (passes[worst].done < expected)
+        return passes[worst];
+    qsort(passes, (size_t)number_of_passes, sizeof *passes, by_wall_time);
+    return passes[(number_of_passes - 1) / 2];
+}
+
+static void get_values(const chid *channels, double *values, int count)
+{
     for (int i = 0; i < count; i++)
         check("get", ca_get(DBR_DOUBLE, channels[i], &values[i]));
     ca_pend_io(number("timeout"));
-    struct span span = elapsed();
-    for (int i = 0; i < count; i++)
-        done += values[i] >= 0;
-    return report(span, done, count, "");
+}
+
+static int run_get_all(void)
+{
+    int count = (int)number("count"), number_of_passes = (int)number("passes");
+    chid *channels = connect_all(text("prefix"), count);
+    double *values = allocate((size_t)count, sizeof *values);
+    struct pass *passes = allocate((size_t)number_of_passes, sizeof *passes);
+    for (int p = 0; p < number_of_passes; p++) {
+        for (int i = 0; i < count; i++)
+            values[i] = -1;
+        start();
+        get_values(channels, values, count);
+        passes[p].span = elapsed();
+        for (int i = 0; i < count; i++)
+            passes[p].done += values[i] >= 0;
+    }
+    struct pass middle = middle_pass(passes, number_of_passes, count);
+    return report(middle.span, middle.done, count, "");
 }
 
 static int run_put_all(void)
 {
-    int count = (int)number("count"), done = 0;
-    double offset = number("offset"), *values = allocate((size_t)count, sizeof *values);
+    int count = (int)number("count"), number_of_passes = (int)number("passes");
+    double *values = allocate((size_t)count, sizeof *values);
     chid *channels = connect_all(text("prefix"), count);
+    struct pass *passes = allocate((size_t)number_of_passes, sizeof *passes);
     char extra[100];
-    start();
-    for (int i = 0; i < count; i++) {
-        double value = i + offset;
-        check("put", ca_put(DBR_DOUBLE, channels[i], &value));
+    for (int p = 0; p < number_of_passes; p++) {
+        double offset = number("offset") + p / 16.0;
+        start();
+        for (int i = 0; i < count; i++) {
+            double value = i + offset;
+            check("put", ca_put(DBR_DOUBLE, channels[i], &value));
+        }
+        check("flush", ca_flush_io());
+        passes[p].span = elapsed();
+        /* The server answers in order: the reply to a get says that the puts before it are in. */
+        get_values(&channels[count - 1], &values[count - 1], 1);
+        struct span confirmed = elapsed();
+        passes[p].confirmed = confirmed.wall;
+        passes[p].span.cpu = confirmed.cpu;
+        get_values(channels, values, count);
+        for (int i = 0; i < count; i++)
+            passes[p].done += values[i] == i + offset;
     }
-    check("flush", ca_flush_io());
-    struct span span = elapsed();
-    /* The server answers in order: the reply to a get says that the puts before it are in. */
-    check("get", ca_get(DBR_DOUBLE, channels[count - 1], &values[count - 1]));
-    check("get", ca_pend_io(number("timeout")));
-    struct span confirmed = elapsed();
-    snprintf(extra, sizeof extra, "\"confirmed_seconds\": %.9f", confirmed.wall);
-    span.cpu = confirmed.cpu;
-    for (int i = 0; i < count; i++)
-        check("get", ca_get(DBR_DOUBLE, channels[i], &values[i]));
-    check("get", ca_pend_io(number("timeout")));
-    for (int i = 0; i < count; i++)
-        done += values[i] == i + offset;
-    return report(span, done, count, extra);
+    struct pass middle = middle_pass(passes, number_of_passes, count);
+    snprintf(extra, sizeof extra, "\"confirmed_seconds\": %.9f", middle.confirmed);
+    return report(middle.span, middle.done, count, extra);
 }
 
 static volatile long events;

@@ -12,7 +12,10 @@ from benchmarks.peers.protocol import (
     Parameters,
     Result,
     Stopwatch,
+    matching,
+    middle_pass,
     names,
+    offsets,
     resident_bytes,
     synchronous,
 )
@@ -59,26 +62,32 @@ async def get_one(parameters: Parameters) -> Result:
 async def get_all(parameters: Parameters) -> Result:
     pvnames = await connected_names(parameters)
     timeout = parameters.number("timeout")
-    watch = Stopwatch()
-    values = await aioca.caget(pvnames, timeout=timeout)
-    watch.stop()
-    return watch.result(sum(value >= 0 for value in values), len(pvnames), LIBRARY)
+
+    async def one_pass() -> Result:
+        watch = Stopwatch()
+        values = await aioca.caget(pvnames, timeout=timeout)
+        watch.stop()
+        return watch.result(sum(value >= 0 for value in values), len(pvnames), LIBRARY)
+
+    return middle_pass([await one_pass() for _ in range(parameters.integer("passes"))])
 
 
 async def put_all(parameters: Parameters) -> Result:
     pvnames = await connected_names(parameters)
     timeout = parameters.number("timeout")
-    offset = parameters.number("offset")
-    values = [index + offset for index in range(len(pvnames))]
-    watch = Stopwatch()
-    await aioca.caput(pvnames, values, timeout=timeout)
-    watch.stop()
-    # The server answers in order: the reply to a get says that the puts before it are in.
-    await aioca.caget(pvnames[-1], timeout=timeout)
-    watch.confirm()
-    stored = await aioca.caget(pvnames, timeout=timeout)
-    done = sum(float(value) == wanted for value, wanted in zip(stored, values, strict=True))
-    return watch.result(done, len(pvnames), LIBRARY)
+
+    async def one_pass(offset: float) -> Result:
+        values = [index + offset for index in range(len(pvnames))]
+        watch = Stopwatch()
+        await aioca.caput(pvnames, values, timeout=timeout)
+        watch.stop()
+        # The server answers in order: the reply to a get says that the puts before it are in.
+        await aioca.caget(pvnames[-1], timeout=timeout)
+        watch.confirm()
+        stored = await aioca.caget(pvnames, timeout=timeout)
+        return watch.result(matching(stored, values), len(pvnames), LIBRARY)
+
+    return middle_pass([await one_pass(offset) for offset in offsets(parameters)])
 
 
 async def monitor(parameters: Parameters) -> Result:

@@ -13,7 +13,10 @@ from benchmarks.peers.protocol import (
     Parameters,
     Result,
     Stopwatch,
+    matching,
+    middle_pass,
     names,
+    offsets,
     resident_bytes,
 )
 
@@ -71,34 +74,41 @@ def get_one(parameters: Parameters) -> Result:
 def get_all(parameters: Parameters) -> Result:
     channels = connected_channels(parameters)
     timeout = parameters.number("timeout")
-    watch = Stopwatch()
-    for channel in channels:
-        channel.array_get()
-    channels[0].pend_io(timeout)
-    values = [channel.getValue() for channel in channels]
-    watch.stop()
-    return watch.result(sum(value >= 0 for value in values), len(channels), LIBRARY)
+
+    def one_pass() -> Result:
+        watch = Stopwatch()
+        for channel in channels:
+            channel.array_get()
+        channels[0].pend_io(timeout)
+        values = [channel.getValue() for channel in channels]
+        watch.stop()
+        return watch.result(sum(value >= 0 for value in values), len(channels), LIBRARY)
+
+    return middle_pass([one_pass() for _ in range(parameters.integer("passes"))])
 
 
 def put_all(parameters: Parameters) -> Result:
     channels = connected_channels(parameters)
     timeout = parameters.number("timeout")
-    offset = parameters.number("offset")
-    values = [index + offset for index in range(len(channels))]
-    watch = Stopwatch()
-    for channel, value in zip(channels, values, strict=True):
-        channel.array_put(value)
-    channels[0].flush_io()
-    watch.stop()
-    # The server answers in order: the reply to a get says that the puts before it are in.
     channels[-1].setTimeout(timeout)
-    channels[-1].getw()
-    watch.confirm()
-    for channel in channels:
-        channel.array_get()
-    channels[0].pend_io(timeout)
-    done = sum(channel.getValue() == value for channel, value in zip(channels, values, strict=True))
-    return watch.result(done, len(channels), LIBRARY)
+
+    def one_pass(offset: float) -> Result:
+        values = [index + offset for index in range(len(channels))]
+        watch = Stopwatch()
+        for channel, value in zip(channels, values, strict=True):
+            channel.array_put(value)
+        channels[0].flush_io()
+        watch.stop()
+        # The server answers in order: the reply to a get says that the puts before it are in.
+        channels[-1].getw()
+        watch.confirm()
+        for channel in channels:
+            channel.array_get()
+        channels[0].pend_io(timeout)
+        stored = [channel.getValue() for channel in channels]
+        return watch.result(matching(stored, values), len(channels), LIBRARY)
+
+    return middle_pass([one_pass(offset) for offset in offsets(parameters)])
 
 
 def monitor(parameters: Parameters) -> Result:

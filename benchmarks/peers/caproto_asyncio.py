@@ -12,7 +12,10 @@ from benchmarks.peers.protocol import (
     Parameters,
     Result,
     Stopwatch,
+    matching,
+    middle_pass,
     names,
+    offsets,
     resident_bytes,
     synchronous,
 )
@@ -69,25 +72,32 @@ async def get_one(parameters: Parameters) -> Result:
 async def get_all(parameters: Parameters) -> Result:
     pvs = await connected_pvs(parameters)
     timeout = parameters.number("timeout")
-    watch = Stopwatch()
-    values = await read_all(pvs, timeout)
-    watch.stop()
-    return watch.result(sum(value >= 0 for value in values), len(pvs), LIBRARY)
+
+    async def one_pass() -> Result:
+        watch = Stopwatch()
+        values = await read_all(pvs, timeout)
+        watch.stop()
+        return watch.result(sum(value >= 0 for value in values), len(pvs), LIBRARY)
+
+    return middle_pass([await one_pass() for _ in range(parameters.integer("passes"))])
 
 
 async def put_all(parameters: Parameters) -> Result:
     pvs = await connected_pvs(parameters)
     timeout = parameters.number("timeout")
-    offset = parameters.number("offset")
-    watch = Stopwatch()
-    await asyncio.gather(*(pv.write([index + offset], wait=False) for index, pv in enumerate(pvs)))
-    watch.stop()
-    # The server answers in order: the reply to a get says that the puts before it are in.
-    await pvs[-1].read(timeout=timeout)
-    watch.confirm()
-    values = await read_all(pvs, timeout)
-    done = sum(value == index + offset for index, value in enumerate(values))
-    return watch.result(done, len(pvs), LIBRARY)
+
+    async def one_pass(offset: float) -> Result:
+        values = [index + offset for index in range(len(pvs))]
+        watch = Stopwatch()
+        writes = (pv.write([value], wait=False) for pv, value in zip(pvs, values, strict=True))
+        await asyncio.gather(*writes)
+        watch.stop()
+        # The server answers in order: the reply to a get says that the puts before it are in.
+        await pvs[-1].read(timeout=timeout)
+        watch.confirm()
+        return watch.result(matching(await read_all(pvs, timeout), values), len(pvs), LIBRARY)
+
+    return middle_pass([await one_pass(offset) for offset in offsets(parameters)])
 
 
 async def monitor(parameters: Parameters) -> Result:

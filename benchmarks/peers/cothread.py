@@ -12,7 +12,10 @@ from benchmarks.peers.protocol import (
     Parameters,
     Result,
     Stopwatch,
+    matching,
+    middle_pass,
     names,
+    offsets,
     resident_bytes,
 )
 
@@ -57,26 +60,32 @@ def get_one(parameters: Parameters) -> Result:
 def get_all(parameters: Parameters) -> Result:
     pvnames = connected_names(parameters)
     timeout = parameters.number("timeout")
-    watch = Stopwatch()
-    values = catools.caget(pvnames, timeout=timeout)
-    watch.stop()
-    return watch.result(sum(value >= 0 for value in values), len(pvnames), LIBRARY)
+
+    def one_pass() -> Result:
+        watch = Stopwatch()
+        values = catools.caget(pvnames, timeout=timeout)
+        watch.stop()
+        return watch.result(sum(value >= 0 for value in values), len(pvnames), LIBRARY)
+
+    return middle_pass([one_pass() for _ in range(parameters.integer("passes"))])
 
 
 def put_all(parameters: Parameters) -> Result:
     pvnames = connected_names(parameters)
     timeout = parameters.number("timeout")
-    offset = parameters.number("offset")
-    values = [index + offset for index in range(len(pvnames))]
-    watch = Stopwatch()
-    catools.caput(pvnames, values, timeout=timeout)
-    watch.stop()
-    # The server answers in order: the reply to a get says that the puts before it are in.
-    catools.caget(pvnames[-1], timeout=timeout)
-    watch.confirm()
-    stored = catools.caget(pvnames, timeout=timeout)
-    done = sum(float(value) == wanted for value, wanted in zip(stored, values, strict=True))
-    return watch.result(done, len(pvnames), LIBRARY)
+
+    def one_pass(offset: float) -> Result:
+        values = [index + offset for index in range(len(pvnames))]
+        watch = Stopwatch()
+        catools.caput(pvnames, values, timeout=timeout)
+        watch.stop()
+        # The server answers in order: the reply to a get says that the puts before it are in.
+        catools.caget(pvnames[-1], timeout=timeout)
+        watch.confirm()
+        stored = catools.caget(pvnames, timeout=timeout)
+        return watch.result(matching(stored, values), len(pvnames), LIBRARY)
+
+    return middle_pass([one_pass(offset) for offset in offsets(parameters)])
 
 
 def monitor(parameters: Parameters) -> Result:

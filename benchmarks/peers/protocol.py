@@ -9,7 +9,7 @@ import asyncio
 import gc
 import os
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,10 @@ __all__ = [
     "Result",
     "Scenario",
     "Stopwatch",
+    "matching",
+    "middle_pass",
     "names",
+    "offsets",
     "resident_bytes",
     "synchronous",
 ]
@@ -134,9 +137,32 @@ def names(parameters: Parameters) -> list[str]:
     return [f"{prefix}{index}" for index in range(parameters.integer("count"))]
 
 
+def middle_pass(passes: Sequence[Result]) -> Result:
+    """Return the pass that stands for a run of several: the one in the middle, by wall time.
+
+    If a pass did less than it was asked to, the worst one stands for the run.
+    """
+    worst = min(passes, key=lambda result: result.done)
+    if worst.done < worst.expected:
+        return worst
+    return sorted(passes, key=lambda result: result.seconds)[(len(passes) - 1) // 2]
+
+
 def synchronous(scenario: Callable[[Parameters], Coroutine[Any, Any, Result]]) -> Scenario:
     """Return a scenario written as a coroutine as one to be called."""
     return lambda parameters: asyncio.run(scenario(parameters))
+
+
+def offsets(parameters: Parameters) -> list[float]:
+    """Return what each pass of a put adds to the channel's index: new values in every pass."""
+    first = parameters.number("offset")
+    # Sixteenths are exact in binary, so that the value comes back equal.
+    return [first + number / 16 for number in range(parameters.integer("passes"))]
+
+
+def matching(stored: Iterable[Any], written: Iterable[float]) -> int:
+    """Return how many values came back as they were written."""
+    return sum(value == wanted for value, wanted in zip(stored, written, strict=True))
 
 
 def resident_bytes() -> int:

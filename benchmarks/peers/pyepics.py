@@ -13,7 +13,10 @@ from benchmarks.peers.protocol import (
     Parameters,
     Result,
     Stopwatch,
+    matching,
+    middle_pass,
     names,
+    offsets,
     resident_bytes,
 )
 
@@ -70,52 +73,60 @@ def get_one(parameters: Parameters) -> Result:
     return watch.result(done, count, LIBRARY)
 
 
-def get_all(parameters: Parameters) -> Result:
-    """The way of the package's own `caget_many`, on PVs that are connected."""
-    pvs = connected_pvs(parameters, auto_monitor=False)
-    timeout = parameters.number("timeout")
-    watch = Stopwatch()
+def read_all(pvs: list[Any], timeout: float) -> list[Any]:
+    """Read PVs that are connected in the way of the package's own `caget_many`."""
     for pv in pvs:
         ca.get(pv.chid, wait=False)
     ca.poll()
-    values = [ca.get_complete(pv.chid, timeout=timeout) for pv in pvs]
-    watch.stop()
-    done = sum(value is not None and value >= 0 for value in values)
-    return watch.result(done, len(pvs), LIBRARY)
+    return [ca.get_complete(pv.chid, timeout=timeout) for pv in pvs]
+
+
+def get_all(parameters: Parameters) -> Result:
+    pvs = connected_pvs(parameters, auto_monitor=False)
+    timeout = parameters.number("timeout")
+
+    def one_pass() -> Result:
+        watch = Stopwatch()
+        values = read_all(pvs, timeout)
+        watch.stop()
+        done = sum(value is not None and value >= 0 for value in values)
+        return watch.result(done, len(pvs), LIBRARY)
+
+    return middle_pass([one_pass() for _ in range(parameters.integer("passes"))])
 
 
 def get_list(parameters: Parameters) -> Result:
     pvnames = names(parameters)
     timeout = parameters.number("timeout")
     epics.caget_many(pvnames, timeout=timeout, connection_timeout=timeout)
-    watch = Stopwatch()
-    values = epics.caget_many(pvnames, timeout=timeout, connection_timeout=timeout)
-    watch.stop()
-    done = sum(value is not None and value >= 0 for value in values)
-    return watch.result(done, len(pvnames), LIBRARY)
+
+    def one_pass() -> Result:
+        watch = Stopwatch()
+        values = epics.caget_many(pvnames, timeout=timeout, connection_timeout=timeout)
+        watch.stop()
+        done = sum(value is not None and value >= 0 for value in values)
+        return watch.result(done, len(pvnames), LIBRARY)
+
+    return middle_pass([one_pass() for _ in range(parameters.integer("passes"))])
 
 
 def put_all(parameters: Parameters) -> Result:
     pvs = connected_pvs(parameters, auto_monitor=False)
     timeout = parameters.number("timeout")
-    offset = parameters.number("offset")
-    values = [index + offset for index in range(len(pvs))]
-    watch = Stopwatch()
-    for pv, value in zip(pvs, values, strict=True):
-        pv.put(value)
-    ca.flush_io()
-    watch.stop()
-    # The server answers in order: the reply to a get says that the puts before it are in.
-    pvs[-1].get(use_monitor=False, timeout=timeout)
-    watch.confirm()
-    for pv in pvs:
-        ca.get(pv.chid, wait=False)
-    ca.poll()
-    done = sum(
-        ca.get_complete(pv.chid, timeout=timeout) == value
-        for pv, value in zip(pvs, values, strict=True)
-    )
-    return watch.result(done, len(pvs), LIBRARY)
+
+    def one_pass(offset: float) -> Result:
+        values = [index + offset for index in range(len(pvs))]
+        watch = Stopwatch()
+        for pv, value in zip(pvs, values, strict=True):
+            pv.put(value)
+        ca.flush_io()
+        watch.stop()
+        # The server answers in order: the reply to a get says that the puts before it are in.
+        pvs[-1].get(use_monitor=False, timeout=timeout)
+        watch.confirm()
+        return watch.result(matching(read_all(pvs, timeout), values), len(pvs), LIBRARY)
+
+    return middle_pass([one_pass(offset) for offset in offsets(parameters)])
 
 
 def monitor(parameters: Parameters) -> Result:
