@@ -181,6 +181,11 @@ class Ioc:
     def pid(self) -> int:
         return self._process.pid
 
+    def check(self) -> None:
+        """Raise RuntimeError if the IOC has ended: every further run would only time out."""
+        if self._process.poll() is not None:
+            raise RuntimeError("the softIoc ended:\n" + "\n".join(self._lines))
+
     def _read(self) -> None:
         assert self._process.stderr is not None
         for line in self._process.stderr:
@@ -192,10 +197,12 @@ class Ioc:
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         while not self._ready.wait(0.1):
-            ended = self._process.poll() is not None
-            if ended or time.monotonic() > deadline:
-                what = "ended" if ended else f"was not ready after {START_SECONDS:.0f} s"
-                raise RuntimeError(f"the softIoc {what}:\n" + "\n".join(self._lines))
+            self.check()
+            if time.monotonic() > deadline:
+                lines = "\n".join(self._lines)
+                raise RuntimeError(
+                    f"the softIoc was not ready after {START_SECONDS:.0f} s:\n{lines}"
+                )
 
     def close(self) -> None:
         """End the process. May be called twice."""

@@ -93,6 +93,7 @@ def run_scenario(
         for peer in peers:
             if spent[peer] > bench.size.budget or failures[peer] >= PATIENCE:
                 continue
+            ioc.check()
             wait_until_idle(ioc.pid)
             started = time.monotonic()
             run = bench.run(peer, scenario, number)
@@ -198,7 +199,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cabench-")))
             ours = Path(sys.executable)
-            rivals = options.peers_python or prepare_rivals()
+            # absolute(), not resolve(): a virtual environment's interpreter is a link.
+            given: Path | None = options.peers_python
+            rivals = given.absolute() if given else prepare_rivals()
             epics_python, include, libraries = find_epics(ours, rivals)
             c_client = build_c_client(include, libraries, folder)
             bytes_on_the_wire = 8 * size.elements + OVERHEAD_BYTES
@@ -208,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         status = INTERRUPTED
-    except (ToolchainError, RuntimeError) as error:
+    except (OSError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         status = 1
     if measurements:
