@@ -140,6 +140,7 @@ def waveform(parameters: Parameters) -> Result:
     repeats = parameters.integer("repeats")
     last = parameters.integer("elements") - 1
     done = received = 0
+    channel.getw(use_numpy=True)  # NumPy may be imported no earlier than here
     watch = Stopwatch()
     for _ in range(repeats):
         values = channel.getw(use_numpy=True)
