@@ -69,7 +69,7 @@ cc_bulk *cc_get_many(const cc_id *channels, uint32_t length, int type, int64_t c
 
 static int native_number(cc_channel *channel, double value, int *type, double *data)
 {
-    *type = channel->native_type;
+    *type = cc_native(channel);
     *data = 0;
     if (channel->unconnected)
         return ECA_DISCONN;

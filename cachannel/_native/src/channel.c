@@ -57,6 +57,7 @@ static cc_channel *prepare(cc_context *context, uint64_t token, int flags)
     channel->unconnected = 1;
     channel->native_type = TYPENOTCONN;
     channel->native_count = 0;
+    channel->connections = 0;
     channel->waitset = NULL;
     channel->requests = NULL;
     channel->subscriptions = NULL;
@@ -281,6 +282,28 @@ int cc_channel_tell_access(cc_id id, int tell)
     return ECA_NORMAL;
 }
 
+/* The native type, and with it the native count, asking libca after each connect once. The
+ * caller is inside the channel. */
+int cc_native(cc_channel *channel)
+{
+    uint32_t connections;
+    unsigned long count;
+    int type;
+
+    if (channel->native_type != CC_UNASKED)
+        return channel->native_type;
+    connections = channel->connections;
+    type = ca_field_type(channel->chid);
+    count = ca_element_count(channel->chid);
+    epicsMutexMustLock(channel->context->lock);
+    if (connections == channel->connections && channel->native_type == CC_UNASKED) {
+        channel->native_count = count;
+        channel->native_type = (int16_t)type;
+    }
+    cc_unlock(channel->context);
+    return channel->native_type == CC_UNASKED ? type : channel->native_type;
+}
+
 /* Asking ----------------------------------------------------------------------------------- */
 
 int cc_field_type(cc_id id)
@@ -290,7 +313,7 @@ int cc_field_type(cc_id id)
 
     if (!channel)
         return -2;
-    answer = channel->native_type;
+    answer = cc_native(channel);
     cc_leave(channel);
     return answer;
 }
@@ -302,6 +325,7 @@ int64_t cc_element_count(cc_id id)
 
     if (!channel)
         return -1;
+    cc_native(channel);
     answer = (int64_t)channel->native_count;
     cc_leave(channel);
     return answer;
@@ -375,7 +399,7 @@ int cc_channel_info_get(cc_id id, cc_channel_info *info)
     if (!channel)
         return ECA_BADCHID;
     info->state = (int)ca_state(channel->chid);
-    info->field_type = channel->native_type;
+    info->field_type = cc_native(channel);
     info->element_count = channel->native_count;
     info->read_access = (int)ca_read_access(channel->chid);
     info->write_access = (int)ca_write_access(channel->chid);
@@ -394,10 +418,11 @@ int cc_channel_info_get(cc_id id, cc_channel_info *info)
 int cc_choose_read(cc_channel *channel, int *type, int64_t *count, int zero_is_one)
 {
     int connected = !channel->unconnected;
+    int native_type = cc_native(channel);
     int64_t native = (int64_t)channel->native_count;
 
     if (*type == CC_ANY) {
-        *type = channel->native_type;
+        *type = native_type;
         if (!connected)
             return ECA_BADTYPE;
     }
@@ -487,7 +512,7 @@ int cc_subscribe_many(const cc_id *channels, uint32_t length, int type, int64_t 
             continue;
         }
         if (type == CC_ANY && !channel->unconnected)
-            subscriptions[i] = subscribe(channel, channel->native_type + variant, count, mask,
+            subscriptions[i] = subscribe(channel, cc_native(channel) + variant, count, mask,
                                          first_token + i, queue);
         else
             subscriptions[i] = subscribe(channel, type, count, mask, first_token + i, queue);

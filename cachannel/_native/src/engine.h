@@ -39,6 +39,7 @@
 #define CC_THREAD_LOCAL __thread
 #endif
 
+#define CC_UNASKED (-3)    /* of native_type: connected, but libca was not asked yet */
 #define CC_ANY (-1)        /* type or count: as the channel has it */
 #define CC_SMALL 1024      /* payloads up to here are copied into the batch */
 #define CC_DUE 4           /* waiters that one release of the lock can wake */
@@ -136,8 +137,9 @@ typedef struct cc_channel {
     uint8_t flags;
     uint8_t access_installed, access_muted;
     int unconnected;              /* 0 while connected: a waiter's counter */
-    int16_t native_type;
+    int16_t native_type;          /* CC_UNASKED: look with cc_native */
     unsigned long native_count;
+    uint32_t connections;         /* connects and disconnects so far */
     cc_waitset *waitset;          /* of the first connection, if it is waited for */
     struct cc_request *requests;
     struct cc_subscription *subscriptions;
@@ -196,6 +198,7 @@ void cc_on_event(struct event_handler_args args);
 void cc_on_connection(struct connection_handler_args args);
 void cc_on_access(struct access_rights_handler_args args);
 void cc_on_exception(struct exception_handler_args args);
+int cc_native(cc_channel *channel);
 int cc_choose_read(cc_channel *channel, int *type, int64_t *count, int zero_is_one);
 
 #endif

@@ -308,21 +308,20 @@ void cc_on_connection(struct connection_handler_args args)
     cc_channel *channel = ca_puser(args.chid);
     cc_context *context = channel->context;
     int up = args.op == CA_OP_CONN_UP;
-    int type = up ? ca_field_type(args.chid) : TYPENOTCONN;
-    unsigned long count = up ? ca_element_count(args.chid) : 0;
     cc_record record;
     int tell;
 
-    memset(&record, 0, sizeof record);
-    record.seconds = up ? rights(args.chid) : 0;
+    /* Type and count are left for later: each question takes libca's main lock once more, which
+     * its search and send threads are fighting for while thousands of channels connect. */
     epicsMutexMustLock(context->lock);
     if (epicsAtomicGetIntT(&channel->head.closing)) {
         cc_unlock(context);
         return;
     }
     channel->chid = args.chid;
-    channel->native_type = (int16_t)type;
-    channel->native_count = count;
+    channel->native_type = up ? CC_UNASKED : TYPENOTCONN;
+    channel->native_count = 0;
+    channel->connections++;
     channel->unconnected = !up;
     if (up) {
         cc_settle(context, &channel->unconnected);
@@ -334,12 +333,14 @@ void cc_on_connection(struct connection_handler_args args)
     tell = channel->flags & CC_TELL_CONNECTION;
     cc_unlock(context);
     if (tell) {
+        memset(&record, 0, sizeof record);
         record.owner = channel->token;
         record.payload = (uint64_t)channel->head.id;
         record.kind = CC_CONNECTION;
         record.status = (int32_t)args.op;
-        record.type = (int16_t)type;
-        record.count = (uint32_t)count;
+        record.type = (int16_t)(up ? ca_field_type(args.chid) : TYPENOTCONN);
+        record.count = (uint32_t)(up ? ca_element_count(args.chid) : 0);
+        record.seconds = up ? rights(args.chid) : 0;
         cc_queue_push(context->queue, &record, NULL, NULL);
     }
 }

@@ -376,7 +376,7 @@ int cc_get_callback(cc_id id, int type, int64_t count, uint64_t token)
 static int choose_write(cc_channel *channel, int *type)
 {
     if (*type == CC_ANY) {
-        *type = channel->native_type;
+        *type = cc_native(channel);
         if (channel->unconnected)
             return ECA_BADTYPE;
     }
