@@ -30,7 +30,7 @@ static void all_started(cc_bulk *bulk)
     epicsMutexMustLock(context->lock);
     if (--bulk->outstanding == 0)
         cc_settle(context, &bulk->outstanding);
-    epicsMutexUnlock(context->lock);
+    cc_unlock(context);
 }
 
 /* All channels must be of one context. NULL: no memory. */

@@ -64,7 +64,7 @@ static cc_channel *prepare(cc_context *context, uint64_t token, int flags)
     link_channel(context, channel);
     if (flags & CC_WAITED)
         channel->waitset = cc_waitset_join(context);
-    epicsMutexUnlock(context->lock);
+    cc_unlock(context);
     return channel;
 }
 
@@ -75,7 +75,7 @@ static void discard(cc_channel *channel)
     epicsMutexMustLock(context->lock);
     abandon_wait(channel);
     unlink_channel(context, channel);
-    epicsMutexUnlock(context->lock);
+    cc_unlock(context);
     cc_pool_give(CC_POOL_CHANNEL, channel);
 }
 
@@ -185,7 +185,7 @@ void cc_channel_dismantle(cc_channel *channel)
     while (channel->requests)
         cc_drop_request(channel->requests, ECA_CHANDESTROY);
     unlink_channel(context, channel);
-    epicsMutexUnlock(context->lock);
+    cc_unlock(context);
     while ((s = channel->subscriptions) != NULL) {
         channel->subscriptions = s->next;
         epicsAtomicCmpAndSwapIntT(&s->head.closing, 0, 2);
@@ -215,7 +215,7 @@ int cc_channel_clear(cc_id id)
     epicsMutexMustLock(context->lock);
     channel->unconnected = 0;
     cc_settle(context, &channel->unconnected);
-    epicsMutexUnlock(context->lock);
+    cc_unlock(context);
     cc_await_users(channel);
     /* Ends the subscriptions, too, and waits for a callback that is running. */
     status = ca_clear_channel(channel->chid);
@@ -233,7 +233,7 @@ int cc_channel_set_token(cc_id id, uint64_t token)
         return ECA_BADCHID;
     epicsMutexMustLock(channel->context->lock);
     channel->token = token;
-    epicsMutexUnlock(channel->context->lock);
+    cc_unlock(channel->context);
     cc_leave(channel);
     return ECA_NORMAL;
 }
@@ -251,7 +251,7 @@ int cc_channel_tell_connection(cc_id id, int tell)
         abandon_wait(channel);
     } else
         channel->flags &= (uint8_t)~CC_TELL_CONNECTION;
-    epicsMutexUnlock(channel->context->lock);
+    cc_unlock(channel->context);
     cc_leave(channel);
     return ECA_NORMAL;
 }
@@ -272,7 +272,7 @@ int cc_channel_tell_access(cc_id id, int tell)
     install = tell && !channel->access_installed;
     channel->access_installed |= (uint8_t)install;
     channel->access_muted = (uint8_t)install;
-    epicsMutexUnlock(channel->context->lock);
+    cc_unlock(channel->context);
     if (install) {
         ca_replace_access_rights_event(channel->chid, cc_on_access);
         channel->access_muted = 0;
@@ -452,7 +452,7 @@ static cc_id subscribe(cc_channel *channel, int type, int64_t count, long mask, 
     if (s->next)
         s->next->previous = s;
     channel->subscriptions = s;
-    epicsMutexUnlock(context->lock);
+    cc_unlock(context);
     return id;
 }
 
@@ -523,7 +523,7 @@ int cc_unsubscribe(cc_id id)
         channel->subscriptions = s->next;
     if (s->next)
         s->next->previous = s->previous;
-    epicsMutexUnlock(channel->context->lock);
+    cc_unlock(channel->context);
     give_subscription(s);
     cc_leave(channel);
     return status;

@@ -111,14 +111,35 @@ int cc_run_attached(struct ca_client_context *ca, int (*function)(void *), void 
 
 /* Waits ------------------------------------------------------------------------------------ */
 
-/* The number at `counter` has become zero (the lock is held). */
+/* The number at `counter` has become zero (the lock is held). Who waits for it is woken when the
+ * lock is released: a thread that wakes up earlier would only run into the lock. */
 void cc_settle(cc_context *context, const int *counter)
 {
     cc_waiter *w;
 
     for (w = context->waiters; w; w = w->next)
-        if (w->counter == counter)
-            epicsEventSignal(w->event);
+        if (w->counter == counter) {
+            if (context->ndue < CC_DUE)
+                context->due[context->ndue++] = w->event;
+            else
+                epicsEventSignal(w->event);
+        }
+}
+
+/* Release the lock, then wake the threads whose wait has come to an end. */
+void cc_unlock(cc_context *context)
+{
+    epicsEventId due[CC_DUE];
+    int i, n = context->ndue;
+
+    for (i = 0; i < n; i++)
+        due[i] = context->due[i];
+    context->ndue = 0;
+    epicsMutexUnlock(context->lock);
+    /* The events live as long as the context; one that has found a new user meanwhile is woken
+     * for nothing, and looks again. */
+    for (i = 0; i < n; i++)
+        epicsEventSignal(due[i]);
 }
 
 static cc_waiter *take_waiter(cc_context *context)
@@ -147,12 +168,12 @@ int cc_wait_counter(cc_context *context, const int *counter, double timeout)
     epicsMutexMustLock(context->lock);
     if (*counter == 0 || timeout == 0 || context->closed) {
         status = *counter == 0 ? ECA_NORMAL : context->closed ? ECA_NOCACTX : ECA_TIMEOUT;
-        epicsMutexUnlock(context->lock);
+        cc_unlock(context);
         return status;
     }
     w = take_waiter(context);
     if (!w) {
-        epicsMutexUnlock(context->lock);
+        cc_unlock(context);
         return ECA_ALLOCMEM;
     }
     w->counter = counter;
@@ -168,7 +189,7 @@ int cc_wait_counter(cc_context *context, const int *counter, double timeout)
             if (left <= 0)
                 break;
         }
-        epicsMutexUnlock(context->lock);
+        cc_unlock(context);
         epicsEventWaitWithTimeout(w->event, left);
         epicsMutexMustLock(context->lock);
     }
@@ -178,7 +199,7 @@ int cc_wait_counter(cc_context *context, const int *counter, double timeout)
     *link = w->next;
     w->next = context->spare_waiters;
     context->spare_waiters = w;
-    epicsMutexUnlock(context->lock);
+    cc_unlock(context);
     return status;
 }
 
@@ -308,7 +329,7 @@ int cc_wait_all(cc_id id, double timeout)
         if (context->refused)
             status = ECA_GETFAIL;
         context->refused = 0;
-        epicsMutexUnlock(context->lock);
+        cc_unlock(context);
     }
     cc_leave(context);
     return status;
@@ -328,12 +349,12 @@ int cc_wait_mine(cc_id id, double timeout)
     set = find_mine(context);
     if (set)
         set->references++;
-    epicsMutexUnlock(context->lock);
+    cc_unlock(context);
     status = flush_and_wait(context, set ? &set->outstanding : &nothing, timeout);
     if (set) {
         epicsMutexMustLock(context->lock);
         unreference(context, set);
-        epicsMutexUnlock(context->lock);
+        cc_unlock(context);
     }
     cc_leave(context);
     return status;
@@ -350,7 +371,7 @@ int cc_forget_all(cc_id id)
         forget(context, context->waitsets);
     context->refused = 0;
     cc_settle(context, &context->outstanding);
-    epicsMutexUnlock(context->lock);
+    cc_unlock(context);
     cc_leave(context);
     return ECA_NORMAL;
 }
@@ -368,7 +389,7 @@ int cc_forget_mine(cc_id id)
         forget(context, set);
     if (context->outstanding == 0)
         cc_settle(context, &context->outstanding);
-    epicsMutexUnlock(context->lock);
+    cc_unlock(context);
     cc_leave(context);
     return ECA_NORMAL;
 }
@@ -401,6 +422,7 @@ cc_id cc_context_create(cc_queue *queue, uint64_t exception_token)
     context->queue = queue;
     context->exception_token = exception_token;
     context->closed = context->takes_messages = context->outstanding = context->refused = 0;
+    context->ndue = 0;
     context->channels = NULL;
     status = cc_run_attached(NULL, create, context);
     if (status != ECA_NORMAL) {
@@ -444,7 +466,7 @@ int cc_context_close(cc_id id)
         epicsEventSignal(w->event);
     for (channel = context->channels; channel; channel = channel->next)
         epicsAtomicCmpAndSwapIntT(&channel->head.closing, 0, 2);
-    epicsMutexUnlock(context->lock);
+    cc_unlock(context);
     cc_await_users(context);
     for (channel = context->channels; channel; channel = channel->next)
         cc_await_users(channel);

@@ -41,6 +41,7 @@
 
 #define CC_ANY (-1)        /* type or count: as the channel has it */
 #define CC_SMALL 1024      /* payloads up to here are copied into the batch */
+#define CC_DUE 4           /* waiters that one release of the lock can wake */
 #define CC_INFINITE 1.0e9  /* a time-out that means "no limit", in seconds */
 
 /* memory.c ------------------------------------------------------------------------------- */
@@ -121,6 +122,8 @@ typedef struct cc_context {
     int refused;                  /* reads that ended with an error since the last wait for all */
     cc_waitset *waitsets, *spare_waitsets;
     cc_waiter *waiters, *spare_waiters;
+    epicsEventId due[CC_DUE];     /* to be signalled when the lock is released */
+    int ndue;
     struct cc_channel *channels;
     struct cc_context *next;      /* list of all, under the list lock of context.c */
 } cc_context;
@@ -176,6 +179,7 @@ struct cc_bulk {
 
 int cc_wait_counter(cc_context *context, const int *counter, double timeout);
 void cc_settle(cc_context *context, const int *counter);
+void cc_unlock(cc_context *context);
 cc_waitset *cc_waitset_join(cc_context *context);
 void cc_waitset_done(cc_context *context, cc_waitset *waitset);
 

@@ -320,7 +320,7 @@ void cc_on_connection(struct connection_handler_args args)
     record.seconds = up ? rights(args.chid) : 0;
     epicsMutexMustLock(context->lock);
     if (epicsAtomicGetIntT(&channel->head.closing)) {
-        epicsMutexUnlock(context->lock);
+        cc_unlock(context);
         return;
     }
     channel->chid = args.chid;
@@ -335,7 +335,7 @@ void cc_on_connection(struct connection_handler_args args)
         }
     }
     tell = channel->flags & CC_TELL_CONNECTION;
-    epicsMutexUnlock(context->lock);
+    cc_unlock(context);
     if (tell) {
         record.owner = channel->token;
         record.payload = (uint64_t)channel->head.id;
@@ -357,7 +357,7 @@ void cc_on_access(struct access_rights_handler_args args)
     epicsMutexMustLock(context->lock);
     tell = (channel->flags & CC_TELL_ACCESS) && !channel->access_muted
            && !epicsAtomicGetIntT(&channel->head.closing);
-    epicsMutexUnlock(context->lock);
+    cc_unlock(context);
     if (!tell)
         return;
     memset(&record, 0, sizeof record);

@@ -42,7 +42,7 @@ static void start_request(cc_request *r, cc_channel *channel, int mode, int coun
     link_request(channel, r);
     if (counted)
         r->waitset = cc_waitset_join(context);
-    epicsMutexUnlock(context->lock);
+    cc_unlock(context);
 }
 
 static void free_bulk(cc_bulk *bulk)
@@ -117,7 +117,7 @@ static void answer(cc_request *r, int kind, const struct event_handler_args *arg
         cc_queue_push(context->queue, &record, data, NULL);
         epicsMutexMustLock(context->lock);
         done = settle_request(r);
-        epicsMutexUnlock(context->lock);
+        cc_unlock(context);
         return;
     }
     if (data && record.place != CC_IN_RECORD) {
@@ -137,7 +137,7 @@ static void answer(cc_request *r, int kind, const struct event_handler_args *arg
         context->refused++;
     }
     done = settle_request(r);
-    epicsMutexUnlock(context->lock);
+    cc_unlock(context);
     if (done)
         free_bulk(bulk);
 }
@@ -184,7 +184,7 @@ static void cancel_request(cc_request *r)
         cc_waitset_done(context, r->waitset);
         r->waitset = NULL;
     }
-    epicsMutexUnlock(context->lock);
+    cc_unlock(context);
 }
 
 static cc_request *new_request(cc_channel *channel, int mode, int counted, uint64_t token)
@@ -210,7 +210,7 @@ int cc_request_forgive(cc_id id)
     if (r->refused && r->context->refused > 0)
         r->context->refused--;
     r->refused = 0;
-    epicsMutexUnlock(r->context->lock);
+    cc_unlock(r->context);
     cc_leave(r);
     return ECA_NORMAL;
 }
@@ -233,7 +233,7 @@ int cc_request_release(cc_id id)
         r->abandoned = 1;
     else if (r->record.place == CC_ON_HEAP)
         cc_payload_free(r->record.payload);
-    epicsMutexUnlock(context->lock);
+    cc_unlock(context);
     if (!pending)
         cc_pool_give(CC_POOL_REQUEST, r);
     return ECA_NORMAL;
@@ -259,7 +259,7 @@ int cc_request_state(cc_id id)
         return CC_GONE;
     epicsMutexMustLock(r->context->lock);
     state = state_of(r);
-    epicsMutexUnlock(r->context->lock);
+    cc_unlock(r->context);
     cc_leave(r);
     return state;
 }
@@ -288,7 +288,7 @@ int cc_request_record(cc_id id, cc_record *record)
     pending = r->pending;
     if (!pending)
         *record = r->record;
-    epicsMutexUnlock(r->context->lock);
+    cc_unlock(r->context);
     cc_leave(r);
     return pending ? ECA_IOINPROGRESS : ECA_NORMAL;
 }
@@ -306,7 +306,7 @@ uint64_t cc_request_steal(cc_id id)
         payload = r->record.payload;
         r->record.place = CC_NOWHERE;
     }
-    epicsMutexUnlock(r->context->lock);
+    cc_unlock(r->context);
     cc_leave(r);
     return payload;
 }
@@ -519,7 +519,7 @@ void cc_bulk_start(cc_bulk *bulk, uint32_t index, cc_channel *channel)
     r->bulk = bulk;
     epicsMutexMustLock(channel->context->lock);
     bulk->outstanding++;
-    epicsMutexUnlock(channel->context->lock);
+    cc_unlock(channel->context);
     start_request(r, channel, CC_MODE_BULK, 0);
 }
 
@@ -532,7 +532,7 @@ void cc_bulk_refuse(cc_bulk *bulk, uint32_t index, int status)
         cancel_request(r);
         epicsMutexMustLock(bulk->context->lock);
         bulk->outstanding--;
-        epicsMutexUnlock(bulk->context->lock);
+        cc_unlock(bulk->context);
     }
     r->pending = 0;
     r->record.status = status;
@@ -556,7 +556,7 @@ uint32_t cc_bulk_collect(cc_bulk *bulk, int32_t *status, uint8_t *state, double 
         floats += state[i] == CC_FLOAT;
     }
     if (bulk->context)
-        epicsMutexUnlock(bulk->context->lock);
+        cc_unlock(bulk->context);
     return floats;
 }
 
@@ -570,7 +570,7 @@ void cc_bulk_release(cc_bulk *bulk)
         epicsMutexMustLock(context->lock);
         pending = bulk->outstanding > 0;
         bulk->abandoned = pending;
-        epicsMutexUnlock(context->lock);
+        cc_unlock(context);
     }
     if (!pending)
         free_bulk(bulk);
