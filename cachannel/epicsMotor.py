@@ -10,7 +10,6 @@ import time
 from typing import Any, overload
 
 import cachannel.epicsPV as epicsPV
-from cachannel.channel import CaChannel
 
 __all__ = ["epicsMotor", "epicsMotorException", "epicsPV", "time"]
 
@@ -33,8 +32,6 @@ class epicsMotorException(Exception):
     Attributes:
         message: Which limit.
     """
-
-    __module__ = "epicsMotor"
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message)
@@ -76,8 +73,6 @@ class epicsMotor:
         pvs: The channels, by lower case field name (`epicsPV.epicsPV` objects).
     """
 
-    __module__ = "epicsMotor"
-
     class PVProperty:
         """A field of the motor record as an attribute of `epicsMotor`.
 
@@ -85,8 +80,6 @@ class epicsMotor:
             name: Lower case name of the field.
             readonly: Whether assignments are ignored.
         """
-
-        __module__ = "epicsMotor"
 
         def __init__(self, name: str, readonly: bool = False) -> None:
             self.name = name
@@ -237,4 +230,5 @@ class epicsMotor:
         # From the server, which has seen all that this client wrote before, and not from the
         # monitor, whose event of a move just started may still be on its way; inside a callback
         # the event would not even be delivered.
-        return CaChannel.getw(self.pvs["dmov"])
+        dmov = self.pvs["dmov"]
+        return dmov._get_wait(timeout=dmov.getTimeout(), operation="wait")["pv_value"]

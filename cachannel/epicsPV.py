@@ -35,8 +35,6 @@ class callBack:
         pv_value: The last value; None before the first.
     """
 
-    __module__ = "epicsPV"
-
     def __init__(self) -> None:
         self.newMonitor = 0
         self.putComplete = 0
@@ -88,8 +86,6 @@ class epicsPV(CaChannel):
     Attributes:
         callBack: The results of callbacks, see `callBack`.
     """
-
-    __module__ = "epicsPV"
 
     def __init__(self, pvName: str | bytes | None = None, wait: Any = True) -> None:
         self.callBack = callBack()

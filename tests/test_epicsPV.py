@@ -34,7 +34,6 @@ def test_names_of_the_module() -> None:
     assert set(module.__all__) <= names
     assert module.CaChannel is CaChannel
     assert module.ca is ca
-    assert (epicsPV.__module__, callBack.__module__) == ("epicsPV", "epicsPV")
 
 
 @pytest.mark.parametrize(
