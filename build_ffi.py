@@ -82,6 +82,7 @@ def build() -> FFI:
         include_dirs=[str(NATIVE), *includes],
         library_dirs=[libraries],
         libraries=["ca", "Com"],
+        define_macros=[("_GNU_SOURCE", None)],  # sem_clockwait
         extra_compile_args=["-O2", "-std=gnu11", "-Wall", "-Wextra", "-Wno-unused-variable"] if posix else [],
         extra_link_args=[f"-Wl,-rpath,{home}"] if posix else [],
     )

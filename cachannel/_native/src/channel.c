@@ -427,8 +427,11 @@ static cc_id subscribe(cc_channel *channel, int type, int64_t count, long mask, 
 
     /* A subscription may be made before the channel connects, when the type is given. */
     status = cc_choose_read(channel, &type, &count, 0);
-    if (status == ECA_DISCONN)
-        count = 0;
+    if (status == ECA_DISCONN) {
+        /* As scripts know it, the count is clipped to what is known, which is nothing. */
+        if (!queue || count < 0)
+            count = 0;
+    }
     else if (status != ECA_NORMAL)
         return -status;
     s = cc_pool_take(CC_POOL_SUBSCRIPTION);

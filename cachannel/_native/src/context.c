@@ -48,7 +48,7 @@ typedef struct job {
     int (*function)(void *);
     void *argument;
     int answer;
-    epicsEventId done;
+    int finished;
 } job;
 
 static int attach_and_run(struct ca_client_context *ca, int (*function)(void *), void *argument)
@@ -70,7 +70,7 @@ static void worker(void *argument)
     job *j = argument;
 
     j->answer = attach_and_run(j->ca, j->function, j->argument);
-    epicsEventSignal(j->done);
+    epicsAtomicSetIntT(&j->finished, 1);   /* the last look at j, which is gone after it */
 }
 
 /* Call a function while this thread belongs to the context `ca` (NULL: to none), and leave the
@@ -97,13 +97,11 @@ int cc_run_attached(struct ca_client_context *ca, int (*function)(void *), void 
         j.function = function;
         j.argument = argument;
         j.answer = ECA_ALLOCMEM;
-        j.done = epicsEventCreate(epicsEventEmpty);
-        if (j.done
-            && epicsThreadCreate("cachannel", epicsThreadPriorityMedium,
-                                 epicsThreadGetStackSize(epicsThreadStackMedium), worker, &j))
-            epicsEventWait(j.done);
-        if (j.done)
-            epicsEventDestroy(j.done);
+        j.finished = 0;
+        if (epicsThreadCreate("cachannel", epicsThreadPriorityMedium,
+                              epicsThreadGetStackSize(epicsThreadStackMedium), worker, &j))
+            while (!epicsAtomicGetIntT(&j.finished))
+                epicsThreadSleep(0.0005);
         answer = j.answer;
     }
     return answer;
@@ -122,14 +120,14 @@ void cc_settle(cc_context *context, const int *counter)
             if (context->ndue < CC_DUE)
                 context->due[context->ndue++] = w->event;
             else
-                epicsEventSignal(w->event);
+                cc_event_signal(w->event);
         }
 }
 
 /* Release the lock, then wake the threads whose wait has come to an end. */
 void cc_unlock(cc_context *context)
 {
-    epicsEventId due[CC_DUE];
+    cc_event due[CC_DUE];
     int i, n = context->ndue;
 
     for (i = 0; i < n; i++)
@@ -139,7 +137,7 @@ void cc_unlock(cc_context *context)
     /* The events live as long as the context; one that has found a new user meanwhile is woken
      * for nothing, and looks again. */
     for (i = 0; i < n; i++)
-        epicsEventSignal(due[i]);
+        cc_event_signal(due[i]);
 }
 
 static cc_waiter *take_waiter(cc_context *context)
@@ -148,12 +146,12 @@ static cc_waiter *take_waiter(cc_context *context)
 
     if (w) {
         context->spare_waiters = w->next;
-        epicsEventTryWait(w->event);
+        cc_event_clear(w->event);
         return w;
     }
     w = calloc(1, sizeof *w);
     if (w)
-        w->event = epicsEventCreate(epicsEventEmpty);
+        w->event = cc_event_create();
     return w;
 }
 
@@ -182,7 +180,7 @@ int cc_wait_counter(cc_context *context, const int *counter, double timeout)
     if (timeout > 0)
         end = epicsMonotonicGet() + (uint64_t)(timeout * 1e9);
     while (*counter != 0 && !context->closed) {
-        double left = 60.0;
+        double left = CC_LONG;
 
         if (timeout > 0) {
             left = ((double)end - (double)epicsMonotonicGet()) * 1e-9;
@@ -190,7 +188,7 @@ int cc_wait_counter(cc_context *context, const int *counter, double timeout)
                 break;
         }
         cc_unlock(context);
-        epicsEventWaitWithTimeout(w->event, left);
+        cc_event_wait(w->event, left);
         epicsMutexMustLock(context->lock);
     }
     status = *counter == 0 ? ECA_NORMAL : context->closed ? ECA_NOCACTX : ECA_TIMEOUT;
@@ -463,7 +461,7 @@ int cc_context_close(cc_id id)
     epicsMutexMustLock(context->lock);
     context->closed = 1;
     for (w = context->waiters; w; w = w->next)
-        epicsEventSignal(w->event);
+        cc_event_signal(w->event);
     for (channel = context->channels; channel; channel = channel->next)
         epicsAtomicCmpAndSwapIntT(&channel->head.closing, 0, 2);
     cc_unlock(context);
@@ -480,7 +478,7 @@ int cc_context_close(cc_id id)
     while (context->spare_waiters) {
         w = context->spare_waiters;
         context->spare_waiters = w->next;
-        epicsEventDestroy(w->event);
+        cc_event_destroy(w->event);
         free(w);
     }
     while (context->spare_waitsets) {

@@ -26,12 +26,12 @@
 
 #include <cadef.h>
 #include <epicsAtomic.h>
-#include <epicsEvent.h>
 #include <epicsMutex.h>
 #include <epicsThread.h>
 #include <epicsTime.h>
 
 #include "../cdef/engine.h"
+#include "wake.h"
 
 #if defined(_MSC_VER)
 #define CC_THREAD_LOCAL __declspec(thread)
@@ -42,7 +42,7 @@
 #define CC_ANY (-1)        /* type or count: as the channel has it */
 #define CC_SMALL 1024      /* payloads up to here are copied into the batch */
 #define CC_DUE 4           /* waiters that one release of the lock can wake */
-#define CC_INFINITE 1.0e9  /* a time-out that means "no limit", in seconds */
+#define CC_LONG 60.0       /* seconds that a wait without limit sleeps at a time */
 
 /* memory.c ------------------------------------------------------------------------------- */
 
@@ -71,7 +71,7 @@ uint64_t cc_payload_bytes(void);
 
 struct cc_queue {
     epicsMutexId lock;
-    epicsEventId wake;
+    cc_event wake;
     int waiting;             /* the consumer sleeps and wants the event */
     int closed;
     int woken;               /* cc_queue_wake was called */
@@ -104,7 +104,7 @@ typedef struct cc_waitset {
 /* A thread that sleeps until the number at `counter` is zero. */
 typedef struct cc_waiter {
     const int *counter;
-    epicsEventId event;
+    cc_event event;
     struct cc_waiter *next;
 } cc_waiter;
 
@@ -122,7 +122,7 @@ typedef struct cc_context {
     int refused;                  /* reads that ended with an error since the last wait for all */
     cc_waitset *waitsets, *spare_waitsets;
     cc_waiter *waiters, *spare_waiters;
-    epicsEventId due[CC_DUE];     /* to be signalled when the lock is released */
+    cc_event due[CC_DUE];     /* to be signalled when the lock is released */
     int ndue;
     struct cc_channel *channels;
     struct cc_context *next;      /* list of all, under the list lock of context.c */

@@ -11,7 +11,7 @@ cc_queue *cc_queue_create(uint32_t limit_records, uint64_t limit_bytes)
     if (!q)
         return NULL;
     q->lock = epicsMutexCreate();
-    q->wake = epicsEventCreate(epicsEventEmpty);
+    q->wake = cc_event_create();
     q->generation = 1;
     q->limit_records = limit_records;
     q->limit_bytes = limit_bytes;
@@ -36,7 +36,7 @@ void cc_queue_close(cc_queue *q)
     q->fill.length = q->fill.nbytes = 0;
     q->heap_bytes = 0;
     epicsMutexUnlock(q->lock);
-    epicsEventSignal(q->wake);
+    cc_event_signal(q->wake);
 }
 
 /* Only when no subscription, no context and no thread uses the queue any more. */
@@ -47,7 +47,7 @@ void cc_queue_destroy(cc_queue *q)
     free(q->fill.bytes);
     free(q->drain.records);
     free(q->drain.bytes);
-    epicsEventDestroy(q->wake);
+    cc_event_destroy(q->wake);
     epicsMutexDestroy(q->lock);
     free(q);
 }
@@ -58,7 +58,7 @@ void cc_queue_wake(cc_queue *q)
     epicsMutexMustLock(q->lock);
     q->woken = 1;
     epicsMutexUnlock(q->lock);
-    epicsEventSignal(q->wake);
+    cc_event_signal(q->wake);
 }
 
 /* 1 when there are records, 0 after the time-out (seconds; < 0: none) or cc_queue_wake,
@@ -72,7 +72,7 @@ int cc_queue_wait(cc_queue *q, double timeout)
         end = epicsMonotonicGet() + (uint64_t)(timeout * 1e9);
     epicsMutexMustLock(q->lock);
     for (;;) {
-        double left = CC_INFINITE;
+        double left = CC_LONG;
 
         if (q->closed)
             answer = -1;
@@ -93,10 +93,7 @@ int cc_queue_wait(cc_queue *q, double timeout)
         }
         q->waiting = 1;
         epicsMutexUnlock(q->lock);
-        if (left < CC_INFINITE)
-            epicsEventWaitWithTimeout(q->wake, left);
-        else
-            epicsEventWait(q->wake);
+        cc_event_wait(q->wake, left);
         epicsMutexMustLock(q->lock);
     }
     q->waiting = 0;
@@ -229,7 +226,7 @@ void cc_queue_push(cc_queue *q, cc_record *record, const void *data, cc_subscrip
     }
     epicsMutexUnlock(q->lock);
     if (signal)
-        epicsEventSignal(q->wake);
+        cc_event_signal(q->wake);
     return;
 refuse:
     epicsMutexUnlock(q->lock);
