@@ -11,14 +11,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, overload
 
+import cachannel as _package
 from cachannel import ca
-from cachannel.channel import (
-    CaChannel,
-    CaChannelException,
-    connect_many,
-    get_many,
-    put_many,
-)
+from cachannel.channel import CaChannel, CaChannelException
+from cachannel.many import connect_many, get_many, put_many
+from cachannel.values.decode import text
 
 __all__ = ["caget", "cainfo", "camonitor", "caput"]
 
@@ -53,18 +50,12 @@ def _channels(names: Sequence[_Name]) -> list[CaChannel]:
     """Find the channels of many names, and connect the missing ones all at once.
 
     Raises:
-        CaChannelException: ECA_TIMEOUT, naming those that did not connect. The others are kept.
+        CaChannelException: ECA_TIMEOUT, naming those that did not connect. No new one is kept.
     """
     missing = [name for name in dict.fromkeys(names) if name not in _channels_]
     if missing:
-        failed = []
         for name, channel in zip(missing, connect_many(missing, CaChannel.ca_timeout), strict=True):
-            if channel.state() == ca.ChannelState.CONN:
-                _keep(name, channel)
-            else:
-                failed.append(_text(name))
-        if failed:
-            raise CaChannelException(ca.ECA.TIMEOUT, ", ".join(failed), "connect")
+            _keep(name, channel)
     return [_channels_[name] for name in names]
 
 
@@ -100,17 +91,26 @@ def caget(name: _Name | Sequence[_Name], as_string: bool = False, count: int | N
             status when it cannot be read.
     """
     if not isinstance(name, (str, bytes)):
-        return get_many(_channels(name), as_string, count)
+        return get_many(_channels(name), as_string, count, use_numpy=_package.USE_NUMPY)
     channel = _channel(name)
-    return channel.getw(_text_type(channel) if as_string else None, count)
+    native = channel.field_type() if as_string else ca.DBF.NOTCONN
+    is_text = as_string and ca.dbr_type_is_CHAR(native)
+    # With a request of its own, since the threads of a script share the channel.
+    answer = channel._get_wait(
+        ca.DBR_STRING if as_string and ca.dbr_type_is_ENUM(native) else None,
+        # There 0 stands for the current length, here for one element, as in `CaChannel.getw`.
+        1 if count == 0 else count,
+        channel.getTimeout(),
+        use_numpy=_package.USE_NUMPY,
+        operation="caget",
+    )
+    value = answer["pv_value"]
+    return _as_text(value) if is_text else value
 
 
-def _text_type(channel: CaChannel) -> int | None:
-    """The plain request type that gives an enum or char PV as text; None for other PVs."""
-    native = channel.field_type()
-    if ca.dbr_type_is_ENUM(native) or ca.dbr_type_is_CHAR(native):
-        return ca.DBR_STRING
-    return None
+def _as_text(value: Any) -> str | bytes:
+    """Join char data, one number or several, up to the first NUL."""
+    return text(bytes([value]) if isinstance(value, int) else bytes(list(value)))
 
 
 @overload
@@ -140,7 +140,8 @@ def caput(
         CaChannelException: ECA_TIMEOUT when a PV did not connect in time, another status when it
             cannot be written; with ``wait`` also when the record failed (ECA_PUTFAIL).
         ValueError, TypeError, OverflowError: A value cannot be sent as the type of its PV, or
-            there are not as many values as names; nothing was written then.
+            there are not as many values as names. That value was not written; of a list, those
+            before it may have been.
     """
     if isinstance(name, (str, bytes)):
         channels, values = [_channel(name)], [value]
@@ -156,11 +157,14 @@ def caput(
         for channel, one in zip(channels, values, strict=True):
             channel.array_put_callback(one, None, None, _ignore)
         channels[0].flush_io()
-    elif not wait and len(channels) == 1:
-        channels[0].putw(values[0])
+    elif not wait and isinstance(name, (str, bytes)):
+        channels[0].putw(value)
     else:
         try:
-            put_many(channels, values, wait, timeout)
+            if isinstance(name, (str, bytes)):
+                channels[0]._put_wait(value, timeout=timeout, operation="caput")
+            else:
+                put_many(channels, values, wait, timeout)
         except CaChannelException as error:
             if not wait or error.status != ca.ECA.TIMEOUT:
                 raise
@@ -228,19 +232,10 @@ def _with_text(report: _Callback) -> _Callback:
     def report_text(epics_args: dict[str, Any], user_args: tuple[Any, ...]) -> None:
         value = epics_args.get("pv_value")
         if value is not None:
-            # One element comes as a number, several as a list or an array.
-            data = bytes([value]) if isinstance(value, int) else bytes(list(value))
-            epics_args["pv_value"] = _decode(data.partition(b"\0")[0])
+            epics_args["pv_value"] = _as_text(value)
         report(epics_args, user_args)
 
     return report_text
-
-
-def _decode(data: bytes) -> str | bytes:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data
 
 
 def _local_time(epics_args: dict[str, Any]) -> str:
