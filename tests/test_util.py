@@ -389,32 +389,60 @@ def test_monitor_with_count_0_follows_the_length(events: Events) -> None:
 
 
 def test_monitor_prints_name_time_and_value(run_script: Callable[..., Outcome]) -> None:
+    """Each step of the script ends when the lines it expects are there."""
     outcome = run_script(
         """
-        import time
-        from cachannel.util import caget, camonitor, caput
+        import sys, time
+        from cachannel.util import camonitor, caput
+
+        class Lines:
+            def __init__(self, stream):
+                self.stream, self.text = stream, ""
+
+            def write(self, text):
+                self.text += text
+                return self.stream.write(text)
+
+            def flush(self):
+                self.stream.flush()
+
+        def wait(name, number=1):
+            start, deadline = lines.text.count(name + " "), time.monotonic() + 20
+            while lines.text.count(name + " ") - start < number:
+                if time.monotonic() > deadline:
+                    raise SystemExit(f"no line of {name}")
+                time.sleep(0.005)
+
+        sys.stdout = lines = Lines(sys.stdout)
         caput(["cabo", "cawavec", "cawave"], ["Busy", "ab", [1, 2, 3]], wait=True)
-        camonitor("cabo")
-        camonitor("cacalc")
-        time.sleep(0.5)
+        for arguments in (
+            {"name": "cacalc"},
+            {"name": "cabo"},
+            {"name": "cabo", "as_string": True},
+            {"name": "cawavec"},
+            {"name": "cawavec", "as_string": True},
+            {"name": "cawave", "count": 3},
+        ):
+            before = lines.text
+            camonitor(**arguments)
+            while arguments["name"] + " " not in lines.text[len(before):]:
+                time.sleep(0.005)
+        wait("cacalc", 3)
         camonitor("cacalc", callback=())
-        camonitor("cabo", as_string=True)
-        camonitor("cawavec", as_string=True)
-        camonitor("cawavec")
-        camonitor("cawave", count=3)
-        caget("catest")
-        time.sleep(0.3)
         """
     ).succeeded()
     stamp = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}"
     for line in outcome.lines:
         assert re.fullmatch(rf"ca\w+ {stamp} .+", line)
     printed = [re.sub(stamp, "TIME", line) for line in outcome.lines]
-    assert sum(line.startswith("cacalc TIME ") for line in printed) >= 3
-    assert "cabo TIME 1" in printed
-    assert "cabo TIME Busy" in printed
-    assert "cawavec TIME [97, 98, 0, 0, 0]" in printed
-    assert "cawave TIME [1.0, 2.0, 3.0]" in printed
+    assert sum(bool(re.fullmatch(r"cacalc TIME \d+\.0", line)) for line in printed) >= 4
+    assert [line for line in printed if not line.startswith("cacalc")] == [
+        "cabo TIME 1",
+        "cabo TIME Busy",
+        "cawavec TIME [97, 98, 0, 0, 0]",
+        "cawavec TIME ab",
+        "cawave TIME [1.0, 2.0, 3.0]",
+    ]
 
 
 @pytest.mark.parametrize("zone", ["UTC0", "XYZ-3:30"])
