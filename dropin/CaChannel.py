@@ -4,7 +4,7 @@ Everything here is `cachannel`: the classes, the module ``ca`` and the flag ``US
 same objects under both names.
 """
 
-# ruff: noqa: E402, I001 - the order of the imports at the end matters
+# ruff: noqa: E402 - the order of the imports at the end matters
 
 import sys as _sys
 import types as _types

@@ -3,6 +3,7 @@
 import time
 
 import epicsPV
+
 from cachannel.epicsMotor import epicsMotor, epicsMotorException
 
 __all__ = ["epicsMotor", "epicsMotorException", "epicsPV", "time"]

@@ -1,6 +1,7 @@
 """The import name of CaChannel's `epicsPV` module; everything is `cachannel.epicsPV`."""
 
 from CaChannel import CaChannel, ca
+
 from cachannel.epicsPV import callBack, epicsPV, getCallback, putCallBack
 
 __all__ = ["CaChannel", "ca", "callBack", "epicsPV", "getCallback", "putCallBack"]
