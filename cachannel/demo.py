@@ -26,6 +26,12 @@ DATABASE = Path(__file__).with_name("demo.db")
 # a fixed port of all interfaces.
 _RUN_IOC = "from epicscorelibs import ioc; ioc.main(extra_dbd_load=(), extra_dso_load=())"
 
+_LAST_WORDS = {
+    0: "\nThat is all. The IOC has ended.",
+    1: "\nThe demo failed.",
+    130: "\nInterrupted.",
+}
+
 LESSONS = """
 # Connect to a PV. A method whose name ends in "w" waits.
 from cachannel import CaChannel, CaChannelException, ca
@@ -107,15 +113,17 @@ def main() -> int:
         print("A soft IOC runs on this machine, seen by nobody else:")
         print(f"    EPICS_CA_ADDR_LIST={LOOPBACK}", end=" ")
         print(f"EPICS_CA_SERVER_PORT={settings['EPICS_CA_SERVER_PORT']}")
+        code = 0
         try:
-            works = _teach(LESSONS)
+            if not _teach(LESSONS):
+                code = 1
         except KeyboardInterrupt:
-            print("\nInterrupted.")
-            return 130
+            code = 130
         finally:
+            # Before the last words, which a callback could otherwise interrupt.
             _disconnect()
-    print("\nThat is all. The IOC has ended." if works else "\nThe demo failed.")
-    return 0 if works else 1
+    print(_LAST_WORDS[code])
+    return code
 
 
 def _settings(port: int, repeater_port: int) -> dict[str, str]:
@@ -177,7 +185,7 @@ def _ioc() -> Iterator[None]:
         # The IOC reads commands from its standard input, and leaves when there are no more.
         process.stdin.close()
         try:
-            process.wait(5)
+            process.wait(2)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
