@@ -127,6 +127,7 @@ class Context:
         self._running = 0
         self._dispatcher = 0
         self._draining = False
+        self._flush_wanted = False
         self._closing = threading.Lock()
         self._text = ""
         self._exceptions: Deliver | None = None
@@ -243,6 +244,9 @@ class Context:
                     report(exc, owner)
         finally:
             self._running = 0
+            if self._flush_wanted:
+                self._flush_wanted = False
+                self.flush()
         return length
 
     def pend(self, timeout: float) -> None:
@@ -302,6 +306,13 @@ class Context:
     def flush(self) -> int:
         """Send what is buffered (ca_flush_io). Returns the CA status."""
         return int(lib.cc_flush(self.id))
+
+    def flush_soon(self) -> None:
+        """Send what is buffered: in a callback once for the whole batch of events, else now."""
+        if self.in_callback:
+            self._flush_wanted = True
+        else:
+            self.flush()
 
     # Messages -------------------------------------------------------------------------------
 
