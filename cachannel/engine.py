@@ -65,7 +65,7 @@ class Encoded(NamedTuple):
     """
 
     dbr_type: int
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count
     data: bytes
 
 
@@ -157,9 +157,7 @@ class Channel:
 
     __slots__ = ("_tokens", "context", "id", "name", "status", "token")
 
-    def __init__(
-        self, context: Context, name: bytes, deliver: Deliver, priority: int = 0
-    ) -> None:
+    def __init__(self, context: Context, name: bytes, deliver: Deliver, priority: int = 0) -> None:
         self.context = context
         self.name = name
         self._tokens: set[int] | None = None

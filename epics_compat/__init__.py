@@ -108,9 +108,7 @@ def camonitor(
         connection_timeout: seconds.
         monitor_delta: see `PV`.
     """
-    thispv = get_pv(
-        pvname, timeout=connection_timeout, connect=True, monitor_delta=monitor_delta
-    )
+    thispv = get_pv(pvname, timeout=connection_timeout, connect=True, monitor_delta=monitor_delta)
     if not thispv.connected:
         return
     thispv.get()

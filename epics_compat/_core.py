@@ -19,7 +19,7 @@ from cachannel.context import report
 from cachannel.engine import CONNECTION, Channel, Context, create_channels
 from cachannel.protocol.enums import ECA, eca_message
 from epics_compat import dbr
-from epics_compat._errors import CASeverityException
+from epics_compat._errors import CASeverityException, ChannelAccessException
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -302,6 +302,21 @@ def drop(entry: Entry) -> None:
     chid_cache.pop(entry.chid_int, None)
     entry.closed = True
     entry.conn = False
+
+
+def entry_of(chid: Any) -> Entry:
+    """Find the entry of a channel id.
+
+    Raises:
+        ChannelAccessException: it is none.
+    """
+    number = getattr(chid, "value", chid)
+    if isinstance(number, int):
+        entry = chid_cache.get(number)
+        if entry is not None:
+            return entry
+    text = f"{chid!r} is not a valid chid"
+    raise ChannelAccessException(text)
 
 
 # Channels -------------------------------------------------------------------------------------

@@ -54,9 +54,9 @@ def withCHID(fcn: Callable[..., Any]) -> Callable[..., Any]:
         if not _ready():
             return None
         if args:
-            _core.settings.entry_of(args[0])
+            _core.entry_of(args[0])
         elif "chid" in kwds:
-            _core.settings.entry_of(kwds["chid"])
+            _core.entry_of(kwds["chid"])
         return fcn(*args, **kwds)
 
     return wrapper
@@ -64,7 +64,7 @@ def withCHID(fcn: Callable[..., Any]) -> Callable[..., Any]:
 
 def _connect(args: tuple[Any, ...], kwds: dict[str, Any]) -> bool:
     ca = _core.settings
-    entry = ca.entry_of(args[0] if args else kwds.get("chid"))
+    entry = _core.entry_of(args[0] if args else kwds.get("chid"))
     if entry.sync():
         return True
     timeout = kwds.get("timeout")

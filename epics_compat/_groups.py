@@ -97,7 +97,7 @@ def sg_get(
         as_string: the value as text.
     """
     _group(gid)
-    entry = _core.settings.entry_of(chid)
+    entry = _core.entry_of(chid)
     kind = entry.ftype if ftype is None else int(ftype)
     answer = _io.fetch(entry, kind, 0, _io.default_timeout(entry.nelm))
     if answer is None:
@@ -113,7 +113,7 @@ def sg_get(
 def sg_put(gid: Any, chid: Any, value: Any) -> int:
     """Write a channel as part of a group; `sg_block` waits until it has processed."""
     requests = _group(gid)
-    entry = _core.settings.entry_of(chid)
+    entry = _core.entry_of(chid)
     channel = _io.channel_of(entry)
     status, request = channel.put_request(encode(value, entry.ftype, max(entry.nelm, 1)))
     if request is None:

@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any
 from cachannel.context import report
 from cachannel.protocol.enums import ECA, eca_message
 from epics_compat import _core, _values, dbr
-from epics_compat._errors import CASeverityException, ChannelAccessException, ChannelAccessGetFailure
 from epics_compat._encode import encode
+from epics_compat._errors import (
+    CASeverityException,
+    ChannelAccessException,
+    ChannelAccessGetFailure,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -85,7 +85,8 @@ class Alarm:
         self.pv.add_callback(self.check_alarm)
 
     def __repr__(self) -> str:
-        return f"<Alarm pvname='{self.pv.pvname}',comp='{self.comp_name}','trip_point={self.trip_point}>"
+        name, word = self.pv.pvname, self.comp_name
+        return f"<Alarm pvname='{name}',comp='{word}','trip_point={self.trip_point}>"
 
     def reset(self) -> None:
         """Forget that the value was bad, and the time of the last alert."""

@@ -21,7 +21,23 @@ import numpy
 from cachannel.engine import Context
 from cachannel.protocol.enums import eca_message
 from epics_compat import _core, _io, _values, dbr, utils
-from epics_compat._core import Entry, cache, chid_cache
+from epics_compat._channels import (
+    ACCESS_TEXTS,
+    access,
+    clear_channel,
+    element_count,
+    field_type,
+    host_name,
+    isConnected,
+    name,
+    promote_fieldtype,
+    promote_type,
+    read_access,
+    replace_access_rights_event,
+    state,
+    write_access,
+)
+from epics_compat._core import Entry, cache, chid_cache, entry_of
 from epics_compat._decorators import (
     PySEVCHK,
     withCA,
@@ -57,6 +73,7 @@ _cache = cache
 _chid_cache = chid_cache
 _put_completes = put_completes
 _CacheItem = Entry
+
 
 class Empty:
     """Class of `GET_PENDING`."""
@@ -430,21 +447,6 @@ def test_io() -> bool:
 # Channels -------------------------------------------------------------------------------------
 
 
-def entry_of(chid: Any) -> Entry:
-    """Find the entry of a channel id.
-
-    Raises:
-        ChannelAccessException: it is none.
-    """
-    number = getattr(chid, "value", chid)
-    if isinstance(number, int):
-        entry = chid_cache.get(number)
-        if entry is not None:
-            return entry
-    text = f"{chid!r} is not a valid chid"
-    raise ChannelAccessException(text)
-
-
 @withCA
 def create_channel(
     pvname: str,
@@ -486,93 +488,6 @@ def connect_channel(chid: Any, timeout: float | None = None, verbose: bool = Fal
     if verbose:
         write(f"{entry.pvname}: {'connected' if connected else 'not connected'}")
     return connected
-
-
-@withCHID
-def name(chid: Any) -> str:
-    """Return the name of the PV."""
-    return entry_of(chid).pvname
-
-
-@withCHID
-def host_name(chid: Any) -> str:
-    """Return ``'host:port'`` of the server, or ``'<disconnected>'``."""
-    return _io.channel_of(entry_of(chid)).host_name()
-
-
-@withCHID
-def element_count(chid: Any) -> int:
-    """Return how many elements the channel can hold; 0 when not connected."""
-    return _io.channel_of(entry_of(chid)).info().element_count
-
-
-@withCHID
-def field_type(chid: Any) -> int:
-    """Return the native DBR type; -1 when not connected."""
-    return _io.channel_of(entry_of(chid)).info().field_type
-
-
-@withCHID
-def state(chid: Any) -> int:
-    """Return 0 (never connected), 1 (lost) or 2 (connected)."""
-    return _io.channel_of(entry_of(chid)).info().state
-
-
-@withCHID
-def read_access(chid: Any) -> int:
-    """Return 1 when the channel may be read."""
-    return _io.channel_of(entry_of(chid)).rights() & 1
-
-
-@withCHID
-def write_access(chid: Any) -> int:
-    """Return 1 when the channel may be written."""
-    return _io.channel_of(entry_of(chid)).rights() >> 1 & 1
-
-
-@withCHID
-def isConnected(chid: Any) -> bool:
-    """Whether the channel is connected now."""
-    return _io.channel_of(entry_of(chid)).connected
-
-
-ACCESS_TEXTS = ("no access", "read-only", "write-only", "read/write")
-
-
-@withCHID
-def access(chid: Any) -> str:
-    """Return the rights as text."""
-    return ACCESS_TEXTS[_io.channel_of(entry_of(chid)).rights() & 3]
-
-
-@withCHID
-def replace_access_rights_event(
-    chid: Any, callback: Callable[[bool, bool], Any] | None = None
-) -> int:
-    """Add ``callback(read, write)``, called at every change of the rights, and at once here."""
-    entry = entry_of(chid)
-    if callback is not None:
-        entry.access_event_callback.append(callback)
-        entry.sync()
-        callback(bool(entry.rights & 1), bool(entry.rights & 2))
-    return dbr.ECA_NORMAL
-
-
-@withCHID
-def clear_channel(chid: Any) -> int:
-    """End a channel, with all that hangs on it; its id is invalid from then on."""
-    return entry_of(chid).close()
-
-
-def promote_fieldtype(ftype: int, use_time: bool = False, use_ctrl: bool = False) -> int:
-    """Give the TIME or CTRL form of a type."""
-    return dbr.promote(ftype, use_time, use_ctrl)
-
-
-@withCHID
-def promote_type(chid: Any, use_time: bool = False, use_ctrl: bool = False) -> int:
-    """Give the TIME or CTRL form of the type of a channel."""
-    return dbr.promote(field_type(chid), use_time, use_ctrl)
 
 
 # Reading --------------------------------------------------------------------------------------

@@ -241,7 +241,7 @@ NP_Map: dict[int, Any] = {
 
 _NATIVE_NAMES = ("STRING", "INT", "FLOAT", "ENUM", "CHAR", "LONG", "DOUBLE")
 _DERIVED_NAMES = ("STRING", "SHORT", "FLOAT", "ENUM", "CHAR", "LONG", "DOUBLE")
-_NAMES = {number: name for number, name in enumerate(_NATIVE_NAMES)}
+_NAMES = dict(enumerate(_NATIVE_NAMES))
 for _first, _prefix in ((14, "TIME_"), (28, "CTRL_")):
     _NAMES.update({_first + n: _prefix + name for n, name in enumerate(_DERIVED_NAMES)})
 _NAMES.update({35: "PUT_ACKT", 36: "PUT_ACKS", 37: "STSACK_STRING", 38: "CLASS_NAME"})

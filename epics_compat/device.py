@@ -63,9 +63,7 @@ class Device:
 
     # PVs ------------------------------------------------------------------------------------
 
-    def PV(
-        self, attr: str, connect: bool = True, timeout: float | None = None, **kw: Any
-    ) -> Any:
+    def PV(self, attr: str, connect: bool = True, timeout: float | None = None, **kw: Any) -> Any:
         """Give the PV of an attribute, making it when it is not known.
 
         Args:
@@ -258,5 +256,3 @@ def _converted(known: Any, text: str) -> Any:
     except ValueError:
         return text
     return text
-
-

@@ -247,9 +247,7 @@ class Motor(Device):
         finally:
             self.put("SET", 0)
 
-    def tweak(
-        self, direction: str = "foreward", wait: bool = False, timeout: float = 300.0
-    ) -> int:
+    def tweak(self, direction: str = "foreward", wait: bool = False, timeout: float = 300.0) -> int:
         """Move by the tweak value, backward for a direction that begins with rev or back.
 
         Returns:
@@ -345,4 +343,3 @@ class Motor(Device):
             else:
                 shown = "Not Connected??"
             ca.write(f" {name:20s} {shown:20s}  {known.pvname}")
-

@@ -469,9 +469,7 @@ class PV(Properties):
         items["value"] = self._shape(value, count, as_string, as_numpy)
         return SimpleNamespace(**items) if as_namespace else items
 
-    def _fresh(
-        self, count: int | None, form: str, timeout: float | None
-    ) -> dict[str, Any] | None:
+    def _fresh(self, count: int | None, form: str, timeout: float | None) -> dict[str, Any] | None:
         entry = self._checked()
         if not entry.conn:
             return None
