@@ -68,7 +68,7 @@ def install() -> None:
     """
     package = import_module(_OURS)
     other = sys.modules.get(_THEIRS)
-    if other not in (None, package) and getattr(other, "__file__", None) is not None:
+    if other is not None and other is not package and getattr(other, "__file__", None) is not None:
         folder = str(Path(str(other.__file__)).resolve().parent.parent)
         if folder != ALIAS_FOLDER:
             message = f"epics is imported already, from {other.__file__}"

@@ -390,8 +390,8 @@ def show_cache(print_out: bool = True) -> str | None:
     """List the channels: name, id and context, whether connected. Prints, or returns the text."""
     lines = ["#  PVName        ChannelID/Context Connected?", "#" + "-" * 44]
     for number, names in list(cache.items()):
-        for name, entry in list(names.items()):
-            lines.append(f" {name:15s} {entry.chid!r}/{number}  {isConnected(entry.chid)}")
+        for pvname, entry in list(names.items()):
+            lines.append(f" {pvname:15s} {entry.chid!r}/{number}  {isConnected(entry.chid)}")
     text = "\n".join(lines)
     if not print_out:
         return text

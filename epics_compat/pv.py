@@ -15,7 +15,9 @@ import numpy
 
 from cachannel.context import report
 from epics_compat import _core, _info, _io, _values, ca, dbr
+from epics_compat._callbacks import Callbacks
 from epics_compat._properties import Properties
+from epics_compat._text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +50,7 @@ def fmt_time(tstamp: float | None = None) -> str:
     return f"{shown}.{round(1e5 * (tstamp - whole)):05.0f}"
 
 
-class PV(Properties):
+class PV(Callbacks, Text, Properties):
     """A process variable. It connects in the background; nothing here waits for it.
 
     Args:
@@ -536,54 +538,6 @@ class PV(Properties):
             self._set_char_value(args["value"])
         return dict(items)
 
-    # Text -----------------------------------------------------------------------------------
-
-    def _text(self, value: Any, *, ask: bool) -> Any:
-        """Convert a value to text.
-
-        Args:
-            value: as it was decoded.
-            ask: read precision or states if they are not known.
-        """
-        args = self._args
-        base = dbr.native_type(args["ftype"]) if args["ftype"] is not None else -1
-        if isinstance(value, str) or (base == dbr.STRING and isinstance(value, list)):
-            return [*value] if isinstance(value, list) else value
-        if base == dbr.CHAR and args["nelm"] != 1:
-            return _values.char_text(value)
-        if isinstance(value, numpy.ndarray):
-            return f"<array size={len(value)}, type={args['type']}>"
-        if base in (dbr.FLOAT, dbr.DOUBLE):
-            if args["precision"] is None and ask:
-                self.get_ctrlvars()
-            if args["precision"] is None or not isinstance(value, float):
-                return str(value)
-            return _values.float_text(value, args["precision"])
-        if base == dbr.ENUM:
-            if args["enum_strs"] is None and ask:
-                self.get_ctrlvars()
-            states = args["enum_strs"]
-            return states[value] if states and 0 <= value < len(states) else str(value)
-        return str(value)
-
-    def _set_char_value(self, value: Any) -> None:
-        args = self._args
-        if isinstance(value, float):
-            precision = args["precision"]
-            if precision is None:
-                args["char_value"] = str(value)
-            else:
-                size = abs(value + 1e-9)
-                letter = "f" if 1e-5 < size < 1e5 or size != size else "g"
-                args["char_value"] = f"%.{precision}{letter}" % value
-        elif (
-            isinstance(value, numpy.ndarray) and value.dtype.kind == "u"
-            and len(value) >= ca.AUTOMONITOR_MAXLENGTH
-        ):  # fmt: skip
-            args["char_value"] = f"<array size={len(value)}, type={args['type']}>"
-        else:
-            args["char_value"] = self._text(value, ask=False)
-
     def _getarg(self, arg: str) -> Any:
         """Give an item of `_args`, and fetch it when it is not known."""
         args = self._args
@@ -595,16 +549,6 @@ class PV(Properties):
             else:
                 self.get_ctrlvars(timeout=1, warn=False)
         return args[arg]
-
-    @property
-    def char_value(self) -> Any:
-        """The value as text: numbers with their precision, enums by the name of the state."""
-        args = self._args
-        base = dbr.native_type(args["ftype"]) if args["ftype"] is not None else -1
-        wanted = {dbr.FLOAT: "precision", dbr.DOUBLE: "precision", dbr.ENUM: "enum_strs"}.get(base)
-        if wanted is not None and args[wanted] is None and self.connected:
-            self.get_ctrlvars(timeout=1, warn=False)
-        return self._getarg("char_value")
 
     # Writing --------------------------------------------------------------------------------
 
@@ -732,94 +676,6 @@ class PV(Properties):
             return True
         self._passed = value
         return False
-
-    # Callbacks ------------------------------------------------------------------------------
-
-    def run_callbacks(self) -> None:
-        """Run all callbacks here and now, in the order of their indices."""
-        indices = list(self.callbacks)
-        if len(indices) > 1:
-            try:
-                indices.sort()
-            except TypeError:
-                indices.sort(key=str)
-        for index in indices:
-            self.run_callback(index)
-
-    def run_callback(self, index: Any) -> None:
-        """Run one callback here and now; an unknown index is ignored.
-
-        An exception in it is reported to `sys.unraisablehook`, and stops nothing.
-        """
-        try:
-            function, extra = self.callbacks[index]
-        except KeyError:
-            return
-        keywords = {**self._args, **extra, "cb_info": (index, self)}
-        if callable(function):
-            try:
-                function(**keywords)
-            except Exception as exc:
-                report(exc, function)
-
-    def add_callback(
-        self,
-        callback: Callable[..., Any] | None = None,
-        index: Any = None,
-        run_now: bool = False,
-        with_ctrlvars: bool = True,
-        **kw: Any,
-    ) -> Any:
-        """Have a function called at every change, with keywords.
-
-        Args:
-            callback: the function. If it cannot be called nothing happens.
-            index: what it replaces and is removed by; None: a new number.
-            run_now: run it once now, here.
-            with_ctrlvars: read units, limits, precision or states now, if connected.
-            kw: more keywords for it.
-
-        Returns:
-            The index.
-        """
-        self._checked()
-        if not callable(callback):
-            return index
-        if index is None:
-            numbers = [number for number in self.callbacks if isinstance(number, int)]
-            index = 1 + max(numbers, default=0)
-        self.callbacks[index] = (callback, kw)
-        if self.connected and self._monitor is None and not self._auto_monitor and not run_now:
-            self._warn_unmonitored()
-        if with_ctrlvars and self.connected:
-            self.get_ctrlvars()
-        if run_now:
-            self.get(as_string=True)
-            if self.connected:
-                self.run_callback(index)
-        return index
-
-    def _warn_unmonitored(self) -> None:
-        if self._args["nelm"] is not None and self._args["nelm"] >= ca.AUTOMONITOR_MAXLENGTH:
-            warnings.warn(
-                f"PV '{self.pvname}' is not monitored (it has {self._args['nelm']} elements): "
-                "callbacks run when auto_monitor is set",
-                stacklevel=3,
-            )
-
-    def remove_callback(self, index: Any = None) -> None:
-        """Remove a callback; an unknown index is ignored."""
-        self.callbacks.pop(index, None)
-
-    def clear_callbacks(
-        self, with_access_callback: bool = False, with_connect_callback: bool = False
-    ) -> None:
-        """Remove the callbacks of changes, and if asked those of access and connection."""
-        self.callbacks = {}
-        if with_access_callback:
-            self.access_callbacks = []
-        if with_connect_callback:
-            self.connection_callbacks = []
 
     # Others ---------------------------------------------------------------------------------
 
