@@ -74,6 +74,8 @@ from cachannel.values.encode import integer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cachannel.context import Deliver
+
     Callback = Callable[[dict[str, Any]], object]
 
 __all__ = [
@@ -377,9 +379,7 @@ def version() -> str:
 # Reading ------------------------------------------------------------------------------------
 
 
-def _deliver_value(
-    chid: Chid, callback: Callback, use_numpy: bool
-) -> Callable[[Record, Any, int], None]:
+def _deliver_value(chid: Chid, callback: Callback, use_numpy: bool) -> Deliver:
     def deliver(record: Record, buffer: Any, offset: int) -> None:
         result = answer(chid, record)
         known = record[7] == 1 and record[2] and record[3] >= 0

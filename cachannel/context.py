@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from cachannel._native import ffi, lib
 from cachannel.errors import CAError, check, describe
@@ -32,7 +32,7 @@ from cachannel.values.decode import RECORD, Record
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    Deliver = Callable[[Record, Any, int], None]
+    Deliver = Callable[[Record, Any, int], object]
 
 __all__ = ["Context", "contexts", "report"]
 
@@ -76,7 +76,7 @@ def report(exc: BaseException, owner: object) -> None:
     """Tell of an exception in a callback: to the logger and to `sys.unraisablehook`."""
     _callback_logger.error("exception in a callback: %r", exc, exc_info=exc)
     try:
-        sys.unraisablehook(_Unraisable(exc, owner))
+        sys.unraisablehook(cast("sys.UnraisableHookArgs", _Unraisable(exc, owner)))
     except Exception:
         _callback_logger.exception("sys.unraisablehook failed")
 
@@ -130,7 +130,7 @@ class Context:
         self._closing = threading.Lock()
         self._text = ""
         self._exceptions: Deliver | None = None
-        self._messages: Callable[[str], None] | None = None
+        self._messages: Callable[[str], object] | None = None
         if repeater:
             _start_repeater()
         self.queue = lib.cc_queue_create(queue_records, queue_bytes)
@@ -309,7 +309,7 @@ class Context:
         """Install who gets libca's exceptions; None: they go to the logger."""
         self._exceptions = deliver
 
-    def on_message(self, function: Callable[[str], None] | None) -> None:
+    def on_message(self, function: Callable[[str], object] | None) -> None:
         """Install who gets libca's messages, in the pieces they come in; None: the logger."""
         self._messages = function
 
@@ -366,17 +366,14 @@ class Context:
 
 
 def _dispatch(context: Context) -> None:
-    """Run the dispatcher thread: hold the context weakly while there is nothing to do."""
+    """Run the dispatcher thread."""
     context._dispatcher = threading.get_ident()
-    queue, reference = context.queue, weakref.ref(context)
-    wait = lib.cc_queue_wait
     while True:
-        state = wait(queue, FOREVER)
+        state = lib.cc_queue_wait(context.queue, FOREVER)
         if state < 0:
             return
         if state:
             context.deliver()
-    del reference
 
 
 def _log_exception(record: Record, data: bytes) -> None:

@@ -380,9 +380,9 @@ class BulkSink:
         )  # fmt: skip
         answers = ffi.unpack(subscriptions, length) if length else []
         self._subscriptions += [answer for answer in answers if answer > 0]
-        for name, answer in zip(self.names[first:], answers, strict=True):
+        for added, answer in zip(self.names[first:], answers, strict=True):
             if answer < 0:
-                raise CaChannelException(-answer, str(name), "BulkSink.add")
+                raise CaChannelException(-answer, str(added), "BulkSink.add")
         self.context.flush()
         return range(first, len(self.names))
 

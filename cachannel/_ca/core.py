@@ -19,6 +19,7 @@ from cachannel.values.encode import Encoded, encode, integer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cachannel.context import Deliver
     from cachannel.values.decode import Record
 
 ANY = -1
@@ -123,9 +124,7 @@ def create_in(
     return ECA.NORMAL, chid
 
 
-def connection(
-    chid: Chid, callback: Callable[[Chid, CA_OP], object]
-) -> Callable[[Record, Any, int], None]:
+def connection(chid: Chid, callback: Callable[[Chid, CA_OP], object]) -> Deliver:
     up, down = CA_OP.CONN_UP, CA_OP.CONN_DOWN
 
     def deliver(record: Record, buffer: Any, offset: int) -> None:
@@ -208,9 +207,7 @@ def answer(chid: Chid, record: Record) -> dict[str, Any]:
     }
 
 
-def once(
-    chid: Chid, function: Callable[[Record, Any, int], None]
-) -> Callable[[Record, Any, int], None]:
+def once(chid: Chid, function: Deliver) -> Deliver:
     """Make the owner of one request: it is called once, and not after the channel was cleared."""
     owners = chid.context.owners
 
@@ -224,7 +221,7 @@ def once(
 
 def subscribe_with(
     chid: Chid,
-    deliver: Callable[[Record, Any, int], None],
+    deliver: Deliver,
     kind: int,
     elements: int,
     events: int,
@@ -259,14 +256,12 @@ def prepare(
         return ECA.BADTYPE
     native = lib.cc_element_count(chid.id)
     encoded = encode(value, kind, native, elements, str(chid.pvname), operation)
-    if encoded.count == 0 and (elements == 0 or native == 1):
+    if encoded.length == 0 and (elements == 0 or native == 1):
         return ECA.BADCOUNT
     return encoded
 
 
-def put_with(
-    chid: Chid, encoded: Encoded, deliver: Callable[[Record, Any, int], None]
-) -> ECA | int:
+def put_with(chid: Chid, encoded: Encoded, deliver: Deliver) -> ECA | int:
     """Write with completion; the answer goes to `deliver` as it comes from the queue."""
     token = chid.context.own(once(chid, deliver))
     status = lib.cc_put_callback(chid.id, *encoded, token)
