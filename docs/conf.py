@@ -2,7 +2,7 @@
 
 project = "cachannel"
 author = "the cachannel developers"
-copyright = "2026, the cachannel developers"  # noqa: A001
+copyright = "2026, the cachannel developers"
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 source_suffix = {".md": "markdown"}
