@@ -15,6 +15,10 @@ there, since no other callback could run meanwhile.
 
 from __future__ import annotations
 
+# The extension module of CaChannel let these three show, and scripts took them from here.
+import os  # noqa: F401
+import warnings  # noqa: F401
+from enum import IntEnum  # noqa: F401
 from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsInt
 
 from cachannel._ca.constants import *  # noqa: F403 - the constants are half of this module
@@ -48,7 +52,7 @@ from cachannel._ca.groups import (
     sg_reset,
     sg_test,
 )
-from cachannel._ca.handles import Chid, DBRValue, Evid
+from cachannel._ca.handles import Chid, DBRValue, Evid, format_dbr
 from cachannel._ca.texts import *  # noqa: F403 - likewise
 from cachannel._ca.texts import __all__ as _texts
 from cachannel._native import ffi, lib
@@ -92,6 +96,7 @@ __all__ = [
     "Chid",
     "DBRValue",
     "Evid",
+    "HAS_NUMPY",
     "add_exception_event",
     "attach_context",
     "beacon_period",
@@ -107,6 +112,7 @@ __all__ = [
     "element_count",
     "field_type",
     "flush_io",
+    "format_dbr",
     "get",
     "host_minor_protocol",
     "host_name",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
 from cachannel._native import ffi, lib
 from cachannel.errors import DisconnectedError
+from cachannel.protocol.dbr import LAYOUTS, dbr_size_n
 from cachannel.protocol.enums import DBR, ECA
 from cachannel.values.decode import RECORD, Record, ca_value
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
     from cachannel.context import Context
 
-__all__ = ["Chid", "DBRValue", "Evid", "fetch"]
+__all__ = ["Chid", "DBRValue", "Evid", "fetch", "format_dbr"]
 
 # States of a request, see engine.h.
 PENDING: Final = 0
@@ -25,6 +27,7 @@ OTHER: Final = 3
 _ON_HEAP: Final = 3
 _COPY: Final = 2
 _BIG: Final = 65536
+_CODES: Final = ("", "h", "f", "H", "B", "i", "d")
 
 
 class Chid:
@@ -219,3 +222,47 @@ class DBRValue:
         """The number of elements of the answer."""
         answer = self.answer()
         return int(answer[0][8]) if answer is not None else 0
+
+    @property
+    def cvalue(self) -> bytes:
+        """The answer as a DBR structure in host byte order; empty while there is none."""
+        answer = self.answer()
+        if answer is None or answer[0][3] < 0:
+            return b""
+        record, data = answer
+        return structure(record) if data is None else bytes(data)
+
+
+def structure(record: Record) -> bytes:
+    """Rebuild the DBR structure of a single number, which came in the record itself."""
+    layout = LAYOUTS[record[3]]
+    known = {"status": record[4], "severity": record[5], "secs": record[9], "nsec": record[10]}
+    members = [known[field.name] for field in layout.fields]
+    number = record[12] if layout.base_type in (2, 6) else int(record[12])
+    return layout.native.pack(*members) + Struct(f"={_CODES[layout.base_type]}").pack(number)
+
+
+def format_dbr(dbrType: int, count: int, dbrValue: Any, use_numpy: bool = False) -> Any:
+    """Decode a DBR structure.
+
+    Args:
+        dbrType: its request type.
+        count: number of elements.
+        dbrValue: the structure in host byte order: bytes, a buffer, or a pointer of cffi.
+        use_numpy: several numbers are an ndarray of shape ``(count,)``.
+
+    Returns:
+        The value as `get` gives it.
+    """
+    kind, length = int(dbrType), int(count)
+    if isinstance(dbrValue, ffi.CData):
+        data = bytes(ffi.buffer(ffi.cast("char *", dbrValue), dbr_size_n(kind, length)))
+    else:
+        data = bytes(dbrValue)
+    status = severity = seconds = nanoseconds = 0
+    if 7 <= kind <= 37:
+        status, severity = Struct("=hh").unpack_from(data)
+    if 14 <= kind <= 20:
+        seconds, nanoseconds = Struct("=II").unpack_from(data, 4)
+    record = (0, 4, _COPY, kind, status, severity, 0, 1, length, seconds, nanoseconds)
+    return ca_value((*record, len(data), 0.0, 0), bytearray(data), 0, use_numpy)
