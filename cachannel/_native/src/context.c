@@ -421,7 +421,6 @@ cc_id cc_context_create(cc_queue *queue, uint64_t exception_token)
     context->exception_token = exception_token;
     context->closed = context->takes_messages = context->outstanding = context->refused = 0;
     context->ndue = 0;
-    context->channels = NULL;
     status = cc_run_attached(NULL, create, context);
     if (status != ECA_NORMAL) {
         cc_pool_give(CC_POOL_CONTEXT, context);
@@ -441,11 +440,23 @@ static int destroy(void *unused)
     return ECA_NORMAL;
 }
 
+/* The next channel of a context. A channel that is new, or gone, has no context. */
+static cc_channel *next_of(cc_context *context, uint32_t *index)
+{
+    cc_channel *channel;
+
+    while ((channel = cc_pool_next(CC_POOL_CHANNEL, index)) != NULL)
+        if (channel->context == context)
+            return channel;
+    return NULL;
+}
+
 int cc_context_close(cc_id id)
 {
     cc_context *context, **link;
-    cc_channel *channel, *next;
+    cc_channel *channel;
     cc_waiter *w;
+    uint32_t at;
     void *object;
 
     if (!cc_begin_close(CC_POOL_CONTEXT, id, &object))
@@ -462,19 +473,20 @@ int cc_context_close(cc_id id)
     context->closed = 1;
     for (w = context->waiters; w; w = w->next)
         cc_event_signal(w->event);
-    for (channel = context->channels; channel; channel = channel->next)
+    for (at = 0; (channel = next_of(context, &at)) != NULL;)
         epicsAtomicCmpAndSwapIntT(&channel->head.closing, 0, 2);
     cc_unlock(context);
     cc_await_users(context);
-    for (channel = context->channels; channel; channel = channel->next)
+    /* Nobody can make a channel here any more; one may have come before that was seen. */
+    for (at = 0; (channel = next_of(context, &at)) != NULL;) {
+        epicsAtomicCmpAndSwapIntT(&channel->head.closing, 0, 2);
         cc_await_users(channel);
+    }
 
     cc_run_attached(context->ca, destroy, NULL);
 
-    for (channel = context->channels; channel; channel = next) {
-        next = channel->next;
+    for (at = 0; (channel = next_of(context, &at)) != NULL;)
         cc_channel_dismantle(channel);
-    }
     while (context->spare_waiters) {
         w = context->spare_waiters;
         context->spare_waiters = w->next;

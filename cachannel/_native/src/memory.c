@@ -28,6 +28,12 @@ static cc_head *at(pool *p, uint32_t index)
     return chunk ? (cc_head *)(chunk + (index % CHUNK) * p->size) : NULL;
 }
 
+/* The link of the free list. */
+static cc_head **link_of(cc_head *head)
+{
+    return (cc_head **)(head + 1);
+}
+
 static int grow(pool *p)
 {
     uint32_t i;
@@ -40,8 +46,8 @@ static int grow(pool *p)
         return 0;
     for (i = CHUNK; i-- > 0;) {
         cc_head *head = (cc_head *)(chunk + i * p->size);
-        head->index = p->nchunks * CHUNK + i;
-        head->next_free = p->free;
+        head->id = -(cc_id)(p->nchunks * CHUNK + i);
+        *link_of(head) = p->free;
         p->free = head;
     }
     p->chunks[p->nchunks++] = chunk;
@@ -57,10 +63,10 @@ void *cc_pool_take(int which)
     epicsMutexMustLock(pool_lock);
     if (p->free || grow(p)) {
         head = p->free;
-        p->free = head->next_free;
+        p->free = *link_of(head);
         p->live++;
         head->closing = 0;
-        head->id = (cc_id)(++serial << INDEX_BITS | head->index);
+        head->id = (cc_id)(++serial << INDEX_BITS | (uint64_t)-head->id);
     }
     epicsMutexUnlock(pool_lock);
     return head;
@@ -72,8 +78,8 @@ void cc_pool_give(int which, void *object)
     cc_head *head = object;
 
     epicsMutexMustLock(pool_lock);
-    head->id = 0;
-    head->next_free = p->free;
+    head->id = -(head->id & ((1 << INDEX_BITS) - 1));
+    *link_of(head) = p->free;
     p->free = head;
     p->live--;
     epicsMutexUnlock(pool_lock);
@@ -129,6 +135,19 @@ void cc_await_users(void *object)
 unsigned cc_pool_live(int which)
 {
     return pools[which].live;
+}
+
+/* The next object in use from `*index` on, or NULL. Objects may come and go meanwhile. */
+void *cc_pool_next(int which, uint32_t *index)
+{
+    pool *p = &pools[which];
+
+    while (*index < p->nchunks * CHUNK) {
+        cc_head *head = at(p, (*index)++);
+        if (head && head->id > 0)
+            return head;
+    }
+    return NULL;
 }
 
 /* Copies of data. Large blocks are kept for a while: an 8 MB image ten times a second would
