@@ -6,6 +6,7 @@ the event queue; the two faces above turn those into their own dictionaries.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, SupportsInt
@@ -54,6 +55,15 @@ def current() -> Context:
 # The context of all `CaChannel` objects, and what guards making it.
 _shared: Context | None = None
 _sharing = threading.Lock()
+
+
+def _after_fork() -> None:
+    """Let go of a lock that a thread of the parent may have held."""
+    global _sharing
+    _sharing = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def attach_shared() -> Context:

@@ -1,11 +1,17 @@
 /* libca contexts, the waits for what is outstanding in them, and attaching threads to them. */
 
+#include "engine.h"
+
 #include <stdio.h>
 
-#include "engine.h"
+#if !defined(_WIN32)
+#include <fcntl.h>
+#include <unistd.h>
+#endif
 
 int cc_memory_initialize(void);
 void cc_memory_after_fork(void);
+int cc_memory_renew(void);
 
 static epicsMutexId list_lock;
 static cc_context *contexts;
@@ -24,11 +30,39 @@ int cc_initialize(void)
     return done;
 }
 
+static int forked;
+
 void cc_after_fork(void)
 {
-    list_lock = epicsMutexCreate();
     contexts = NULL;
     cc_memory_after_fork();
+    forked = 1;
+}
+
+/* libCom warns on stderr, once, when the child of a fork uses it. It is told not to: nothing of
+ * the parent's contexts is used here, and what is left of libCom has proved to work. */
+static int renew(void)
+{
+#if !defined(_WIN32)
+    int saved, nowhere;
+
+    fflush(stderr);
+    saved = dup(2);
+    nowhere = open("/dev/null", O_WRONLY);
+    if (saved >= 0 && nowhere >= 0) {
+        dup2(nowhere, 2);
+        epicsThreadGetIdSelf();
+        fflush(stderr);
+        dup2(saved, 2);
+    }
+    if (saved >= 0)
+        close(saved);
+    if (nowhere >= 0)
+        close(nowhere);
+#endif
+    forked = 0;
+    list_lock = epicsMutexCreate();
+    return list_lock && cc_memory_renew();
 }
 
 void cc_get_counts(cc_counts *counts)
@@ -410,9 +444,12 @@ static int create(void *argument)
 
 cc_id cc_context_create(cc_queue *queue, uint64_t exception_token)
 {
-    cc_context *context = cc_pool_take(CC_POOL_CONTEXT);
+    cc_context *context;
     int status;
 
+    if (forked && !renew())
+        return -ECA_ALLOCMEM;
+    context = cc_pool_take(CC_POOL_CONTEXT);
     if (!context)
         return -ECA_ALLOCMEM;
     if (!context->lock)

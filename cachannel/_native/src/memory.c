@@ -166,6 +166,7 @@ static block *kept[KEEP_BLOCKS];
 static size_t kept_bytes;
 static uint64_t used_bytes;
 static epicsMutexId payload_lock;
+static int no_locks;            /* in the child of a fork, until it uses CA */
 
 static block *payload_allocate(size_t nbytes)
 {
@@ -214,6 +215,10 @@ void cc_payload_free(uint64_t payload)
     if (!payload)
         return;
     b = (block *)(uintptr_t)payload - 1;
+    if (no_locks) {
+        free(b);
+        return;
+    }
     epicsMutexMustLock(payload_lock);
     used_bytes -= b->room;
     if (b->room >= KEEP_FROM && kept_bytes + b->room <= KEEP_BYTES)
@@ -250,8 +255,9 @@ int cc_memory_initialize(void)
     return create_locks();
 }
 
-/* In the child of a fork: the objects belong to threads that do not exist here, and a lock may
- * have been held by one of them. Forget them all, touch none. */
+/* In the child of a fork the objects belong to threads that do not exist here, and a lock may be
+ * held by one of them for ever. Forget the objects and touch no lock; new locks are made when the
+ * child uses CA, which most children never do. */
 void cc_memory_after_fork(void)
 {
     int i;
@@ -265,5 +271,11 @@ void cc_memory_after_fork(void)
     memset(kept, 0, sizeof kept);
     kept_bytes = 0;
     used_bytes = 0;
-    create_locks();
+    no_locks = 1;
+}
+
+int cc_memory_renew(void)
+{
+    no_locks = 0;
+    return create_locks();
 }
