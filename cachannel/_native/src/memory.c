@@ -59,8 +59,8 @@ void *cc_pool_take(int which)
         head = p->free;
         p->free = head->next_free;
         p->live++;
-        head->closing = 0;
         head->id = (cc_id)(++serial << INDEX_BITS | head->index);
+        epicsAtomicSetIntT(&head->closing, 0);
     }
     epicsMutexUnlock(pool_lock);
     return head;
@@ -91,7 +91,9 @@ void *cc_enter(int which, cc_id id)
     if (!head)
         return NULL;
     epicsAtomicIncrIntT(&head->users);
-    if (head->id != id || epicsAtomicGetIntT(&head->closing)) {
+    /* In this order: an object that is given back and taken again meanwhile is closing until it
+     * has its new id. */
+    if (epicsAtomicGetIntT(&head->closing) || head->id != id) {
         epicsAtomicDecrIntT(&head->users);
         return NULL;
     }
