@@ -10,8 +10,17 @@ void cc_memory_after_fork(void);
 static epicsMutexId list_lock;
 static cc_context *contexts;
 
-/* Its address tells threads apart; it needs no set-up and no clean-up. */
-static CC_THREAD_LOCAL char this_thread;
+/* Tells threads apart. Not by an address, which a later thread would have as well: it would wait
+ * for what a thread that is gone has started. */
+static CC_THREAD_LOCAL size_t this_thread;
+static size_t threads;
+
+static size_t my_number(void)
+{
+    if (!this_thread)
+        this_thread = epicsAtomicIncrSizeT(&threads);
+    return this_thread;
+}
 
 int cc_initialize(void)
 {
@@ -29,6 +38,7 @@ void cc_after_fork(void)
     list_lock = epicsMutexCreate();
     contexts = NULL;
     cc_memory_after_fork();
+    cc_queues_after_fork();
 }
 
 void cc_get_counts(cc_counts *counts)
@@ -38,7 +48,7 @@ void cc_get_counts(cc_counts *counts)
     counts->subscriptions = cc_pool_live(CC_POOL_SUBSCRIPTION);
     counts->requests = cc_pool_live(CC_POOL_REQUEST);
     counts->payload_bytes = cc_payload_bytes();
-    counts->queues = 0;
+    counts->queues = cc_queues_live();
 }
 
 /* Attaching -------------------------------------------------------------------------------- */
@@ -203,10 +213,11 @@ int cc_wait_counter(cc_context *context, const int *counter, double timeout)
 
 static cc_waitset *find_mine(cc_context *context)
 {
+    size_t me = my_number();
     cc_waitset *s;
 
     for (s = context->waitsets; s; s = s->next)
-        if (s->thread == &this_thread)
+        if (s->thread == me)
             return s;
     return NULL;
 }
@@ -239,7 +250,7 @@ cc_waitset *cc_waitset_join(cc_context *context)
             set = malloc(sizeof *set);
         if (!set)
             return NULL;
-        set->thread = &this_thread;
+        set->thread = my_number();
         set->outstanding = set->references = set->forgotten = 0;
         set->next = context->waitsets;
         context->waitsets = set;
@@ -418,12 +429,14 @@ cc_id cc_context_create(cc_queue *queue, uint64_t exception_token)
     if (!context->lock)
         context->lock = epicsMutexCreate();
     context->queue = queue;
+    cc_queue_hold(queue);
     context->exception_token = exception_token;
     context->closed = context->takes_messages = context->outstanding = context->refused = 0;
     context->ndue = 0;
     context->channels = NULL;
     status = cc_run_attached(NULL, create, context);
     if (status != ECA_NORMAL) {
+        cc_queue_drop(queue);
         cc_pool_give(CC_POOL_CONTEXT, context);
         return -status;
     }
@@ -462,10 +475,13 @@ int cc_context_close(cc_id id)
     context->closed = 1;
     for (w = context->waiters; w; w = w->next)
         cc_event_signal(w->event);
+    cc_unlock(context);
+    /* Whoever is inside may still make a channel. */
+    cc_await_users(context);
+    epicsMutexMustLock(context->lock);
     for (channel = context->channels; channel; channel = channel->next)
         epicsAtomicCmpAndSwapIntT(&channel->head.closing, 0, 2);
     cc_unlock(context);
-    cc_await_users(context);
     for (channel = context->channels; channel; channel = channel->next)
         cc_await_users(channel);
 
@@ -486,6 +502,7 @@ int cc_context_close(cc_id id)
         context->spare_waitsets = set->next;
         free(set);
     }
+    cc_queue_drop(context->queue);
     cc_pool_give(CC_POOL_CONTEXT, context);
     return ECA_NORMAL;
 }
