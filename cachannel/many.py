@@ -188,7 +188,7 @@ def get_many(
         for index, value in zip(enums, states, strict=True):
             values[index] = value
     if others:
-        read = _read([channels[i] for i in others], _ANY, count, limit, False)
+        read = _read([channels[i] for i in others], _ANY, count, limit, use_numpy)
         for index, value in zip(others, read, strict=True):
             is_text = types[index] == _CHAR
             data = [value] if isinstance(value, int) else value

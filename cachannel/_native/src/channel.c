@@ -152,6 +152,7 @@ int cc_create_many(cc_id id, const char *names, uint32_t length, unsigned priori
 static void give_subscription(cc_subscription *s)
 {
     s->evid = NULL;
+    cc_queue_drop(s->queue);
     cc_pool_give(CC_POOL_SUBSCRIPTION, s);
 }
 
@@ -445,13 +446,14 @@ static cc_id subscribe(cc_channel *channel, int type, int64_t count, long mask, 
     id = s->head.id;
     s->channel = channel;
     s->queue = queue ? queue : context->queue;
+    cc_queue_hold(s->queue);
     s->token = token;
     s->evid = NULL;
     s->pending_generation = 0;
     status = ca_create_subscription(type, (unsigned long)count, channel->chid, mask, cc_on_event,
                                     s, &s->evid);
     if (status != ECA_NORMAL) {
-        cc_pool_give(CC_POOL_SUBSCRIPTION, s);
+        give_subscription(s);
         return -status;
     }
     epicsMutexMustLock(context->lock);

@@ -16,8 +16,17 @@ int cc_memory_renew(void);
 static epicsMutexId list_lock;
 static cc_context *contexts;
 
-/* Its address tells threads apart; it needs no set-up and no clean-up. */
-static CC_THREAD_LOCAL char this_thread;
+/* Tells threads apart. Not by an address, which a later thread would have as well: it would wait
+ * for what a thread that is gone has started. */
+static CC_THREAD_LOCAL size_t this_thread;
+static size_t threads;
+
+static size_t my_number(void)
+{
+    if (!this_thread)
+        this_thread = epicsAtomicIncrSizeT(&threads);
+    return this_thread;
+}
 
 int cc_initialize(void)
 {
@@ -36,6 +45,7 @@ void cc_after_fork(void)
 {
     contexts = NULL;
     cc_memory_after_fork();
+    cc_queues_after_fork();
     forked = 1;
 }
 
@@ -72,7 +82,7 @@ void cc_get_counts(cc_counts *counts)
     counts->subscriptions = cc_pool_live(CC_POOL_SUBSCRIPTION);
     counts->requests = cc_pool_live(CC_POOL_REQUEST);
     counts->payload_bytes = cc_payload_bytes();
-    counts->queues = 0;
+    counts->queues = cc_queues_live();
 }
 
 /* Attaching -------------------------------------------------------------------------------- */
@@ -237,10 +247,11 @@ int cc_wait_counter(cc_context *context, const int *counter, double timeout)
 
 static cc_waitset *find_mine(cc_context *context)
 {
+    size_t me = my_number();
     cc_waitset *s;
 
     for (s = context->waitsets; s; s = s->next)
-        if (s->thread == &this_thread)
+        if (s->thread == me)
             return s;
     return NULL;
 }
@@ -273,7 +284,7 @@ cc_waitset *cc_waitset_join(cc_context *context)
             set = malloc(sizeof *set);
         if (!set)
             return NULL;
-        set->thread = &this_thread;
+        set->thread = my_number();
         set->outstanding = set->references = set->forgotten = 0;
         set->next = context->waitsets;
         context->waitsets = set;
@@ -455,11 +466,13 @@ cc_id cc_context_create(cc_queue *queue, uint64_t exception_token)
     if (!context->lock)
         context->lock = epicsMutexCreate();
     context->queue = queue;
+    cc_queue_hold(queue);
     context->exception_token = exception_token;
     context->closed = context->takes_messages = context->outstanding = context->refused = 0;
     context->ndue = 0;
     status = cc_run_attached(NULL, create, context);
     if (status != ECA_NORMAL) {
+        cc_queue_drop(queue);
         cc_pool_give(CC_POOL_CONTEXT, context);
         return -status;
     }
@@ -510,15 +523,13 @@ int cc_context_close(cc_id id)
     context->closed = 1;
     for (w = context->waiters; w; w = w->next)
         cc_event_signal(w->event);
+    cc_unlock(context);
+    /* Whoever is inside may still make a channel. */
+    cc_await_users(context);
     for (at = 0; (channel = next_of(context, &at)) != NULL;)
         epicsAtomicCmpAndSwapIntT(&channel->head.closing, 0, 2);
-    cc_unlock(context);
-    cc_await_users(context);
-    /* Nobody can make a channel here any more; one may have come before that was seen. */
-    for (at = 0; (channel = next_of(context, &at)) != NULL;) {
-        epicsAtomicCmpAndSwapIntT(&channel->head.closing, 0, 2);
+    for (at = 0; (channel = next_of(context, &at)) != NULL;)
         cc_await_users(channel);
-    }
 
     cc_run_attached(context->ca, destroy, NULL);
 
@@ -535,6 +546,7 @@ int cc_context_close(cc_id id)
         context->spare_waitsets = set->next;
         free(set);
     }
+    cc_queue_drop(context->queue);
     cc_pool_give(CC_POOL_CONTEXT, context);
     return ECA_NORMAL;
 }

@@ -72,6 +72,7 @@ uint64_t cc_payload_bytes(void);
 /* events.c ------------------------------------------------------------------------------- */
 
 struct cc_queue {
+    int references;          /* its owner, and the context and subscriptions that feed it */
     epicsMutexId lock;
     cc_event wake;
     int waiting;             /* the consumer sleeps and wants the event */
@@ -87,6 +88,10 @@ struct cc_queue {
 
 struct cc_subscription;
 
+void cc_queue_hold(cc_queue *queue);
+void cc_queue_drop(cc_queue *queue);
+unsigned cc_queues_live(void);
+void cc_queues_after_fork(void);
 void cc_describe(cc_record *record, long type, long count, const void *dbr);
 int cc_is_number(long type, long count);
 void cc_queue_push(cc_queue *queue, cc_record *record, const void *data,
@@ -96,7 +101,7 @@ void cc_queue_push(cc_queue *queue, cc_record *record, const void *data,
 
 /* What one thread has asked for and has not got yet. It exists only while something is out. */
 typedef struct cc_waitset {
-    const void *thread;
+    size_t thread;
     int outstanding;
     int references;
     int forgotten;

@@ -65,8 +65,8 @@ void *cc_pool_take(int which)
         head = p->free;
         p->free = *link_of(head);
         p->live++;
-        head->closing = 0;
         head->id = (cc_id)(++serial << INDEX_BITS | (uint64_t)-head->id);
+        epicsAtomicSetIntT(&head->closing, 0);
     }
     epicsMutexUnlock(pool_lock);
     return head;
@@ -97,7 +97,9 @@ void *cc_enter(int which, cc_id id)
     if (!head)
         return NULL;
     epicsAtomicIncrIntT(&head->users);
-    if (head->id != id || epicsAtomicGetIntT(&head->closing)) {
+    /* In this order: an object that is given back and taken again meanwhile is closing until it
+     * has its new id. */
+    if (epicsAtomicGetIntT(&head->closing) || head->id != id) {
         epicsAtomicDecrIntT(&head->users);
         return NULL;
     }
