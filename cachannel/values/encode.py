@@ -36,12 +36,12 @@ class Encoded(NamedTuple):
 
     Attributes:
         dbr_type: the type the data is sent as; text for an ENUM goes as DBR_STRING.
-        count: number of elements.
+        length: number of elements.
         data: the elements, in host byte order.
     """
 
     dbr_type: int
-    count: int
+    length: int
     data: bytes
 
 
@@ -185,7 +185,7 @@ def _pack_array(values: Any, base: int) -> bytes | None:
             converted = values.astype(target)
         if base == _FLOAT and np.any(np.isinf(converted) & np.isfinite(values)):
             raise _RefusedError(RangeError, "an element does not fit FLOAT")
-        return converted.tobytes()
+        return bytes(converted.tobytes())
     low, high = _LIMITS[base]
     name = DBR_BY_NUMBER[base].name
     if kind == "f":
@@ -194,7 +194,7 @@ def _pack_array(values: Any, base: int) -> bytes | None:
         values = np.trunc(values)
     if values.size and (values.min() < low or values.max() > high):
         raise _RefusedError(RangeError, f"an element does not fit {name} ({low} to {high})")
-    return values.astype(target).tobytes()
+    return bytes(values.astype(target).tobytes())
 
 
 def _pack(values: Any, base: int) -> bytes:
