@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy
 
 from epics_compat import _values, ca, dbr
 
-__all__ = ["Text"]
+__all__ = ["Text", "fmt_time"]
+
+
+def fmt_time(tstamp: float | None = None) -> str:
+    """Format a time (Unix seconds; None: now) as local ``YYYY-mm-dd HH:MM:SS.ddddd``."""
+    if tstamp is None:
+        tstamp = time.time()
+    whole = int(tstamp)
+    shown = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(whole))
+    return f"{shown}.{round(1e5 * (tstamp - whole)):05.0f}"
 
 
 class Text:

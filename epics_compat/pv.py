@@ -17,7 +17,7 @@ from cachannel.context import report
 from epics_compat import _core, _info, _io, _values, ca, dbr
 from epics_compat._callbacks import Callbacks
 from epics_compat._properties import Properties
-from epics_compat._text import Text
+from epics_compat._text import Text, fmt_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,15 +39,6 @@ _NOTHING: dict[str, Any] = dict.fromkeys(
 )  # fmt: skip
 _TIME_ITEMS = frozenset(_values.TIME_ITEMS)
 _EPOCH = 631152000.0
-
-
-def fmt_time(tstamp: float | None = None) -> str:
-    """Format a time (Unix seconds; None: now) as local ``YYYY-mm-dd HH:MM:SS.ddddd``."""
-    if tstamp is None:
-        tstamp = time.time()
-    whole = int(tstamp)
-    shown = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(whole))
-    return f"{shown}.{round(1e5 * (tstamp - whole)):05.0f}"
 
 
 class PV(Callbacks, Text, Properties):
