@@ -76,8 +76,5 @@ def install() -> None:
     if not any(isinstance(finder, _Alias) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Alias())
     sys.modules[_THEIRS] = package
-    for name, module in list(sys.modules.items()):
-        if name.startswith(_OURS + "."):
-            sys.modules.setdefault(_THEIRS + name[len(_OURS) :], module)
     if ALIAS_FOLDER not in sys.path:
         sys.path.append(ALIAS_FOLDER)

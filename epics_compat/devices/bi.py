@@ -17,21 +17,19 @@ class bi(Device):
         kw: see `Device`.
     """
 
-    attrs = tuple(
-        [
-            "INP",
-            "ZNAM",
-            "ONAM",
-            "RVAL",
-            "VAL",
-            "EGU",
-            "HOPR",
-            "LOPR",
-            "PREC",
-            "NAME",
-            "DESC",
-            "DTYP",
-        ]
+    attrs = (
+        "INP",
+        "ZNAM",
+        "ONAM",
+        "RVAL",
+        "VAL",
+        "EGU",
+        "HOPR",
+        "LOPR",
+        "PREC",
+        "NAME",
+        "DESC",
+        "DTYP",
     )
 
     def __init__(self, prefix: str, **kw: Any) -> None:

@@ -17,23 +17,21 @@ class bo(Device):
         kw: see `Device`.
     """
 
-    attrs = tuple(
-        [
-            "DOL",
-            "OMSL",
-            "RVAL",
-            "HIGH",
-            "ZNAM",
-            "ONAM",
-            "VAL",
-            "EGU",
-            "HOPR",
-            "LOPR",
-            "PREC",
-            "NAME",
-            "DESC",
-            "DTYP",
-        ]
+    attrs = (
+        "DOL",
+        "OMSL",
+        "RVAL",
+        "HIGH",
+        "ZNAM",
+        "ONAM",
+        "VAL",
+        "EGU",
+        "HOPR",
+        "LOPR",
+        "PREC",
+        "NAME",
+        "DESC",
+        "DTYP",
     )
 
     def __init__(self, prefix: str, **kw: Any) -> None:

@@ -26,26 +26,24 @@ class DXP(Device):
         mca: number of the channel.
     """
 
-    _attrs = tuple(
-        [
-            "PreampGain",
-            "MaxEnergy",
-            "ADCPercentRule",
-            "BaselineCutPercent",
-            "BaselineThreshold",
-            "BaselineFilterLength",
-            "BaselineCutEnable",
-            "InputCountRate",
-            "OutputCountRate",
-            "GapTime",
-            "PeakingTime",
-            "EnergyThreshold",
-            "MaxWidth",
-            "PresetMode",
-            "TriggerPeakingTime",
-            "TriggerGapTime",
-            "TriggerThreshold",
-        ]
+    _attrs = (
+        "PreampGain",
+        "MaxEnergy",
+        "ADCPercentRule",
+        "BaselineCutPercent",
+        "BaselineThreshold",
+        "BaselineFilterLength",
+        "BaselineCutEnable",
+        "InputCountRate",
+        "OutputCountRate",
+        "GapTime",
+        "PeakingTime",
+        "EnergyThreshold",
+        "MaxWidth",
+        "PresetMode",
+        "TriggerPeakingTime",
+        "TriggerGapTime",
+        "TriggerThreshold",
     )
     _nonpvs = ("_prefix", "_pvs", "_delim", "_attrs")
 
@@ -108,12 +106,12 @@ class ROI(Device):
     @property
     def center(self) -> int:
         """The bin in the middle."""
-        return int(round((self.LO + self.HI) / 2.0))
+        return round((self.LO + self.HI) / 2.0)
 
     @property
     def width(self) -> int:
         """How many bins it is wide."""
-        return int(round(self.HI - self.LO))
+        return round(self.HI - self.LO)
 
     def clear(self) -> None:
         """Let the region be unused."""
@@ -152,22 +150,20 @@ class MCA(Device):
         data_pv: the PV of the spectrum; None: VAL.
     """
 
-    attrs = tuple(
-        [
-            "CALO",
-            "CALS",
-            "CALQ",
-            "TTH",
-            "EGU",
-            "PRTM",
-            "PLTM",
-            "ACQG",
-            "NUSE",
-            "DWEL",
-            "ERTM",
-            "ELTM",
-            "IDTIM",
-        ]
+    attrs = (
+        "CALO",
+        "CALS",
+        "CALQ",
+        "TTH",
+        "EGU",
+        "PRTM",
+        "PLTM",
+        "ACQG",
+        "NUSE",
+        "DWEL",
+        "ERTM",
+        "ELTM",
+        "IDTIM",
     )
     _nonpvs = ("_prefix", "_pvs", "_delim", "attrs", "rois", "_nrois", "_npts", "_dataname")
 
@@ -276,42 +272,38 @@ class MultiXMAP(FileSettings):
         nmca: number of channels.
     """
 
-    attrs = tuple(
-        [
-            "PresetReal",
-            "Dwell",
-            "Acquiring",
-            "EraseStart",
-            "StopAll",
-            "PresetMode",
-            "PixelsPerBuffer_RBV",
-            "NextPixel",
-            "PixelsPerRun",
-            "Apply",
-            "AutoApply",
-            "CollectMode",
-            "SyncCount",
-            "BufferSize_RBV",
-        ]
+    attrs = (
+        "PresetReal",
+        "Dwell",
+        "Acquiring",
+        "EraseStart",
+        "StopAll",
+        "PresetMode",
+        "PixelsPerBuffer_RBV",
+        "NextPixel",
+        "PixelsPerRun",
+        "Apply",
+        "AutoApply",
+        "CollectMode",
+        "SyncCount",
+        "BufferSize_RBV",
     )
-    pathattrs = tuple(
-        [
-            "FilePath",
-            "FileTemplate",
-            "FileWriteMode",
-            "FileName",
-            "FileNumber",
-            "FullFileName_RBV",
-            "Capture",
-            "NumCapture",
-            "WriteFile_RBV",
-            "AutoSave",
-            "EnableCallbacks",
-            "ArraySize0_RBV",
-            "FileTemplate_RBV",
-            "FileName_RBV",
-            "AutoIncrement",
-        ]
+    pathattrs = (
+        "FilePath",
+        "FileTemplate",
+        "FileWriteMode",
+        "FileName",
+        "FileNumber",
+        "FullFileName_RBV",
+        "Capture",
+        "NumCapture",
+        "WriteFile_RBV",
+        "AutoSave",
+        "EnableCallbacks",
+        "ArraySize0_RBV",
+        "FileTemplate_RBV",
+        "FileName_RBV",
+        "AutoIncrement",
     )
     _nonpvs = ("_prefix", "_pvs", "_delim", "attrs", "pathattrs", "filesaver", "nmca", "dxps",
                "mcas", "rois")  # fmt: skip

@@ -23,28 +23,26 @@ class Struck(Device):
         clockrate: of the first channel, in MHz.
     """
 
-    attrs = tuple(
-        [
-            "ChannelAdvance",
-            "Prescale",
-            "EraseStart",
-            "EraseAll",
-            "StartAll",
-            "StopAll",
-            "PresetReal",
-            "ElapsedReal",
-            "Dwell",
-            "Acquiring",
-            "NuseAll",
-            "CurrentChannel",
-            "CountOnStart",
-            "SoftwareChannelAdvance",
-            "Channel1Source",
-            "ReadAll",
-            "DoReadAll",
-            "Model",
-            "Firmware",
-        ]
+    attrs = (
+        "ChannelAdvance",
+        "Prescale",
+        "EraseStart",
+        "EraseAll",
+        "StartAll",
+        "StopAll",
+        "PresetReal",
+        "ElapsedReal",
+        "Dwell",
+        "Acquiring",
+        "NuseAll",
+        "CurrentChannel",
+        "CountOnStart",
+        "SoftwareChannelAdvance",
+        "Channel1Source",
+        "ReadAll",
+        "DoReadAll",
+        "Model",
+        "Firmware",
     )
     _nonpvs = ("_prefix", "_pvs", "_delim", "attrs", "_nchan", "clockrate", "scaler", "mcas")
 

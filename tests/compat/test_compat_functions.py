@@ -3,12 +3,14 @@
 import sys
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 import epics_compat as epics
 from epics_compat import ca
-from support.scripts import Outcome
+from support.ioc import SoftIoc
+from support.scripts import Outcome, run_python
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("ioc")
@@ -180,15 +182,16 @@ def test_pvs_are_usable_from_any_thread() -> None:
     assert all(pv.wait_for_connection(5) for pv in made)
 
 
-@pytest.mark.parametrize("script", ["import epics", "import epics.devices as devices\nimport epics"])
+@pytest.mark.parametrize("script", ["import epics", "import epics.devices as d\nimport epics"])
 def test_install(run_script: Callable[..., Outcome], script: str) -> None:
     run_script(
         "import epics_compat\nepics_compat.install()\nepics_compat.install()\n"
         + textwrap.dedent(script)
         + textwrap.dedent(
             """
-            import sys, epics.ca, epics.autosave.save_restore
+            import sys, epics.ca, epics.pv, epics.autosave.save_restore
             from epics.devices import Scaler
+            import epics.device
             from epics import PV, ca, device
             assert epics is epics_compat and epics.ca is epics_compat.ca
             assert sys.modules["epics.pv"] is sys.modules["epics_compat.pv"]
@@ -221,10 +224,8 @@ def test_install_comes_too_late(run_script: Callable[..., Outcome]) -> None:
     )
 
 
-def test_running_a_program(run_script: Callable[..., Outcome], tmp_path: object, ioc: object) -> None:
-    from support.scripts import run_python
-
-    program = tmp_path / "program.py"  # type: ignore[operator]
+def test_running_a_program(tmp_path: Path, ioc: SoftIoc) -> None:
+    program = tmp_path / "program.py"
     program.write_text(
         "import sys, multiprocessing, helper\nimport epics\n"
         "def work(name):\n    import epics\n    return epics.__name__, epics.caget(name)\n"
@@ -238,9 +239,9 @@ def test_running_a_program(run_script: Callable[..., Outcome], tmp_path: object,
         "    with CAPool(2) as pool:\n"
         "        print(pool.map(work, ['calong']))\n"
     )
-    (tmp_path / "helper.py").write_text("from epics import ca\nname = ca.__name__\n")  # type: ignore[operator]
+    (tmp_path / "helper.py").write_text("from epics import ca\nname = ca.__name__\n")
     epics.caput("calong", 8, wait=True)
-    environment = ioc.env | {"CACHANNEL_REPEATER": "NO"}  # type: ignore[attr-defined]
+    environment = ioc.env | {"CACHANNEL_REPEATER": "NO"}
     outcome = run_python(["-m", "epics_compat", str(program), "a", "b"], environment)
     assert outcome.succeeded().lines == [
         "epics_compat ['a', 'b'] epics_compat.ca",
