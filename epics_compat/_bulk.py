@@ -195,5 +195,6 @@ def _put_all(
             results[index] = 1 if code == dbr.ECA_NORMAL else -1
     for index, request in waiting.items():
         left = max((end or 0.0) - time.monotonic(), 0.0)
-        results[index] = 1 if request.wait(left) else -1
+        done = request.wait(left) and _io.completion(request) == dbr.ECA_NORMAL
+        results[index] = 1 if done else -1
     return results

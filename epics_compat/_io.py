@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cachannel.context import report
 from cachannel.protocol.enums import ECA, eca_message
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
     from cachannel.engine import Channel, Request
     from epics_compat._core import Entry
+
+logger = logging.getLogger("cachannel.epics_compat")
+
+_LOST: Final = frozenset((ECA.DISCONN, ECA.DISCONNCHID, ECA.CHANDESTROY, ECA.UNRESPTMO))
 
 put_completes: list[Any] = []
 """The callbacks of puts that are under way."""
@@ -189,10 +194,10 @@ def put(
         callback_data: see there.
 
     Returns:
-        1, or -1 when the time was over.
+        1, or -1 when the time was over, or the server was lost before it answered.
 
     Raises:
-        CASeverityException: Channel Access refuses it.
+        CASeverityException: Channel Access, or with `wait` the server, refuses it.
         TypeError, ValueError: the value cannot be sent as this type.
     """
     channel = channel_of(entry)
@@ -218,8 +223,12 @@ def put(
     if request is None:
         raise CASeverityException("put", eca_message(status))
     if request.wait(min(timeout, 1e9)):
+        status = completion(request)
         if told is not None:
-            told(dbr.ECA_NORMAL)
+            told(status)
+        if status in _LOST:
+            return -1
+        _check_put(status)
         return dbr.ECA_NORMAL
     if told is not None:
         put_completes.append(told)
@@ -231,7 +240,13 @@ def put(
 def _tell_late(request: Request, told: Callable[[int], None]) -> None:
     """Run the callback of a put that nobody waits for any more."""
     request.wait(None)
-    told(dbr.ECA_NORMAL)
+    told(completion(request))
+
+
+def completion(request: Request) -> int:
+    """Return the CA status of a write that has been answered."""
+    answer = request.answer()
+    return int(ECA.DISCONN) if answer is None else int(answer[0][7])
 
 
 def _check_put(status: int) -> None:
@@ -248,6 +263,8 @@ def _completion(
     def told(status: int) -> None:
         if told in put_completes:
             put_completes.remove(told)
+        if status != dbr.ECA_NORMAL:
+            logger.warning("put to %s: %s", pvname, eca_message(status))
         try:
             callback(**keywords)
         except Exception as exc:

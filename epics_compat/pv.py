@@ -565,10 +565,12 @@ class PV(Callbacks, Text, Properties):
             callback_data: see there.
 
         Returns:
-            1; -1 when the wait took too long; None when the PV did not connect.
+            1; -1 when the wait took too long, or the server was lost meanwhile; None when the PV
+            did not connect.
 
         Raises:
-            CASeverityException: there is no write access.
+            CASeverityException: there is no write access; with `wait` also when the record
+                refuses.
             TypeError, ValueError: the value cannot be sent.
         """
         if not self.wait_for_connection():
