@@ -133,8 +133,7 @@ def connection(chid: Chid, callback: Callable[[Chid, CA_OP], object]) -> Deliver
         if record[1] == 1:
             callback(chid, up if record[7] == 6 else down)
         elif chid._access is not None:
-            rights = record[7]
-            chid._access(rights(chid, rights))
+            chid._access(rights(chid, record[7]))
 
     return deliver
 
