@@ -14,7 +14,17 @@ from cachannel import CaChannel, CaChannelException, Context, ca
 from cachannel._native import ffi, lib
 from cachannel.many import BulkSink, connect_many, get_many, put_many
 
-NAMES = ["catest", "cabo", "cambbo", "calong", "castring", "cawave", "cawavec", "cawaves", "camillion"]
+NAMES = [
+    "catest",
+    "cabo",
+    "cambbo",
+    "calong",
+    "castring",
+    "cawave",
+    "cawavec",
+    "cawaves",
+    "camillion",
+]
 
 
 def family() -> None:
