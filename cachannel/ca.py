@@ -239,7 +239,7 @@ def _open(chid: Chid) -> int:
     if not isinstance(chid, Chid):
         message = f"a chid is expected, not {chid!r}"
         raise TypeError(message)
-    return chid.id
+    return max(chid.id, 0)
 
 
 def create_channel(
@@ -559,12 +559,12 @@ def replace_access_rights_event(chid: Chid, callback: Callback | None = None) ->
     channel = _open(chid)
     if not channel:
         return ECA.BADCHID
+    hooks = chid.hooked()
     if not callable(callback):
-        chid._access = None
+        hooks.access = None
         return eca(lib.cc_channel_tell_access(channel, 0))
-    if not chid.token:
-        give_token(chid)
-    chid._access = callback
+    give_token(chid)
+    hooks.access = callback
     status = lib.cc_channel_tell_access(channel, 1)
     if status == 1 and lib.cc_channel_is_connected(channel) == 1:
         callback(rights(chid, max(lib.cc_access(channel), 0)))

@@ -69,10 +69,8 @@ class CaChannel:
     __slots__ = (
         "__dict__",
         "__weakref__",
-        "_callbacks",
         "_chid",
         "_dbrvalue",
-        "_evid",
         "_pvname",
         "_timeout",
     )
@@ -82,22 +80,26 @@ class CaChannel:
 
     _pvname: str | bytes | None
     _chid: Chid | None
-    _evid: Evid | None
     _timeout: float | None
     _dbrvalue: DBRValue | None
-    _callbacks: dict[str, Any] | None
+    # Nothing is kept here; scripts that look into it find it empty.
+    _callbacks: ClassVar[dict[str, Any] | None] = None
 
     def __init__(self, pvName: str | bytes | None = None) -> None:
         self._pvname = pvName
         self._chid = None
-        self._evid = None
         self._timeout = None
         self._dbrvalue = None
-        self._callbacks = None
+
+    @property
+    def _evid(self) -> Evid | None:
+        """The monitor, which lives with the channel."""
+        chid = self._chid
+        return None if chid is None or chid.hooks is None else chid.hooks.evid
 
     def __del__(self) -> None:
         chid = getattr(self, "_chid", None)
-        if chid is not None and chid.id:
+        if chid is not None and chid.id > 0:
             try:
                 chid.clear()
                 chid.context.flush()
@@ -137,10 +139,6 @@ class CaChannel:
         shared = attach_shared()
         chid = self._chid
         return shared if chid is None else chid.context
-
-    @staticmethod
-    def _limit(timeout: float) -> float | None:
-        return None if timeout == 0 else timeout
 
     # Connecting -----------------------------------------------------------------------------
 
@@ -218,7 +216,7 @@ class CaChannel:
         self._create(pvName, None, "searchw")
         chid = self._open("searchw")
         context, timeout = chid.context, self.getTimeout()
-        status = context.wait(lib.cc_wait_mine, context.id, self._limit(timeout))
+        status = context.wait(lib.cc_wait_mine, context.id, timeout or None)
         if status == ECA.TIMEOUT:
             lib.cc_forget_mine(context.id)
         if lib.cc_channel_is_connected(chid.id) != 1:
@@ -226,8 +224,7 @@ class CaChannel:
 
     def clear_channel(self) -> None:
         """End the channel and its monitor. The object can search again."""
-        chid, self._chid, self._evid = self._chid, None, None
-        self._callbacks = self._dbrvalue = None
+        chid, self._chid, self._dbrvalue = self._chid, None, None
         if chid is not None:
             chid.clear()
 
@@ -474,7 +471,7 @@ class CaChannel:
     def _await_get(self, value: DBRValue) -> None:
         chid, request, timeout = self._open("getw"), value._request, self.getTimeout()
         context = chid.context
-        status = context.wait(lib.cc_wait_mine, context.id, self._limit(timeout))
+        status = context.wait(lib.cc_wait_mine, context.id, timeout or None)
         if status != _NORMAL:
             lib.cc_forget_mine(context.id)
         state = lib.cc_request_state(request)
@@ -628,13 +625,15 @@ class CaChannel:
         status, evid = subscribe_with(chid, deliver, kind, elements, events)
         if evid is None:
             raise self._failed(status, operation)
-        self._evid = evid
+        chid.hooked().evid = evid
 
     def clear_event(self) -> None:
         """End the monitor. When this returns its callback does not start any more."""
-        evid, self._evid = self._evid, None
-        if evid is not None:
-            evid.clear()
+        chid = self._chid
+        if chid is not None and chid.hooks is not None:
+            evid, chid.hooks.evid = chid.hooks.evid, None
+            if evid is not None:
+                evid.clear()
 
     # Waiting --------------------------------------------------------------------------------
 

@@ -66,7 +66,7 @@ def connect_many(names: Sequence[str | bytes], timeout: float = 3.0) -> list[CaC
     for name, channel_id in zip(names, ids, strict=True):
         channel = CaChannel(name)
         if channel_id > 0:
-            channel._chid = Chid(channel_id, name, context, 0)
+            channel._chid = Chid(channel_id, name, context)
         channels.append(channel)
     status = context.wait(lib.cc_wait_mine, context.id, timeout or None)
     if status == ECA.TIMEOUT:

@@ -98,7 +98,7 @@ def sg_get(
     if group is None:
         return ECA.BADSYNCGRP, None
     kind, elements = type_number(chtype), count_number(count)
-    if not chid.id:
+    if chid.id <= 0:
         return ECA.BADCHID, None
     request = lib.cc_get(chid.id, kind, elements or 1, 0, 0)
     if request < 0:

@@ -30,34 +30,56 @@ _BIG: Final = 65536
 _CODES: Final = ("", "h", "f", "H", "B", "i", "d")
 
 
+class Hooks:
+    """What hangs on a channel, for the channels on which something does.
+
+    Attributes:
+        token: under which connection and access events come; 0: none do.
+        access: the access rights callback.
+        tokens: those of the subscriptions.
+        evid: the monitor of a `CaChannel` object.
+    """
+
+    __slots__ = ("access", "evid", "token", "tokens")
+
+    def __init__(self, token: int = 0) -> None:
+        self.token = token
+        self.access: Callable[[dict[str, Any]], object] | None = None
+        self.tokens: set[int] = set()
+        self.evid: Evid | None = None
+
+
 class Chid:
     """A channel. Opaque, but comparable and hashable: the same channel is the same chid.
 
+    There is one for each of perhaps 100,000 channels, so it is small; what only some channels
+    need is in `hooks`.
+
     Attributes:
-        id: the C id; 0 until it is known, and once the channel has been cleared.
-        key: the C id for good, what makes chids equal.
+        id: the C id; 0 until it is known, negative once the channel has been cleared.
         pvname: the name as it was given.
         context: the context the channel belongs to.
+        hooks: what hangs on the channel, or None.
     """
 
-    __slots__ = ("_access", "_tokens", "context", "id", "key", "pvname", "token")
+    __slots__ = ("context", "hooks", "id", "pvname")
 
-    def __init__(self, channel: int, pvname: str | bytes, context: Context, token: int) -> None:
-        self.id = self.key = channel
+    def __init__(
+        self, channel: int, pvname: str | bytes, context: Context, hooks: Hooks | None = None
+    ) -> None:
+        self.id = channel
         self.pvname = pvname
         self.context = context
-        self.token = token
-        self._access: Callable[[dict[str, Any]], object] | None = None
-        self._tokens: set[int] | None = None
+        self.hooks = hooks
 
     def __repr__(self) -> str:
-        return f"<chid {self.pvname!r}{'' if self.id else ' cleared'}>"
+        return f"<chid {self.pvname!r}{' cleared' if self.id < 0 else ''}>"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Chid) and self.key == other.key
+        return isinstance(other, Chid) and abs(self.id) == abs(other.id)
 
     def __hash__(self) -> int:
-        return hash(self.key)
+        return hash(abs(self.id))
 
     def known(self, channel: int) -> bool:
         """Learn the C id, which an event may bring before the creating call returns.
@@ -65,34 +87,36 @@ class Chid:
         Returns:
             False when the channel has been cleared.
         """
-        if not self.key:
-            self.id = self.key = channel
-        return self.id != 0
+        if not self.id:
+            self.id = channel
+        return self.id > 0
 
-    def own(self, token: int) -> None:
-        """Remember a subscription, so that its events end with the channel."""
-        if self._tokens is None:
-            self._tokens = set()
-        self._tokens.add(token)
+    def hooked(self) -> Hooks:
+        """Return the hooks, making them if need be."""
+        hooks = self.hooks
+        if hooks is None:
+            self.hooks = hooks = Hooks()
+        return hooks
 
     def disown(self, token: int) -> None:
         """Forget a subscription that has been cleared."""
-        if self._tokens is not None:
-            self._tokens.discard(token)
+        if self.hooks is not None:
+            self.hooks.tokens.discard(token)
         self.context.disown(token)
 
     def clear(self) -> int:
         """End the channel and all that hangs on it. Returns the CA status."""
-        channel, self.id = self.id, 0
-        if not channel:
+        channel = self.id
+        if channel <= 0:
             return int(ECA.BADCHID)
+        self.id = -channel
         status: int = lib.cc_channel_clear(channel)
-        if self.token:
-            self.context.disown(self.token)
-        if self._tokens:
-            for token in self._tokens:
+        hooks, self.hooks = self.hooks, None
+        if hooks is not None:
+            if hooks.token:
+                self.context.disown(hooks.token)
+            for token in list(hooks.tokens):
                 self.context.disown(token)
-            self._tokens = None
         return status
 
     def checked(self) -> int:
@@ -101,7 +125,7 @@ class Chid:
         Raises:
             DisconnectedError: (ECA_BADCHID) the channel has been cleared.
         """
-        if not self.id:
+        if self.id <= 0:
             raise DisconnectedError(ECA.BADCHID, str(self.pvname), "use", "it has been cleared")
         return self.id
 

@@ -1,11 +1,17 @@
 /* libca contexts, the waits for what is outstanding in them, and attaching threads to them. */
 
+#include "engine.h"
+
 #include <stdio.h>
 
-#include "engine.h"
+#if !defined(_WIN32)
+#include <fcntl.h>
+#include <unistd.h>
+#endif
 
 int cc_memory_initialize(void);
 void cc_memory_after_fork(void);
+int cc_memory_renew(void);
 
 static epicsMutexId list_lock;
 static cc_context *contexts;
@@ -33,12 +39,40 @@ int cc_initialize(void)
     return done;
 }
 
+static int forked;
+
 void cc_after_fork(void)
 {
-    list_lock = epicsMutexCreate();
     contexts = NULL;
     cc_memory_after_fork();
     cc_queues_after_fork();
+    forked = 1;
+}
+
+/* libCom warns on stderr, once, when the child of a fork uses it. It is told not to: nothing of
+ * the parent's contexts is used here, and what is left of libCom has proved to work. */
+static int renew(void)
+{
+#if !defined(_WIN32)
+    int saved, nowhere;
+
+    fflush(stderr);
+    saved = dup(2);
+    nowhere = open("/dev/null", O_WRONLY);
+    if (saved >= 0 && nowhere >= 0) {
+        dup2(nowhere, 2);
+        epicsThreadGetIdSelf();
+        fflush(stderr);
+        dup2(saved, 2);
+    }
+    if (saved >= 0)
+        close(saved);
+    if (nowhere >= 0)
+        close(nowhere);
+#endif
+    forked = 0;
+    list_lock = epicsMutexCreate();
+    return list_lock && cc_memory_renew();
 }
 
 void cc_get_counts(cc_counts *counts)
@@ -421,9 +455,12 @@ static int create(void *argument)
 
 cc_id cc_context_create(cc_queue *queue, uint64_t exception_token)
 {
-    cc_context *context = cc_pool_take(CC_POOL_CONTEXT);
+    cc_context *context;
     int status;
 
+    if (forked && !renew())
+        return -ECA_ALLOCMEM;
+    context = cc_pool_take(CC_POOL_CONTEXT);
     if (!context)
         return -ECA_ALLOCMEM;
     if (!context->lock)
@@ -433,7 +470,6 @@ cc_id cc_context_create(cc_queue *queue, uint64_t exception_token)
     context->exception_token = exception_token;
     context->closed = context->takes_messages = context->outstanding = context->refused = 0;
     context->ndue = 0;
-    context->channels = NULL;
     status = cc_run_attached(NULL, create, context);
     if (status != ECA_NORMAL) {
         cc_queue_drop(queue);
@@ -454,11 +490,23 @@ static int destroy(void *unused)
     return ECA_NORMAL;
 }
 
+/* The next channel of a context. A channel that is new, or gone, has no context. */
+static cc_channel *next_of(cc_context *context, uint32_t *index)
+{
+    cc_channel *channel;
+
+    while ((channel = cc_pool_next(CC_POOL_CHANNEL, index)) != NULL)
+        if (channel->context == context)
+            return channel;
+    return NULL;
+}
+
 int cc_context_close(cc_id id)
 {
     cc_context *context, **link;
-    cc_channel *channel, *next;
+    cc_channel *channel;
     cc_waiter *w;
+    uint32_t at;
     void *object;
 
     if (!cc_begin_close(CC_POOL_CONTEXT, id, &object))
@@ -478,19 +526,15 @@ int cc_context_close(cc_id id)
     cc_unlock(context);
     /* Whoever is inside may still make a channel. */
     cc_await_users(context);
-    epicsMutexMustLock(context->lock);
-    for (channel = context->channels; channel; channel = channel->next)
+    for (at = 0; (channel = next_of(context, &at)) != NULL;)
         epicsAtomicCmpAndSwapIntT(&channel->head.closing, 0, 2);
-    cc_unlock(context);
-    for (channel = context->channels; channel; channel = channel->next)
+    for (at = 0; (channel = next_of(context, &at)) != NULL;)
         cc_await_users(channel);
 
     cc_run_attached(context->ca, destroy, NULL);
 
-    for (channel = context->channels; channel; channel = next) {
-        next = channel->next;
+    for (at = 0; (channel = next_of(context, &at)) != NULL;)
         cc_channel_dismantle(channel);
-    }
     while (context->spare_waiters) {
         w = context->spare_waiters;
         context->spare_waiters = w->next;

@@ -382,7 +382,7 @@ void cc_on_access(struct access_rights_handler_args args)
     int tell;
 
     epicsMutexMustLock(context->lock);
-    tell = (channel->flags & CC_TELL_ACCESS) && !channel->access_muted
+    tell = (channel->flags & CC_TELL_ACCESS) && !(channel->access & CC_ACCESS_MUTED)
            && !epicsAtomicGetIntT(&channel->head.closing);
     cc_unlock(context);
     if (!tell)
