@@ -32,6 +32,7 @@ from cachannel._ca.core import (
     put_with,
     subscribe_with,
     type_number,
+    wait_mine,
 )
 from cachannel._ca.handles import FLOAT, PENDING, Chid, DBRValue, Evid, fetch
 from cachannel._ca.pv_values import as_text, value_of
@@ -216,9 +217,7 @@ class CaChannel:
         self._create(pvName, None, "searchw")
         chid = self._open("searchw")
         context, timeout = chid.context, self.getTimeout()
-        status = context.wait(lib.cc_wait_mine, context.id, timeout or None)
-        if status == ECA.TIMEOUT:
-            lib.cc_forget_mine(context.id)
+        wait_mine(context, lib.cc_channel_wait, (chid.id,), timeout or None)
         if lib.cc_channel_is_connected(chid.id) != 1:
             raise self._failed(ECA.TIMEOUT, "searchw", f"not connected within {timeout:g} s")
 
@@ -471,9 +470,7 @@ class CaChannel:
     def _await_get(self, value: DBRValue) -> None:
         chid, request, timeout = self._open("getw"), value._request, self.getTimeout()
         context = chid.context
-        status = context.wait(lib.cc_wait_mine, context.id, timeout or None)
-        if status != _NORMAL:
-            lib.cc_forget_mine(context.id)
+        wait_mine(context, lib.cc_request_wait, (request,), timeout or None)
         state = lib.cc_request_state(request)
         if FLOAT <= state < 4:
             return

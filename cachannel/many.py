@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from cachannel._ca.core import attach_shared
+from cachannel._ca.core import attach_shared, wait_mine
 from cachannel._ca.handles import FLOAT, INTEGER, OTHER, Chid
 from cachannel._native import ffi, lib
 from cachannel.channel import CaChannel, CaChannelException
@@ -68,9 +68,7 @@ def connect_many(names: Sequence[str | bytes], timeout: float = 3.0) -> list[CaC
         if channel_id > 0:
             channel._chid = Chid(channel_id, name, context)
         channels.append(channel)
-    status = context.wait(lib.cc_wait_mine, context.id, timeout or None)
-    if status == ECA.TIMEOUT:
-        lib.cc_forget_mine(context.id)
+    wait_mine(context, lib.cc_channel_wait, [i for i in ids if i > 0], timeout or None)
     connected = lib.cc_channel_is_connected
     missing = [
         str(name)
