@@ -37,6 +37,7 @@ from cachannel._ca.core import (
 from cachannel._ca.handles import FLOAT, PENDING, Chid, DBRValue, Evid, fetch
 from cachannel._ca.pv_values import as_text, value_of
 from cachannel._native import lib
+from cachannel.context import park_at_exit
 from cachannel.errors import CaChannelException, CAError, StringTooLongError
 from cachannel.protocol.enums import CA_OP, DBF, DBR_BY_NUMBER, ECA, ChannelState
 from cachannel.values.decode import Record, pv_items
@@ -116,6 +117,7 @@ class CaChannel:
     # Helpers --------------------------------------------------------------------------------
 
     def _failed(self, status: int, operation: str, detail: str = "") -> CaChannelException:
+        park_at_exit()
         name = self._pvname
         shown = name.decode(errors="replace") if isinstance(name, bytes) else str(name or "")
         return CaChannelException(status, shown, operation, detail)

@@ -429,8 +429,23 @@ def _start_repeater() -> None:
     spawn_repeater()
 
 
+_ending = False
+
+
+def park_at_exit() -> None:
+    """Hold a daemon thread whose context is gone because the process ends.
+
+    It would otherwise raise, and print a traceback nobody can do anything about. The thread ends
+    with the process; the limit is for a process that does not end.
+    """
+    if _ending and threading.current_thread().daemon:
+        time.sleep(5.0)
+
+
 def _close_all() -> None:
     """At exit: one ordered shutdown, while Python is still whole."""
+    global _ending
+    _ending = True
     for context in list(_contexts):
         context.close()
 
