@@ -186,7 +186,7 @@ def test_special_types(connect) -> None:  # type: ignore[no-untyped-def]
 
 def test_value_stays_until_asked_again(connect) -> None:  # type: ignore[no-untyped-def]
     chid = connect("camillion")
-    status, value = ca.get(chid)
+    _, value = ca.get(chid)
     assert value is not None
     assert ca.pend_io(30) == NORMAL
     assert value.count == 1_000_000

@@ -51,8 +51,17 @@ def test_number_record(connect, given: Any, expected: float) -> None:
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [(1, 1), ("Busy", 1), (b"Busy", 1), ("1", 1), ([1], 1), (np.int64(1), 1), ("Done", 0), (1.0, 1)],
-)  # fmt: skip
+    [
+        (1, 1),
+        ("Busy", 1),
+        (b"Busy", 1),
+        ("1", 1),
+        ([1], 1),
+        (np.int64(1), 1),
+        ("Done", 0),
+        (1.0, 1),
+    ],
+)
 def test_enum_record(connect, given: Any, expected: int) -> None:
     chid = connect("cabo")
     write(chid, 1 - expected)
