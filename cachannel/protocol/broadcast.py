@@ -85,12 +85,12 @@ class SearchResponder:
 
     @staticmethod
     def _version(request: Message) -> bytes:
-        # Base 3.16 on: data type 1 says that parameter 1 is a sequence number (udpiiu.cpp).
+        # Data type 1 says that parameter 1 is a sequence number; older clients than 4.11 have
+        # none to echo (base's udpiiu.cpp and rsrv's cast_server.c).
+        if request.data_count < 11:
+            return pack(Command.VERSION, 0, DEFAULT_PROTOCOL_VERSION)
         return pack(
-            Command.VERSION,
-            _SEQUENCE_IS_VALID,
-            DEFAULT_PROTOCOL_VERSION,
-            request.parameter1,
+            Command.VERSION, _SEQUENCE_IS_VALID, DEFAULT_PROTOCOL_VERSION, request.parameter1
         )
 
 

@@ -178,7 +178,7 @@ def _number(value: Any, where: str) -> float:
 def _integer(value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 0x7FFFFFFF:
         raise FilterValidationError(f"{where} is no integer: {value!r}")
-    return value
+    return int(value)
 
 
 def _mapping(value: Any, where: str, keys: set[str]) -> dict[str, Any]:

@@ -91,4 +91,5 @@ def timestamp_to_epics(timestamp: float | datetime) -> tuple[int, int]:
     """Return (EPICS seconds, nanoseconds) of a Unix time or a naive local `datetime`."""
     if isinstance(timestamp, datetime):
         timestamp = timestamp.timestamp()
-    return tuple(TimeStamp.from_unix_timestamp(timestamp))
+    stamp = TimeStamp.from_unix_timestamp(timestamp)
+    return stamp.secondsSinceEpoch, stamp.nanoSeconds

@@ -1,0 +1,1 @@
+"""IOCs in Python."""
