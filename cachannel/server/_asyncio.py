@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import threading
@@ -75,10 +76,8 @@ class ThreadsafeQueue(ThreadsafeQueueBase):
         self._loop = asyncio.get_running_loop()
 
     def _wake_task(self, waiter: asyncio.Event) -> None:
-        try:
+        with contextlib.suppress(RuntimeError):  # the loop is closed, nobody waits any more
             self._loop.call_soon_threadsafe(waiter.set)
-        except RuntimeError:
-            pass  # the loop is closed, nobody waits any more
 
     async def async_get(self) -> Any:
         """Remove and return the oldest item, when there is one."""
@@ -338,7 +337,7 @@ def run(
         CaprotoNetworkError: no sockets to be had.
         CaprotoEnvironmentSetupError: an EPICS variable that does not parse.
     """
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(
             start_server(
                 pvdb,
@@ -347,5 +346,3 @@ def run(
                 startup_hook=startup_hook,
             )
         )
-    except KeyboardInterrupt:
-        pass

@@ -451,6 +451,8 @@ class ChannelData:
             changed = alarm.update(status=new[0], severity=new[1])
             alarm.publish(changed, but=self)
             mask |= changed | _ALARM | _VALUE_AND_LOG
+            if self.field_inst is not None:
+                self.field_inst.alarm_changed(changed)
         return mask
 
     def _set_metadata(self, metadata: dict[str, Any]) -> int:

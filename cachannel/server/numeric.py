@@ -190,6 +190,8 @@ class ChannelNumeric(ChannelData):
             or self._upper_warning_limit != self._lower_warning_limit
             or self._upper_ctrl_limit != self._lower_ctrl_limit
         )
+        if self.field_inst is not None:
+            self.field_inst.metadata_changed()
         return mask
 
     @standard

@@ -282,6 +282,8 @@ class ChannelEnum(ChannelData):
         if strings is None:
             return 0
         self._enum_strings = self._checked_strings(strings)
+        if self.field_inst is not None:
+            self.field_inst.metadata_changed()
         return int(SubscriptionType.DBE_PROPERTY)
 
     def from_wire(self, base: int, data: Any) -> Any:
