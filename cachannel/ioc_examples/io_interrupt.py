@@ -44,8 +44,8 @@ class IOInterruptIOC(PVGroup):
 
     keypress = pvproperty(value="", max_length=10, doc="The last key", read_only=True)
 
-    @keypress.startup
-    async def keypress(self, instance: PvpropertyChar, async_lib: AsyncLibraryLayer) -> None:  # type: ignore[no-redef]
+    @keypress.startup  # type: ignore[no-redef]
+    async def keypress(self, instance: PvpropertyChar, async_lib: AsyncLibraryLayer) -> None:
         """Start the thread, and write what comes out of its queue."""
         queue = async_lib.ThreadsafeQueue()
         thread = threading.Thread(

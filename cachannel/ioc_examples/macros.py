@@ -22,10 +22,8 @@ class MacroifiedNames(PVGroup):
         setpoint = pvproperty(value=0, name="{suffix}.VAL", doc="What is asked for")
         readback = pvproperty(value=0, name="{suffix}.RBV", doc="What there is", read_only=True)
 
-        @setpoint.putter
-        async def setpoint(  # type: ignore[no-redef]
-            self, instance: PvpropertyInteger, value: int
-        ) -> None:
+        @setpoint.putter  # type: ignore[no-redef]
+        async def setpoint(self, instance: PvpropertyInteger, value: int) -> None:
             """Follow at once."""
             await self.readback.write(value)
 

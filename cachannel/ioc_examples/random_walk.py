@@ -18,8 +18,8 @@ class RandomWalkIOC(PVGroup):
     dt = pvproperty(value=3.0, doc="Time between two steps [s]", units="s")
     x = pvproperty(value=0.0, doc="Where the walk is now")
 
-    @x.startup
-    async def x(self, instance: PvpropertyDouble, async_lib: AsyncLibraryLayer) -> None:  # type: ignore[no-redef]
+    @x.startup  # type: ignore[no-redef]
+    async def x(self, instance: PvpropertyDouble, async_lib: AsyncLibraryLayer) -> None:
         """Walk for as long as the server runs."""
         while True:
             await instance.write(instance.value + random.uniform(-1.0, 1.0))

@@ -18,8 +18,8 @@ class RecordLike(PVGroup):
 
     random = pvproperty(value=0, doc="A number from 1 to 100", read_only=True)
 
-    @random.scan(period=2.0)
-    async def random(self, instance: PvpropertyInteger, async_lib: AsyncLibraryLayer) -> None:  # type: ignore[no-redef]
+    @random.scan(period=2.0)  # type: ignore[no-redef]
+    async def random(self, instance: PvpropertyInteger, async_lib: AsyncLibraryLayer) -> None:
         """Draw a number."""
         await instance.write(random.randint(1, 100))
 

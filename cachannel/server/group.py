@@ -43,184 +43,6 @@ _RESERVED = frozenset(
 )
 
 
-class PVGroupMeta(type):
-    """Collects the properties and subgroups of a class, in order of definition."""
-
-    _members_: dict[str, Any]
-    _pvs_: dict[str, pvproperty]
-    _subgroups_: dict[str, SubGroup]
-
-    def __new__(
-        mcs, name: str, bases: tuple[type, ...], dct: dict[str, Any], **kwargs: Any
-    ) -> PVGroupMeta:
-        cls = super().__new__(mcs, name, bases, dct, **kwargs)
-        members: dict[str, Any] = {}
-        for base in reversed(cls.__mro__[1:]):
-            for attr, member in base.__dict__.get("_own_members_", {}).items():
-                members[attr] = member
-        own: dict[str, Any] = {}
-        for attr, member in dct.items():
-            if attr.startswith("_"):
-                continue
-            if isinstance(member, (pvproperty, SubGroup)):
-                if member.attr_name != attr and member.attr_name in dct:
-                    continue  # a hook under a name of its own; the first name counts
-                if attr in _RESERVED:
-                    raise CaprotoRuntimeError(
-                        f"{name}.{attr}: a group needs the name {attr!r} itself; give the"
-                        f" attribute another name, and the PV this one with name={attr!r}"
-                    )
-                own[attr] = member
-            elif attr in members:
-                del members[attr]  # overridden by something that is no PV
-        members.update(own)
-        cls._own_members_ = own  # type: ignore[attr-defined]
-        cls._members_ = members
-        cls._pvs_ = {}
-        cls._subgroups_ = {}
-        for attr, member in members.items():
-            if isinstance(member, pvproperty):
-                cls._pvs_[attr] = member
-            else:
-                cls._subgroups_[attr] = member
-                for nested, prop in member.group_cls._pvs_.items():
-                    cls._pvs_[f"{attr}.{nested}"] = prop
-                for nested, group in member.group_cls._subgroups_.items():
-                    cls._subgroups_[f"{attr}.{nested}"] = group
-        return cls
-
-
-def _escape(text: str) -> str:
-    return text.replace("{", "{{").replace("}", "}}")
-
-
-class PVGroup(metaclass=PVGroupMeta):
-    """A group of PVs.
-
-    Args:
-        prefix: of the names of all PVs; macros in it are expanded.
-        macros: for ``{name}`` in the prefix and the names.
-        parent: the group that this one is a subgroup of.
-        name: what to call the group in messages; the class's name if absent.
-
-    Raises:
-        CaprotoRuntimeError: two properties have the same PV name.
-        KeyError: a macro that is not defined.
-    """
-
-    type_map: ClassVar[dict[Any, type[ChannelData]]] = pvspec_type_map
-    type_map_read_only: ClassVar[dict[Any, type[ChannelData]]] = pvspec_type_map_read_only
-    default_values: ClassVar[dict[Any, Any]] = {
-        str: "",
-        int: 0,
-        float: 0.0,
-        bool: False,
-        ChannelType.STRING: "",
-        ChannelType.INT: 0,
-        ChannelType.LONG: 0,
-        ChannelType.DOUBLE: 0.0,
-        ChannelType.FLOAT: 0.0,
-        ChannelType.ENUM: 0,
-        ChannelType.CHAR: "",
-    }
-
-    _members_: ClassVar[dict[str, Any]]
-    _pvs_: ClassVar[dict[str, pvproperty]]
-    _subgroups_: ClassVar[dict[str, SubGroup]]
-    _has_group_read: ClassVar[bool] = False
-    _has_group_write: ClassVar[bool] = False
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls._has_group_read = cls.group_read is not PVGroup.group_read
-        cls._has_group_write = cls.group_write is not PVGroup.group_write
-
-    def __init__(
-        self,
-        prefix: str,
-        *,
-        macros: dict[str, str] | None = None,
-        parent: Any = None,
-        name: str | None = None,
-    ) -> None:
-        self.parent = parent
-        self.macros = dict(macros) if macros else {}
-        self.prefix = expand_macros(prefix, self.macros)
-        self.alarms: defaultdict[Any, ChannelAlarm] = defaultdict(ChannelAlarm)
-        self.pvdb: dict[str, ChannelData] = {}
-        self.attr_pvdb: dict[str | None, ChannelData] = {}
-        self.attr_to_pvname: dict[str, str] = {}
-        self.groups: dict[str, PVGroup] = {}
-        if not hasattr(self, "states"):
-            self.states: dict[str, bool] = getattr(parent, "states", None) or {}
-        if "name" not in type(self)._members_:
-            self.name = type(self).__name__ if name is None else name
-        if parent is not None and isinstance(parent, PVGroup):
-            log_name = f"{parent.log.name}.{type(self).__name__}"
-        else:
-            log_name = f"{type(self).__module__}.{type(self).__name__}"
-        self.log = logging.getLogger(log_name)
-        self._create_pvdb()
-
-    # ------------------------------------------------------------------ making the PVs
-
-    def _create_pvdb(self) -> None:
-        for attr, member in type(self)._members_.items():
-            if isinstance(member, pvproperty):
-                channel = member.pvspec.create(self)
-                self._add(attr, channel.pvname, channel)
-                continue
-            group = member.create(self, attr)
-            self.groups[attr] = group
-            for nested, inner in group.groups.items():
-                self.groups[f"{attr}.{nested}"] = inner
-            for nested_attr, channel in group.attr_pvdb.items():
-                self._add(f"{attr}.{nested_attr}", channel.pvname, channel)
-
-    def _add(self, attr: str, pvname: str, channel: ChannelData) -> None:
-        if pvname in self.pvdb:
-            other = next(a for a, name in self.attr_to_pvname.items() if name == pvname)
-            raise CaprotoRuntimeError(
-                f"{type(self).__name__}: {attr!r} and {other!r} are both PV {pvname!r}"
-            )
-        self.pvdb[pvname] = channel
-        self.attr_pvdb[attr] = channel
-        self.attr_to_pvname[attr] = pvname
-
-    # ------------------------------------------------------------------ hooks
-
-    async def group_read(self, instance: ChannelData) -> Any:
-        """Called on reads of properties without a getter; override it."""
-        return None
-
-    async def group_write(self, instance: ChannelData, value: Any) -> Any:
-        """Called on writes of properties without a putter; override it."""
-        self._log_write(instance, value)
-        return value
-
-    @property
-    def _logs_writes(self) -> bool:
-        return self.log.isEnabledFor(logging.DEBUG)
-
-    def _log_write(self, instance: ChannelData, value: Any) -> None:
-        self.log.debug("write to %s: %r", instance.pvname, value)
-
-    @asynccontextmanager
-    async def update_state(self, state: str, value: bool) -> AsyncIterator[None]:
-        """Change a state that sync filters look at, around what belongs to the change.
-
-        Args:
-            state: the state's name.
-            value: what it is from now on.
-        """
-        for channel in self.pvdb.values():
-            channel.pre_state_change(state, value)
-        self.states[state] = value
-        yield
-        for channel in self.pvdb.values():
-            channel.post_state_change(state, value)
-
-
 class _SubGroupHooks:
     """Decorators for a property of a dict-made subgroup; they return the subgroup."""
 
@@ -417,3 +239,181 @@ class SubGroup:
             name=f"{parent.name}.{attr}",
             **self.init_kwargs,
         )
+
+
+class PVGroupMeta(type):
+    """Collects the properties and subgroups of a class, in order of definition."""
+
+    _members_: dict[str, Any]
+    _pvs_: dict[str, pvproperty]
+    _subgroups_: dict[str, SubGroup]
+
+    def __new__(
+        mcs, name: str, bases: tuple[type, ...], dct: dict[str, Any], **kwargs: Any
+    ) -> PVGroupMeta:
+        cls = super().__new__(mcs, name, bases, dct, **kwargs)
+        members: dict[str, Any] = {}
+        for base in reversed(cls.__mro__[1:]):
+            for attr, member in base.__dict__.get("_own_members_", {}).items():
+                members[attr] = member
+        own: dict[str, Any] = {}
+        for attr, member in dct.items():
+            if attr.startswith("_"):
+                continue
+            if isinstance(member, (pvproperty, SubGroup)):
+                if member.attr_name != attr and member.attr_name in dct:
+                    continue  # a hook under a name of its own; the first name counts
+                if attr in _RESERVED:
+                    raise CaprotoRuntimeError(
+                        f"{name}.{attr}: a group needs the name {attr!r} itself; give the"
+                        f" attribute another name, and the PV this one with name={attr!r}"
+                    )
+                own[attr] = member
+            elif attr in members:
+                del members[attr]  # overridden by something that is no PV
+        members.update(own)
+        cls._own_members_ = own  # type: ignore[attr-defined]
+        cls._members_ = members
+        cls._pvs_ = {}
+        cls._subgroups_ = {}
+        for attr, member in members.items():
+            if isinstance(member, pvproperty):
+                cls._pvs_[attr] = member
+            else:
+                cls._subgroups_[attr] = member
+                for nested, prop in member.group_cls._pvs_.items():
+                    cls._pvs_[f"{attr}.{nested}"] = prop
+                for nested, group in member.group_cls._subgroups_.items():
+                    cls._subgroups_[f"{attr}.{nested}"] = group
+        return cls
+
+
+def _escape(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+class PVGroup(metaclass=PVGroupMeta):
+    """A group of PVs.
+
+    Args:
+        prefix: of the names of all PVs; macros in it are expanded.
+        macros: for ``{name}`` in the prefix and the names.
+        parent: the group that this one is a subgroup of.
+        name: what to call the group in messages; the class's name if absent.
+
+    Raises:
+        CaprotoRuntimeError: two properties have the same PV name.
+        KeyError: a macro that is not defined.
+    """
+
+    type_map: ClassVar[dict[Any, type[ChannelData]]] = pvspec_type_map
+    type_map_read_only: ClassVar[dict[Any, type[ChannelData]]] = pvspec_type_map_read_only
+    default_values: ClassVar[dict[Any, Any]] = {
+        str: "",
+        int: 0,
+        float: 0.0,
+        bool: False,
+        ChannelType.STRING: "",
+        ChannelType.INT: 0,
+        ChannelType.LONG: 0,
+        ChannelType.DOUBLE: 0.0,
+        ChannelType.FLOAT: 0.0,
+        ChannelType.ENUM: 0,
+        ChannelType.CHAR: "",
+    }
+
+    _members_: ClassVar[dict[str, Any]]
+    _pvs_: ClassVar[dict[str, pvproperty]]
+    _subgroups_: ClassVar[dict[str, SubGroup]]
+    _has_group_read: ClassVar[bool] = False
+    _has_group_write: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._has_group_read = cls.group_read is not PVGroup.group_read
+        cls._has_group_write = cls.group_write is not PVGroup.group_write
+
+    def __init__(
+        self,
+        prefix: str,
+        *,
+        macros: dict[str, str] | None = None,
+        parent: Any = None,
+        name: str | None = None,
+    ) -> None:
+        self.parent = parent
+        self.macros = dict(macros) if macros else {}
+        self.prefix = expand_macros(prefix, self.macros)
+        self.alarms: defaultdict[Any, ChannelAlarm] = defaultdict(ChannelAlarm)
+        self.pvdb: dict[str, ChannelData] = {}
+        self.attr_pvdb: dict[str | None, ChannelData] = {}
+        self.attr_to_pvname: dict[str, str] = {}
+        self.groups: dict[str, PVGroup] = {}
+        if not hasattr(self, "states"):
+            self.states: dict[str, bool] = getattr(parent, "states", None) or {}
+        if "name" not in type(self)._members_:
+            self.name = type(self).__name__ if name is None else name
+        if parent is not None and isinstance(parent, PVGroup):
+            log_name = f"{parent.log.name}.{type(self).__name__}"
+        else:
+            log_name = f"{type(self).__module__}.{type(self).__name__}"
+        self.log = logging.getLogger(log_name)
+        self._create_pvdb()
+
+    # ------------------------------------------------------------------ making the PVs
+
+    def _create_pvdb(self) -> None:
+        for attr, member in type(self)._members_.items():
+            if isinstance(member, pvproperty):
+                channel = member.pvspec.create(self)
+                self._add(attr, channel.pvname, channel)
+                continue
+            group = member.create(self, attr)
+            self.groups[attr] = group
+            for nested, inner in group.groups.items():
+                self.groups[f"{attr}.{nested}"] = inner
+            for nested_attr, channel in group.attr_pvdb.items():
+                self._add(f"{attr}.{nested_attr}", channel.pvname, channel)
+
+    def _add(self, attr: str, pvname: str, channel: ChannelData) -> None:
+        if pvname in self.pvdb:
+            other = next(a for a, name in self.attr_to_pvname.items() if name == pvname)
+            raise CaprotoRuntimeError(
+                f"{type(self).__name__}: {attr!r} and {other!r} are both PV {pvname!r}"
+            )
+        self.pvdb[pvname] = channel
+        self.attr_pvdb[attr] = channel
+        self.attr_to_pvname[attr] = pvname
+
+    # ------------------------------------------------------------------ hooks
+
+    async def group_read(self, instance: ChannelData) -> Any:
+        """Called on reads of properties without a getter; override it."""
+        return None
+
+    async def group_write(self, instance: ChannelData, value: Any) -> Any:
+        """Called on writes of properties without a putter; override it."""
+        self._log_write(instance, value)
+        return value
+
+    @property
+    def _logs_writes(self) -> bool:
+        return self.log.isEnabledFor(logging.DEBUG)
+
+    def _log_write(self, instance: ChannelData, value: Any) -> None:
+        self.log.debug("write to %s: %r", instance.pvname, value)
+
+    @asynccontextmanager
+    async def update_state(self, state: str, value: bool) -> AsyncIterator[None]:
+        """Change a state that sync filters look at, around what belongs to the change.
+
+        Args:
+            state: the state's name.
+            value: what it is from now on.
+        """
+        for channel in self.pvdb.values():
+            channel.pre_state_change(state, value)
+        self.states[state] = value
+        yield
+        for channel in self.pvdb.values():
+            channel.post_state_change(state, value)
