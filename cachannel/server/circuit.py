@@ -77,7 +77,7 @@ _UNAVAILINSERV: Final = 432
 
 _NO_CID: Final = 0xFFFFFFFF
 
-_CHUNK: Final = 262144  # bytes that leave in one send
+_CHUNK: Final = 524288  # bytes that leave in one send
 _LARGE: Final = 65536  # what is not worth copying together with other output
 _MAX_REPLY_BYTES: Final = 1 << 20
 _MAX_INPUT_BYTES: Final = 1 << 20
@@ -289,7 +289,7 @@ class Circuit:
         self._handle(buffer, end)
 
     def next_output(self) -> bytes | memoryview | None:
-        """Return what to send next, at most some 256 kB; None when there is nothing."""
+        """Return what to send next, at most some 512 kB; None when there is nothing."""
         self._awake = False
         output = self._output
         parts: list[bytes] = []
