@@ -418,7 +418,7 @@ class Circuit:
             type(exc).__name__,
             exc,
         )
-        return failure(dbr_type, min(count, channel.view.max_length), _GETFAIL)
+        return failure(dbr_type, _bounded(count, channel.view, dbr_type), _GETFAIL)
 
     # ------------------------------------------------------------------ input
 
@@ -618,7 +618,7 @@ class Circuit:
             self._answer_read(
                 channel,
                 header,
-                failure(dbr_type, min(count, channel.view.max_length), _NORDACCESS),
+                failure(dbr_type, _bounded(count, channel.view, dbr_type), _NORDACCESS),
                 _NORDACCESS,
             )
             return
@@ -666,12 +666,12 @@ class Circuit:
                     found = self._read(channel, dbr_type, count)
         except Forbidden:
             status = _NORDACCESS
-            found = failure(dbr_type, min(count, channel.view.max_length), status)
+            found = failure(dbr_type, _bounded(count, channel.view, dbr_type), status)
         except Exception as exc:
             status = _GETFAIL
             text = f"Python exception: {type(exc).__name__} {exc}"
             self._log_failure("get of", channel, exc)
-            found = failure(dbr_type, min(count, channel.view.max_length), status)
+            found = failure(dbr_type, _bounded(count, channel.view, dbr_type), status)
         finally:
             self._active -= 1
         self._answer_read(channel, header, found, status, text)
@@ -1002,7 +1002,7 @@ class Circuit:
         channel.data.subscribe(sub)
         if not channel.rights & AccessRights.READ:
             # As rsrv: the subscription exists and says that it may not be read.
-            event = failure(kind, min(count, channel.view.max_length), _NORDACCESS)
+            event = failure(kind, _bounded(count, channel.view, kind), _NORDACCESS)
             sub.mask = 0
             self._reply(event.event_head + sub.id + event.rest)
             return
@@ -1079,6 +1079,13 @@ _HANDLERS: Final[dict[int, Callable[..., None]]] = {
     Command.HOST_NAME: Circuit._on_host_name,
     Command.ECHO: Circuit._on_echo,
 }
+
+
+def _bounded(count: int, view: View, dbr_type: int) -> int:
+    """Return the elements of a failure: as many as asked for, within reason."""
+    if count * LAYOUTS[dbr_type].element_size <= _MAX_ZERO_FILL:
+        return count
+    return min(count, view.max_length)
 
 
 def _text(body: memoryview) -> str:

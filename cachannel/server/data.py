@@ -685,8 +685,8 @@ class ChannelData:
         if dbr_type == _CLASS_NAME:
             return pack_texts([self.reported_record_type.encode("latin-1", "replace")])
         if dbr_type == _STSACK:
-            alarm = self.alarm
-            return pack_texts([alarm.alarm_string.encode(alarm.string_encoding, "replace")])
+            # The value as text (rsrv); alarm texts are not transported by Channel Access.
+            return self._elements(0)
         return self._elements(dbr_type % 7)
 
     def _elements(self, base: int) -> Elements:

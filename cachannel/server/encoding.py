@@ -7,6 +7,7 @@ conversions do; nothing that a client may ask for raises anything but `CaprotoCo
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from struct import Struct
 from struct import error as struct_error
@@ -187,6 +188,27 @@ def pack_texts(texts: Sequence[bytes]) -> Elements:
     """Make DBR_STRING elements; each text is cut at 39 bytes and filled with NULs."""
     data = b"".join(text[: MAX_STRING_SIZE - 1].ljust(MAX_STRING_SIZE, b"\0") for text in texts)
     return Elements(len(texts), data)
+
+
+_LEADING_NUMBER: Final = re.compile(
+    r"\s*([+-]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf(?:inity)?|nan))",
+    re.IGNORECASE,
+)
+
+
+def number_in_text(text: str, base: int) -> int | float:
+    """Return the number that a text starts with, as reading a text as a number gives it.
+
+    Raises:
+        CaprotoConversionError: the text starts with no number, or the base type is ENUM, which
+            EPICS base never reads from a text.
+    """
+    if base == ENUM:
+        raise CaprotoConversionError(f"{text!r} is no state")
+    match = _LEADING_NUMBER.match(text)
+    if match is None and text.strip():
+        raise CaprotoConversionError(f"{text!r} is no number")
+    return parse_number(match[1] if match else "", base)
 
 
 def parse_number(text: str, base: int) -> int | float:

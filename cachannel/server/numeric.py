@@ -45,7 +45,6 @@ _VALUE: Final = int(SubscriptionType.DBE_VALUE)
 _LOG: Final = int(SubscriptionType.DBE_LOG)
 _NO_ALARM: Final = (AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM)
 
-_RANGES: Final = {"h": (-0x8000, 0x7FFF), "i": (-0x80000000, 0x7FFFFFFF), "B": (0, 0xFF)}
 _LARGEST_FLOAT: Final = 3.4028234663852886e38
 
 _LIMITS: Final = (
@@ -60,17 +59,19 @@ _LIMITS: Final = (
 )
 
 
-def _clamp(value: float, code: str) -> int | float:
-    """Return a limit as a request type can carry it: the nearest that it has."""
+_BASE_OF_CODE: Final = {"h": 1, "B": 4, "i": 5}
+
+
+def _limit(value: float, code: str) -> int | float:
+    """Return a limit as a request type carries it: as rsrv does, by C's conversion."""
     if code == "d":
         return float(value)
     if code == "f":
         number = float(value)
-        if math.isfinite(number):
-            return max(-_LARGEST_FLOAT, min(number, _LARGEST_FLOAT))
+        if abs(number) > _LARGEST_FLOAT:
+            return math.copysign(math.inf, number)
         return number
-    low, high = _RANGES[code]
-    return max(low, min(to_integer(value), high))
+    return convert_number(value, _BASE_OF_CODE[code])
 
 
 class ChannelNumeric(ChannelData):
@@ -292,7 +293,7 @@ class ChannelNumeric(ChannelData):
             elif name == "precision":
                 values[index] = max(-0x8000, min(self._precision, 0x7FFF))
             elif name in _LIMITS:
-                values[index] = _clamp(getattr(self, "_" + name), field.code)
+                values[index] = _limit(getattr(self, "_" + name), field.code)
 
 
 def _dtype(base: int) -> str:
@@ -316,7 +317,7 @@ class ChannelDouble(ChannelNumeric):
 
     Args:
         precision: digits after the decimal point, for display. A STRING request gets that many
-            digits when it is set, as in EPICS base, and the shortest exact text when it is 0.
+            digits, as in EPICS base; without a record, 0 means the shortest exact text.
         **kwargs: see `ChannelNumeric`.
     """
 
@@ -332,7 +333,7 @@ class ChannelDouble(ChannelNumeric):
     precision = property(lambda self: self._precision, doc="Digits after the decimal point.")
 
     def _number_text(self, value: Any) -> bytes:
-        if self._precision > 0 and value is not None:
+        if value is not None and (self._precision > 0 or self.field_inst is not None):
             number = float(value)
             # Base's cvtDoubleToString: long numbers go to exponents.
             style = "f" if abs(number) < 1e7 else "e"

@@ -14,6 +14,7 @@ from .encoding import (
     Elements,
     Reply,
     is_array,
+    number_in_text,
     numpy,
     pack_numbers,
     pack_scalar,
@@ -30,7 +31,7 @@ _CHAR: Final = int(ChannelType.CHAR)
 
 
 def _numbers_of_texts(texts: Sequence[str], base: int) -> Elements:
-    data = b"".join(pack_scalar(parse_number(text, base), base) for text in texts)
+    data = b"".join(pack_scalar(number_in_text(text, base), base) for text in texts)
     return Elements(len(texts), data)
 
 
