@@ -723,7 +723,11 @@ class Circuit:
             if dbr_type <= 6 and data._is_plain():
                 data.write_now(channel.view.from_wire(base, elements))
                 if notify:
-                    self._reply(_write_head(_WRITE_NOTIFY, 0, dbr_type, count, _NORMAL, ioid))
+                    if count < 0xFFFF:
+                        done = _write_head(_WRITE_NOTIFY, 0, dbr_type, count, _NORMAL, ioid)
+                    else:
+                        done = pack(_WRITE_NOTIFY, dbr_type, count, _NORMAL, ioid)
+                    self._reply(done)
                 return
             metadata = _metadata(dbr_type, view) if dbr_type > 6 else None
             if not channel.direct:
@@ -870,6 +874,7 @@ class Circuit:
                 self._jobs_started()
             await _Rest(coroutine, waits_for, context)
             if self._blocked and not self._runner and self.resume():
+                self._awake = False
                 self._wake()
             return
         self._jobs_started()

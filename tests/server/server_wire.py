@@ -49,7 +49,7 @@ class Process:
 
     def __init__(self, command, *, port=None, probe=None, env=None, ready=None):
         self.port = port or free_port()
-        self.log = tempfile.TemporaryFile("w+")
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by close()
         self.process = subprocess.Popen(
             [sys.executable, *command],
             env={**environment(self.port), **(env or {})},
