@@ -75,7 +75,7 @@ class Server:
             command = [python, "-m", "epicscorelibs.ioc", "-d", str(database)]
         else:
             command = [python, str(HERE / "ioc.py"), name, mode]
-        self.log = tempfile.TemporaryFile("w+")
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by close()
         self.process = subprocess.Popen(
             command, env=self.env, stdin=subprocess.PIPE, stdout=self.log, stderr=subprocess.STDOUT
         )
@@ -135,9 +135,9 @@ def measure(name, python, path, folder, quick):
         server.close()
     if name == "rsrv":
         return found
-    for mode, args, label, expected in (
-        ("posts", ("monitor", "pv", 1000, 5), "10,000 posts/s: delivered/s", 10_000),
-        ("fanout", ("fanout", "scalar", 200, 5), "200 subscribers: delivered/s", 20_000),
+    for mode, args, label in (
+        ("posts", ("monitor", "pv", 1000, 5), "10,000 posts/s: delivered/s"),
+        ("fanout", ("fanout", "scalar", 200, 5), "200 subscribers: delivered/s"),
     ):
         server = Server(name, python, mode, folder)
         try:
@@ -173,9 +173,12 @@ def main():
     rows = list(dict.fromkeys(row for found in results.values() for row in found))
     print(f"{'':42s}" + "".join(f"{name:>14s}" for name in results))
     for row in rows:
-        cells = (results[name].get(row) for name in results)
-        print(f"{row:42s}" + "".join("%14s" % ("-" if c is None else f"{c:,.4g}" if c < 1000
-                                               else f"{c:,.0f}") for c in cells))  # fmt: skip
+        line = f"{row:42s}"
+        for found in results.values():
+            value = found.get(row)
+            text = "-" if value is None else f"{value:,.4g}" if value < 1000 else f"{value:,.0f}"
+            line += f"{text:>14s}"
+        print(line)
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(results, indent=2))
 
