@@ -46,7 +46,8 @@ class Event(asyncio.Event):
         if threading.get_ident() == self._thread:
             super().set()
         else:
-            self._home.call_soon_threadsafe(super().set)
+            with contextlib.suppress(RuntimeError):  # the loop is closed, nobody waits any more
+                self._home.call_soon_threadsafe(super().set)
 
     async def wait(self, timeout: float | None = None) -> bool:  # type: ignore[override]
         """Wait until the event is set.

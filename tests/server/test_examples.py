@@ -72,12 +72,14 @@ def test_random_walk_as_in_its_documentation():
 
 def test_macros():
     """Macros come from the command line; a put to VAL shows in RBV."""
-    with start("macros", "--beamline", "b1", probe="macros:b1:thing.VAL") as process:
-        with Client(process.port) as client:
-            val, rbv = client.create("macros:b1:thing.VAL"), client.create("macros:b1:thing.RBV")
-            assert (val[3], rbv[3]) == (3, 1)
-            client.put(val[0], 5, 1, struct.pack(">i", 42))
-            assert client.read(rbv[0], 5, 1).payload[:4] == struct.pack(">i", 42)
+    with (
+        start("macros", "--beamline", "b1", probe="macros:b1:thing.VAL") as process,
+        Client(process.port) as client,
+    ):
+        val, rbv = client.create("macros:b1:thing.VAL"), client.create("macros:b1:thing.RBV")
+        assert (val[3], rbv[3]) == (3, 1)
+        client.put(val[0], 5, 1, struct.pack(">i", 42))
+        assert client.read(rbv[0], 5, 1).payload[:4] == struct.pack(">i", 42)
 
 
 def test_key_presses():

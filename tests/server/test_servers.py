@@ -1,6 +1,7 @@
 """Whole servers on sockets of loopback: the three shells, hooks, searches, beacons, the end."""
 
 import importlib.util
+import itertools
 import signal
 import socket
 import struct
@@ -22,7 +23,7 @@ if importlib.util.find_spec("curio") is not None:
 def server(request):
     """The IOC of hooks_ioc.py on one library."""
     command = [str(HERE / "hooks_ioc.py"), "--async-lib", request.param, "-v", "--list-pvs"]
-    with Process(command, probe="h:plain", ready="startup complete") as process:
+    with Process(command, ready="startup complete") as process:
         process.library = request.param
         yield process
 
@@ -198,7 +199,7 @@ def test_slow_client(server):
 def test_end(library):
     """Ctrl-C runs the shutdown hooks and is a normal end; sys.exit in a putter is obeyed."""
     command = [str(HERE / "hooks_ioc.py"), "--async-lib", library]
-    with Process(command, probe="h:plain", ready="cleared") as process:
+    with Process(command, ready="cleared") as process:
         process.process.send_signal(signal.SIGINT)
         assert process.process.wait(10) == 0
         lines = process.output().splitlines()
@@ -207,7 +208,7 @@ def test_end(library):
         assert any(line.endswith("Server task cancelled. Will shut down.") for line in lines)
         assert "Traceback" not in process.output().partition("Will shut down")[2]
     for status in (0, 3):
-        with Process(command, probe="h:plain", ready="cleared") as process:
+        with Process(command, ready="cleared") as process:
             with Client(process.port) as client:
                 sid = client.create("h:leave")[0]
                 client.send(pack(Command.WRITE, 5, 1, sid, 1, struct.pack(">i", status)))
@@ -250,7 +251,7 @@ def test_beacons():
         (Command.RSRV_IS_UP, 13, process.port)
     ] * 6
     assert [m.parameter1 for m in found] == list(range(6))
-    gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(times)]
     assert gaps[-1] > gaps[0]
     assert all(gap > 0.09 for gap in gaps[3:])
 
