@@ -17,7 +17,7 @@ from .common import Context as _Context
 from .common import Hook, ServerExit
 from .data import ChannelData
 from .layer import AsyncLibraryLayer, ThreadsafeQueueBase
-from .sockets import BeaconSender, open_sockets
+from .sockets import BACKLOG, BeaconSender, open_sockets
 
 __all__ = [
     "AsyncioAsyncLayer",
@@ -259,7 +259,10 @@ class Context(_Context):
         try:
             responder = SearchResponder(sockets.port, self.core.exists)
             for sock in sockets.tcp:
-                servers.append(await loop.create_server(lambda: _Connection(self), sock=sock))
+                # asyncio listens once more, with a backlog of its own unless it is told one.
+                servers.append(
+                    await loop.create_server(lambda: _Connection(self), sock=sock, backlog=BACKLOG)
+                )
             for sock in sockets.udp:
                 transport, _ = await loop.create_datagram_endpoint(
                     lambda: _Searches(self, responder), sock=sock

@@ -631,7 +631,11 @@ class ChannelData:
         await self.write(value, flags=flags, **self._put_metadata(metadata))
 
     async def acknowledge(self, data_type: int, data: Any) -> None:
-        """Take what a client put as PUT_ACKS or PUT_ACKT."""
+        """Take what a client put as PUT_ACKS or PUT_ACKT: one number."""
+        if is_array(data):
+            if len(data) == 0:
+                raise CaprotoValueError(f"acknowledgement of {self.name}: no number")
+            data = data[0]
         number = int(data)
         if data_type == ChannelType.PUT_ACKS:
             await self.alarm.write(severity_to_acknowledge=number)
