@@ -37,7 +37,7 @@ from .alarm import ChannelAlarm
 from .encoding import Elements, Reply, decode_elements, is_array, numpy, pack_texts, reply
 
 if TYPE_CHECKING:
-    from .circuit import Subscription
+    from .subscription import Subscription
 
 __all__ = ["ChannelData", "decode_metadata"]
 

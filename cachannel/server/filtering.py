@@ -14,8 +14,8 @@ from .encoding import Elements, Reply, numpy, reply
 from .numeric import number_of
 
 if TYPE_CHECKING:
-    from .circuit import Subscription, View
     from .data import ChannelData
+    from .subscription import Subscription, View
 
 __all__ = ["EventFilter", "FilteredView"]
 
