@@ -250,7 +250,8 @@ class ChannelData:
     @standard
     def calculate_length(self, value: Any) -> int:
         """Return the number of elements of a value; a scalar or text is one."""
-        if value is None:
+        kind = type(value)
+        if kind is float or kind is int or value is None:
             return 1
         if isinstance(value, (str, bytes)):
             return 1

@@ -138,6 +138,20 @@ class ChannelNumeric(ChannelData):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if not (
+            units
+            or upper_disp_limit
+            or lower_disp_limit
+            or upper_alarm_limit
+            or lower_alarm_limit
+            or upper_warning_limit
+            or lower_warning_limit
+            or upper_ctrl_limit
+            or lower_ctrl_limit
+            or value_atol
+            or log_atol
+        ):
+            return  # most channels; the class has the defaults
         given = {
             "units": units,
             "upper_disp_limit": upper_disp_limit,

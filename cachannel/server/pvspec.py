@@ -36,6 +36,8 @@ def expand_macros(text: str, macros: dict[str, str]) -> str:
     Raises:
         KeyError: a macro that is not defined.
     """
+    if "{" not in text and "}" not in text:
+        return text
     return text.format(**macros)
 
 
@@ -79,13 +81,16 @@ class PVSpec(NamedTuple):
         if dtype is not None:
             return dtype
         value = self.value
+        kind = type(value)
+        if kind is float or kind is int or kind is str:  # nearly all
+            return kind
         if value is None:
             return self.default_dtype
         if hasattr(value, "dtype") and hasattr(value, "shape"):
-            kind = _NUMPY_KINDS.get(value.dtype.kind)
-            if kind is None:
+            found = _NUMPY_KINDS.get(value.dtype.kind)
+            if found is None:
                 raise CaprotoValueError(f"{self.attr}: no PV type for {value.dtype} values")
-            return kind
+            return found
         if isinstance(value, (list, tuple)) or (
             hasattr(value, "__getitem__") and not isinstance(value, (str, bytes, dict))
         ):
@@ -104,7 +109,9 @@ class PVSpec(NamedTuple):
         Raises:
             CaprotoValueError: no class fits the dtype.
         """
-        dtype = self.resolve_dtype()
+        return self._class_of(self.resolve_dtype(), group)
+
+    def _class_of(self, dtype: Any, group: Any) -> type[ChannelData]:
         if isinstance(dtype, type) and issubclass(dtype, ChannelData):
             return dtype
         table: dict[Any, Any]
@@ -142,9 +149,9 @@ class PVSpec(NamedTuple):
         Raises:
             CaprotoValueError: no value for a specification without a group, or no class.
         """
-        cls = self.get_data_class(group)
         dtype = self.resolve_dtype()
-        kwargs: dict[str, Any] = dict(self.cls_kwargs or {})
+        cls = self._class_of(dtype, group)
+        kwargs: dict[str, Any] = dict(self.cls_kwargs) if self.cls_kwargs else {}
         value = self.value
         if group is None:
             if value is None:
