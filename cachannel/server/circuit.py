@@ -281,7 +281,7 @@ class Circuit(CircuitTransfers):
             channel = self._channels.get(p1)
             if channel is not None and 0 <= dbr_type <= 38:
                 layout = LAYOUTS[dbr_type]
-                need = layout.value_offset + channel.view.max_length * layout.element_size + 8
+                need = layout.value_offset + channel.view.element_count * layout.element_size + 8
                 limit = max(limit, need)
             maximum = self.core.max_array_bytes
             if maximum is not None:
@@ -384,7 +384,7 @@ class Circuit(CircuitTransfers):
         self._channels[sid] = channel
         self._reply(
             _write_head(22, 0, 0, 0, cid, rights)
-            + pack(Command.CREATE_CHAN, int(view.data_type), view.max_length, cid, sid)
+            + pack(Command.CREATE_CHAN, int(view.data_type), view.element_count, cid, sid)
         )
 
     def _on_clear(
@@ -416,7 +416,7 @@ class Circuit(CircuitTransfers):
             return
         too_large = count * LAYOUTS[kind].element_size > MAX_ZERO_FILL
         if self._subscriptions >= _MAX_SUBSCRIPTIONS or (
-            too_large and count > channel.view.max_length
+            too_large and count > channel.view.element_count
         ):
             self._error(buffer, position, channel.cid, _ALLOCMEM, "too many or too large")
             return

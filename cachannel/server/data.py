@@ -220,7 +220,12 @@ class ChannelData:
 
     @property
     def max_length(self) -> int:
-        """The most elements there can be: the count that a client sees."""
+        """The most elements there can be."""
+        return self._max_length
+
+    @property
+    def element_count(self) -> int:
+        """The count that a client sees."""
         return self._max_length
 
     @property

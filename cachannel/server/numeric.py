@@ -266,9 +266,12 @@ class ChannelNumeric(ChannelData):
             numbers = [
                 parse_number(part.decode(self.string_encoding, "replace"), native) for part in data
             ]
-            if len(numbers) == 1:
+            if len(numbers) == 1 and self._max_length == 1:
                 return numbers[0]
             return numpy().array(numbers, _dtype(native))
+        if self._max_length > 1 and not is_array(data):
+            # One element is an array too where there can be several.
+            data = numpy().array([data], _dtype(base))
         if base == native:
             return data
         if is_array(data):

@@ -36,7 +36,7 @@ def bounded(count: int, view: View, dbr_type: int) -> int:
     """Return the elements of a failure: as many as asked for, within reason."""
     if count * LAYOUTS[dbr_type].element_size <= MAX_ZERO_FILL:
         return count
-    return min(count, view.max_length)
+    return min(count, view.element_count)
 
 
 class CircuitOutput:

@@ -23,7 +23,7 @@ class View(Protocol):
         """The native type that the client is told."""
 
     @property
-    def max_length(self) -> int:
+    def element_count(self) -> int:
         """The element count that the client is told."""
 
     def encoded(self, dbr_type: int, count: int) -> Reply:

@@ -77,7 +77,7 @@ class CircuitTransfers(CircuitJobs):
             RemoteProtocolError: the type does not exist, or is for puts only.
         """
         self._check_read(dbr_type)
-        if count > channel.view.max_length:
+        if count > channel.view.element_count:
             size = count * LAYOUTS[dbr_type].element_size
             maximum = self.core.max_array_bytes
             if size > (MAX_ZERO_FILL if maximum is None else maximum):

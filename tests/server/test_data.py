@@ -166,7 +166,7 @@ def test_text():
 def test_text_reported_as_string():
     """One STRING of up to 39 bytes."""
     channel = ChannelChar(value="x" * 50, report_as_string=True, max_length=100)
-    assert (channel.data_type, channel.max_length) == (0, 1)
+    assert (channel.data_type, channel.element_count, channel.max_length) == (0, 1, 100)
     assert elements(channel, 0) == [b"x" * 39]
 
 

@@ -289,3 +289,21 @@ def test_several_interfaces():
             assert f"Listening on {host}:{process.port}" in process.output()
             with socket.create_connection((host, process.port), timeout=5) as sock:
                 assert sock.recv(16) == pack(Command.VERSION, 0, 13)
+
+
+def test_multicast():
+    """A multicast address among the interfaces is joined; searches sent to it are answered."""
+    group = "239.255.17.4"
+    command = [str(HERE / "hooks_ioc.py"), "--interfaces", "127.0.0.1", group]
+    with (
+        Process(command, ready="startup complete") as process,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock,
+    ):
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+        sock.settimeout(5)
+        message = pack(Command.VERSION, 1, 13, 5)
+        message += pack(Command.SEARCH, 5, 13, 7, 7, b"h:plain\0")
+        sock.sendto(message, (group, process.port))
+        found = list(unpack(sock.recv(1000)))
+    assert found[0] == Message(Command.VERSION, 1, 13, 5)
+    assert (found[1].data_type, found[1].parameter2) == (process.port, 7)
