@@ -1,8 +1,9 @@
 """Measure servers with one C client: ``python benchmarks/server --peer NAME=PYTHON ...``.
 
 Servers: ``cachannel`` (this interpreter), ``rsrv`` (the soft IOC of epicscorelibs), and
-``caproto`` if ``--peer caproto=/path/to/python`` says where it is installed. All run on loopback,
-one after the other, with the same client. Prints a table and, with ``--json``, JSON.
+``caproto``, ``softioc`` (pythonSoftIOC) and ``pcaspy`` where ``--peer caproto=/path/to/python``
+says that they are installed. All run on loopback, one after the other, with the same client.
+Prints a table and, with ``--json``, JSON.
 """
 
 import argparse
@@ -75,7 +76,9 @@ class Server:
                 )
             command = [python, "-m", "epicscorelibs.ioc", "-d", str(database)]
         else:
-            command = [python, str(HERE / "ioc.py"), name, mode]
+            # Those with a programming model like ours share one script.
+            script = HERE / f"{name}_ioc.py"
+            command = [python, str(script if script.exists() else HERE / "ioc.py"), name, mode]
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by close()
         self.process = subprocess.Popen(
             command, env=self.env, stdin=subprocess.PIPE, stdout=self.log, stderr=subprocess.STDOUT
@@ -136,7 +139,7 @@ def measure(name, python, path, folder, quick):
         found["start to first answer, s"] = time.monotonic() - started
         seconds, count = client(path, server, "connect", "pv", 10_000)
         found["connect 10,000, s"] = seconds if count == 10_000 else float("nan")
-        slow = name == "caproto"
+        slow = name in ("caproto", "pcaspy")
         for what, pv, label, number in (
             ("get", "scalar", "bulk gets/s", 200_000),
             ("put", "scalar", "bulk puts/s", 200_000),
@@ -144,8 +147,11 @@ def measure(name, python, path, folder, quick):
             ("putcb", "scalar", "puts with completion/s", 100_000),
         ):
             number = number // 20 if slow else number
-            seconds, count, failed = client(path, server, what, pv, number)
-            found[label] = count / seconds if not failed else float("nan")
+            try:
+                seconds, count, failed = client(path, server, what, pv, number)
+                found[label] = count / seconds if not failed else float("nan")
+            except Exception as exc:
+                print(f"{name}: {label}: {exc}", file=sys.stderr)
         seconds, count = client(path, server, "latency", "scalar", 2000 if quick else 5000)
         found["sequential get, us"] = seconds / count * 1e6
         found["8 MB array gets, MB/s"] = client(path, server, "array", "array", 50, 1_000_000)[2]
