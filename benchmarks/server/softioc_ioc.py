@@ -34,7 +34,6 @@ async def putter(value):
 
 
 dispatcher = asyncio_dispatcher.AsyncioDispatcher()
-builder.UnsetDevice()
 scalar = builder.aOut("scalar", initial_value=1.5, always_update=True)
 builder.aOut("hooked", initial_value=0.0, on_update=putter, always_update=True)
 builder.WaveformOut("array", initial_value=np.full(1_000_000, 0.5))
