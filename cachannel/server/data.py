@@ -371,6 +371,12 @@ class ChannelData:
         except Exception:
             self._write_failed()
             raise
+        except GeneratorExit:
+            raise
+        except BaseException:
+            # Cancelled: the value was not written, so it counts as a failure too.
+            self._write_failed()
+            raise
         finally:
             self._writing -= 1
             if not self._writing:

@@ -100,16 +100,25 @@ class CircuitJobs(CircuitOutput):
                 waits_for = context.run(coroutine.send, None)
             except StopIteration:
                 continue
-            if jobs:
-                self._spawn(self._run_jobs())
-            else:
-                self._jobs_started()
+            except BaseException:
+                # A job that was cancelled, or that ends the process, takes this task with it; the
+                # jobs behind it get another one.
+                self._go_on()
+                raise
+            self._go_on()
             await _Rest(coroutine, waits_for, context)
             if self._blocked and not self._runner and self.resume():
                 self._awake = False
                 self._wake()
             return
         self._jobs_started()
+
+    def _go_on(self) -> None:
+        """Have the other jobs started by a task of their own."""
+        if self._jobs:
+            self._spawn(self._run_jobs())
+        else:
+            self._jobs_started()
 
     def _jobs_started(self) -> None:
         self._runner = False

@@ -279,6 +279,13 @@ class CircuitTransfers(CircuitJobs):
                 self._reply(error(header, channel.cid, _NOWTACCESS, "Write access denied"))
         except Exception as exc:
             self._fail_put(channel, header, exc)
+        except (GeneratorExit, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as exc:
+            # A cancellation: whoever waits for the put has to hear of it.
+            self._fail_put(channel, header, exc)
+            self._wake()
+            raise
         else:
             if header[1] == _WRITE_NOTIFY:
                 self._answer_put(header, dbr_type, count, _NORMAL)
@@ -306,19 +313,24 @@ class CircuitTransfers(CircuitJobs):
         else:
             self._error(buffer, position, channel.cid, status, text)
         self.core.log.warning(
-            "put to %s by %s@%s refused: %s", channel.name, self.username, self.hostname, text
+            "put to %s by %s@%s refused: %s",
+            channel.name,
+            self.username,
+            self.hostname,
+            text,
+            extra=self._extra(channel),
         )
 
-    def _fail_put(self, channel: ClientChannel, header: bytes, exc: Exception) -> None:
+    def _fail_put(self, channel: ClientChannel, header: bytes, exc: BaseException) -> None:
         self._log_failure("put to", channel, exc)
         if not self.closed:
             text = f"Python exception: {type(exc).__name__} {exc}"
             self._reply(error(header, channel.cid, _PUTFAIL, text))
 
-    def _log_failure(self, what: str, channel: ClientChannel, exc: Exception) -> None:
+    def _log_failure(self, what: str, channel: ClientChannel, exc: BaseException) -> None:
         log = self.core.log
         # A refusal is one line; what nobody expected comes with its traceback.
-        expected = isinstance(exc, (CaprotoError, ValueError))
+        expected = isinstance(exc, (CaprotoError, ValueError)) or not isinstance(exc, Exception)
         log.log(
             logging.WARNING if expected else logging.ERROR,
             "%s %s by %s@%s failed: %s: %s",
@@ -329,7 +341,12 @@ class CircuitTransfers(CircuitJobs):
             type(exc).__name__,
             exc,
             exc_info=None if expected and not log.isEnabledFor(logging.DEBUG) else exc,
+            extra=self._extra(channel),
         )
+
+    def _extra(self, channel: ClientChannel) -> dict[str, object]:
+        """Return what log filters look at."""
+        return {"pv": channel.name, "their_address": self.peer, "role": "SERVER"}
 
 
 def _metadata(dbr_type: int, view: memoryview) -> dict[str, Any] | None:

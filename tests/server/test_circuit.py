@@ -834,3 +834,33 @@ def test_what_putters_are_given():
     assert {name: type(value) for name, value in seen.items()} == {
         "d": float, "i": int, "e": str, "t": str, "s": str, "b": bytes,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_cancelled_putter(late):
+    """A putter that is cancelled fails its put, and only its own."""
+
+    async def hook(channel, value):
+        if value == 2.0:
+            if late:
+                await asyncio.sleep(0)
+            raise asyncio.CancelledError
+        return value
+
+    async def main():
+        bench = Bench({"x": Hooked(hook)})
+        sid = bench.create("x")
+        bench.feed(
+            *(put(sid, float(n), n) for n in range(1, 5)), pack(Command.READ_NOTIFY, 6, 1, sid, 9)
+        )
+        while bench.tasks:
+            await asyncio.gather(bench.tasks.pop(0), return_exceptions=True)
+        return bench, bench.output()
+
+    bench, answers = asyncio.run(main())
+    found = {m.parameter2: m.command for m in answers if m.command == Command.WRITE_NOTIFY}
+    assert found == {1: 19, 3: 19, 4: 19}
+    (failed,) = [m for m in answers if m.command == Command.ERROR]
+    assert failed.payload[:16] == put(sid=1, value=2.0, ioid=2)[:16]
+    assert bench.circuit._active == 0
+    assert [m.parameter2 for m in answers if m.command == Command.READ_NOTIFY] == [9]
