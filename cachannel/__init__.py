@@ -1,3 +1,46 @@
-"""EPICS Channel Access for Python: one engine, every API its users already know."""
+"""EPICS Channel Access for Python: one engine, every API its users already know.
+
+Names are loaded when they are first used: importing this package, or its parts that need no
+libca, loads no C code.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cachannel import ca as ca
+    from cachannel import util as util
+    from cachannel.channel import CaChannel as CaChannel
+    from cachannel.channel import CaChannelException as CaChannelException
+    from cachannel.context import Context as Context
 
 __version__ = "0.1.0"
+
+USE_NUMPY = False
+"""Whether reads give several numbers as ndarrays by default; looked at by each call."""
+
+# Where the names are that this package has besides its modules.
+_HOMES = {
+    "CaChannel": "cachannel.channel",
+    "CaChannelException": "cachannel.channel",
+    "Context": "cachannel.context",
+}
+_MODULES = ("ca", "channel", "context", "errors", "protocol", "util", "values")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    elif name in _MODULES:
+        value = import_module(f"cachannel.{name}")
+    else:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES, *_MODULES})

@@ -1,0 +1,1 @@
+"""The rooms behind `cachannel.ca`: constants, texts, handles, synchronous groups."""

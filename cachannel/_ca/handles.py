@@ -1,0 +1,292 @@
+"""What `cachannel.ca` hands out: channel and subscription handles, and values to come."""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, Any, Final
+
+from cachannel._native import ffi, lib
+from cachannel.errors import DisconnectedError
+from cachannel.protocol.dbr import LAYOUTS, dbr_size_n
+from cachannel.protocol.enums import DBR, ECA
+from cachannel.values.decode import RECORD, Record, ca_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cachannel.context import Context
+
+__all__ = ["Chid", "DBRValue", "Evid", "fetch", "format_dbr"]
+
+# States of a request, see engine.h.
+PENDING: Final = 0
+FLOAT: Final = 1
+INTEGER: Final = 2
+OTHER: Final = 3
+
+_ON_HEAP: Final = 3
+_COPY: Final = 2
+_BIG: Final = 65536
+_CODES: Final = ("", "h", "f", "H", "B", "i", "d")
+
+
+class Hooks:
+    """What hangs on a channel, for the channels on which something does.
+
+    Attributes:
+        token: under which connection and access events come; 0: none do.
+        access: the access rights callback.
+        tokens: those of the subscriptions.
+        evid: the monitor of a `CaChannel` object.
+    """
+
+    __slots__ = ("access", "evid", "token", "tokens")
+
+    def __init__(self, token: int = 0) -> None:
+        self.token = token
+        self.access: Callable[[dict[str, Any]], object] | None = None
+        self.tokens: set[int] = set()
+        self.evid: Evid | None = None
+
+
+class Chid:
+    """A channel. Opaque, but comparable and hashable: the same channel is the same chid.
+
+    There is one for each of perhaps 100,000 channels, so it is small; what only some channels
+    need is in `hooks`.
+
+    Attributes:
+        id: the C id; 0 until it is known, negative once the channel has been cleared.
+        pvname: the name as it was given.
+        context: the context the channel belongs to.
+        hooks: what hangs on the channel, or None.
+    """
+
+    __slots__ = ("context", "hooks", "id", "pvname")
+
+    def __init__(
+        self, channel: int, pvname: str | bytes, context: Context, hooks: Hooks | None = None
+    ) -> None:
+        self.id = channel
+        self.pvname = pvname
+        self.context = context
+        self.hooks = hooks
+
+    def __repr__(self) -> str:
+        return f"<chid {self.pvname!r}{' cleared' if self.id < 0 else ''}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Chid) and abs(self.id) == abs(other.id)
+
+    def __hash__(self) -> int:
+        return hash(abs(self.id))
+
+    def known(self, channel: int) -> bool:
+        """Learn the C id, which an event may bring before the creating call returns.
+
+        Returns:
+            False when the channel has been cleared.
+        """
+        if not self.id:
+            self.id = channel
+        return self.id > 0
+
+    def hooked(self) -> Hooks:
+        """Return the hooks, making them if need be."""
+        hooks = self.hooks
+        if hooks is None:
+            self.hooks = hooks = Hooks()
+        return hooks
+
+    def disown(self, token: int) -> None:
+        """Forget a subscription that has been cleared."""
+        if self.hooks is not None:
+            self.hooks.tokens.discard(token)
+        self.context.disown(token)
+
+    def clear(self) -> int:
+        """End the channel and all that hangs on it. Returns the CA status."""
+        channel = self.id
+        if channel <= 0:
+            return int(ECA.BADCHID)
+        self.id = -channel
+        status: int = lib.cc_channel_clear(channel)
+        hooks, self.hooks = self.hooks, None
+        if hooks is not None:
+            if hooks.token:
+                self.context.disown(hooks.token)
+            for token in list(hooks.tokens):
+                self.context.disown(token)
+        return status
+
+    def checked(self) -> int:
+        """Return the C id.
+
+        Raises:
+            DisconnectedError: (ECA_BADCHID) the channel has been cleared.
+        """
+        if self.id <= 0:
+            raise DisconnectedError(ECA.BADCHID, str(self.pvname), "use", "it has been cleared")
+        return self.id
+
+
+class Evid:
+    """A subscription."""
+
+    __slots__ = ("chid", "id", "token")
+
+    def __init__(self, subscription: int, chid: Chid, token: int) -> None:
+        self.id = subscription
+        self.chid = chid
+        self.token = token
+
+    def __repr__(self) -> str:
+        return f"<evid of {self.chid.pvname!r}{'' if self.id else ' cleared'}>"
+
+    def clear(self) -> int:
+        """End the subscription. Returns the CA status."""
+        subscription, self.id = self.id, 0
+        if not subscription:
+            return int(ECA.BADMONID)
+        status: int = lib.cc_unsubscribe(subscription)
+        self.chid.disown(self.token)
+        return status
+
+
+def fetch(request: int, *, steal: bool) -> tuple[Record, Any] | None:
+    """Get the answer to a request with its data.
+
+    Args:
+        request: id of the request.
+        steal: take large data over instead of copying it; it can be fetched only once then.
+
+    Returns:
+        The record and the buffer its data starts in, or None while there is no answer.
+    """
+    record = ffi.new("cc_record *")
+    if lib.cc_request_record(request, record) != ECA.NORMAL:
+        return None
+    fields = RECORD.unpack(ffi.buffer(record))
+    if fields[2] != _ON_HEAP:
+        return fields, None
+    nbytes = fields[11]
+    if steal and nbytes >= _BIG:
+        address = lib.cc_request_steal(request)
+        if not address:
+            return None
+        from cachannel.context import heap_buffer
+
+        return fields, heap_buffer(address, nbytes)
+    data = bytearray(ffi.buffer(ffi.cast("char *", fields[13]), nbytes))
+    return fields, data
+
+
+class DBRValue:
+    """The value of a get, once `pend_io` has returned ECA_NORMAL.
+
+    Attributes:
+        use_numpy: several numbers are an ndarray; may be set before `get`.
+    """
+
+    __slots__ = ("_kept", "_request", "use_numpy")
+
+    def __init__(self, request: int, use_numpy: bool) -> None:
+        self._request = request
+        self._kept: tuple[Record, Any] | None = None
+        self.use_numpy = use_numpy
+
+    def __del__(self) -> None:
+        if self._request:
+            lib.cc_request_release(self._request)
+
+    def answer(self) -> tuple[Record, Any] | None:
+        """Return the record and the buffer of its data, or None while there is none."""
+        if self._kept is not None:
+            return self._kept
+        if not self._request:
+            return None
+        answer = fetch(self._request, steal=True)
+        if answer is not None and answer[1] is not None and len(answer[1]) >= _BIG:
+            # Large data is here now; the request has nothing more to give.
+            self._kept = answer
+        return answer
+
+    def get(self) -> Any:
+        """Return the value, as often as wanted; None while there is none, or after a failure.
+
+        Returns:
+            A scalar, list or ndarray, or a dict for the types with metadata.
+        """
+        request = self._request
+        state = lib.cc_request_state(request)
+        if state == FLOAT:
+            return lib.cc_request_value(request)
+        if state == INTEGER:
+            return int(lib.cc_request_value(request))
+        answer = self.answer()
+        if answer is None or answer[0][7] != ECA.NORMAL:
+            return None
+        return self._decode(ca_value, *answer)
+
+    def _decode(self, decode: Callable[..., Any], record: Record, buffer: Any) -> Any:
+        value = decode(record, buffer, 0, self.use_numpy)
+        if self._kept is not None and record[2] == _ON_HEAP:
+            # The first array is the memory itself, the next ones are copies of it.
+            self._kept = ((*record[:2], _COPY, *record[3:]), buffer)
+        return value
+
+    @property
+    def dbrtype(self) -> DBR:
+        """The request type of the answer; DBR.INVALID while there is none."""
+        answer = self.answer()
+        return DBR(answer[0][3]) if answer is not None else DBR.INVALID
+
+    @property
+    def count(self) -> int:
+        """The number of elements of the answer."""
+        answer = self.answer()
+        return int(answer[0][8]) if answer is not None else 0
+
+    @property
+    def cvalue(self) -> bytes:
+        """The answer as a DBR structure in host byte order; empty while there is none."""
+        answer = self.answer()
+        if answer is None or answer[0][3] < 0:
+            return b""
+        record, data = answer
+        return structure(record) if data is None else bytes(data)
+
+
+def structure(record: Record) -> bytes:
+    """Rebuild the DBR structure of a single number, which came in the record itself."""
+    layout = LAYOUTS[record[3]]
+    known = {"status": record[4], "severity": record[5], "secs": record[9], "nsec": record[10]}
+    members = [known[field.name] for field in layout.fields]
+    number = record[12] if layout.base_type in (2, 6) else int(record[12])
+    return layout.native.pack(*members) + Struct(f"={_CODES[layout.base_type]}").pack(number)
+
+
+def format_dbr(dbrType: int, count: int, dbrValue: Any, use_numpy: bool = False) -> Any:
+    """Decode a DBR structure.
+
+    Args:
+        dbrType: its request type.
+        count: number of elements.
+        dbrValue: the structure in host byte order: bytes, a buffer, or a pointer of cffi.
+        use_numpy: several numbers are an ndarray of shape ``(count,)``.
+
+    Returns:
+        The value as `get` gives it.
+    """
+    kind, length = int(dbrType), int(count)
+    if isinstance(dbrValue, ffi.CData):
+        data = bytes(ffi.buffer(ffi.cast("char *", dbrValue), dbr_size_n(kind, length)))
+    else:
+        data = bytes(dbrValue)
+    status = severity = seconds = nanoseconds = 0
+    if 7 <= kind <= 37:
+        status, severity = Struct("=hh").unpack_from(data)
+    if 14 <= kind <= 20:
+        seconds, nanoseconds = Struct("=II").unpack_from(data, 4)
+    record = (0, 4, _COPY, kind, status, severity, 0, 1, length, seconds, nanoseconds)
+    return ca_value((*record, len(data), 0.0, 0), bytearray(data), 0, use_numpy)

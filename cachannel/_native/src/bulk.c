@@ -1,0 +1,140 @@
+/* Reads and writes of many channels with one call from Python. */
+
+#include "engine.h"
+
+int cc_bulk_start(cc_bulk *bulk, uint32_t index, cc_channel *channel);
+void cc_bulk_refuse(cc_bulk *bulk, uint32_t index, int status);
+
+static cc_bulk *new_bulk(uint32_t length)
+{
+    cc_bulk *bulk = calloc(1, sizeof *bulk);
+
+    if (!bulk)
+        return NULL;
+    bulk->items = calloc(length ? length : 1, sizeof *bulk->items);
+    if (!bulk->items) {
+        free(bulk);
+        return NULL;
+    }
+    bulk->length = length;
+    bulk->outstanding = 1;      /* held until all have been started */
+    return bulk;
+}
+
+static void all_started(cc_bulk *bulk)
+{
+    cc_context *context = bulk->context;
+
+    if (!context)
+        return;
+    epicsMutexMustLock(context->lock);
+    if (--bulk->outstanding == 0)
+        cc_settle(context, &bulk->outstanding);
+    cc_unlock(context);
+}
+
+/* All channels must be of one context. NULL: no memory. */
+cc_bulk *cc_get_many(const cc_id *channels, uint32_t length, int type, int64_t count, int variant)
+{
+    cc_bulk *bulk = new_bulk(length);
+    uint32_t i;
+
+    if (!bulk)
+        return NULL;
+    for (i = 0; i < length; i++) {
+        cc_channel *channel = cc_enter(CC_POOL_CHANNEL, channels[i]);
+        int asked = type;
+        int64_t elements = count;
+        int status;
+
+        if (!channel) {
+            cc_bulk_refuse(bulk, i, ECA_BADCHID);
+            continue;
+        }
+        status = cc_choose_read(channel, &asked, &elements, 0);
+        if (status == ECA_NORMAL) {
+            if (type == CC_ANY)
+                asked += variant;
+            cc_bulk_start(bulk, i, channel);
+            status = ca_array_get_callback(asked, (unsigned long)elements, channel->chid,
+                                           cc_on_get, &bulk->items[i]);
+        }
+        if (status != ECA_NORMAL)
+            cc_bulk_refuse(bulk, i, status);
+        cc_leave(channel);
+    }
+    all_started(bulk);
+    return bulk;
+}
+
+static int native_number(cc_channel *channel, double value, int *type, double *data)
+{
+    *type = cc_native(channel);
+    *data = 0;
+    if (channel->unconnected)
+        return ECA_DISCONN;
+    return cc_put_value(*type, value, data);
+}
+
+/* One number to each channel, in its native type. `status`: ECA_*, or CC_OUT_OF_RANGE etc. */
+int cc_put_many(const cc_id *channels, uint32_t length, const double *values, int32_t *status)
+{
+    uint32_t i;
+    int failures = 0, type;
+    double data;
+
+    for (i = 0; i < length; i++) {
+        cc_channel *channel = cc_enter(CC_POOL_CHANNEL, channels[i]);
+
+        if (!channel)
+            status[i] = ECA_BADCHID;
+        else {
+            status[i] = native_number(channel, values[i], &type, &data);
+            if (status[i] == ECA_NORMAL)
+                status[i] = ca_array_put(type, 1, channel->chid, &data);
+            cc_leave(channel);
+        }
+        failures += status[i] != ECA_NORMAL;
+    }
+    return failures;
+}
+
+/* The same with completion: wait for the answer with cc_bulk_wait. `status`: what each call
+ * itself gave; the answers are in the bulk. */
+cc_bulk *cc_put_many_wait(const cc_id *channels, uint32_t length, const double *values,
+                          int32_t *status)
+{
+    cc_bulk *bulk = new_bulk(length);
+    uint32_t i;
+    int type;
+    double data;
+
+    if (!bulk)
+        return NULL;
+    for (i = 0; i < length; i++) {
+        cc_channel *channel = cc_enter(CC_POOL_CHANNEL, channels[i]);
+
+        if (!channel) {
+            status[i] = ECA_BADCHID;
+            cc_bulk_refuse(bulk, i, ECA_BADCHID);
+            continue;
+        }
+        status[i] = native_number(channel, values[i], &type, &data);
+        if (status[i] == ECA_NORMAL) {
+            cc_bulk_start(bulk, i, channel);
+            bulk->items[i].is_put = 1;
+            status[i] = ca_array_put_callback(type, 1, channel->chid, &data, cc_on_put,
+                                              &bulk->items[i]);
+        }
+        if (status[i] != ECA_NORMAL)
+            cc_bulk_refuse(bulk, i, status[i]);
+        cc_leave(channel);
+    }
+    all_started(bulk);
+    return bulk;
+}
+
+const cc_record *cc_bulk_record(cc_bulk *bulk, uint32_t index)
+{
+    return &bulk->items[index].record;
+}

@@ -1,0 +1,548 @@
+/* Channels and subscriptions: creating, ending, asking about them. */
+
+#include "engine.h"
+
+typedef struct creation {
+    const char *name;
+    unsigned priority;
+    cc_channel *channel;
+} creation;
+
+static int create(void *argument)
+{
+    creation *c = argument;
+
+    return ca_create_channel(c->name, cc_on_connection, c->channel, c->priority,
+                             &c->channel->chid);
+}
+
+/* libca reads its address lists with the first channel, and may have something to say. */
+static int create_first(void *argument)
+{
+    return cc_run_captured(create, argument);
+}
+
+static void abandon_wait(cc_channel *channel)
+{
+    if (channel->waitset) {
+        cc_waitset_done(channel->context, channel->waitset);
+        channel->waitset = NULL;
+    }
+}
+
+static cc_channel *prepare(cc_context *context, uint64_t token, int flags)
+{
+    cc_channel *channel = cc_pool_take(CC_POOL_CHANNEL);
+
+    if (!channel)
+        return NULL;
+    channel->context = context;
+    channel->chid = NULL;
+    channel->token = token;
+    channel->flags = (uint8_t)flags;
+    channel->access = 0;
+    channel->unconnected = 1;
+    channel->native_type = TYPENOTCONN;
+    channel->native_count = 0;
+    channel->connections = 0;
+    channel->waitset = NULL;
+    channel->requests = NULL;
+    channel->subscriptions = NULL;
+    epicsMutexMustLock(context->lock);
+    if (flags & CC_WAITED)
+        channel->waitset = cc_waitset_join(context);
+    cc_unlock(context);
+    return channel;
+}
+
+static void discard(cc_channel *channel)
+{
+    cc_context *context = channel->context;
+
+    epicsMutexMustLock(context->lock);
+    abandon_wait(channel);
+    channel->context = NULL;
+    cc_unlock(context);
+    cc_pool_give(CC_POOL_CHANNEL, channel);
+}
+
+cc_id cc_channel_create(cc_id id, const char *name, unsigned priority, uint64_t token, int flags)
+{
+    cc_context *context = cc_enter(CC_POOL_CONTEXT, id);
+    cc_channel *channel;
+    creation c;
+    cc_id answer;
+    int status = ECA_ALLOCMEM;
+
+    if (!context)
+        return -ECA_NOCACTX;
+    channel = prepare(context, token, flags);
+    if (channel) {
+        answer = channel->head.id;
+        c.name = name;
+        c.priority = priority;
+        c.channel = channel;
+        status = cc_run_attached(context->ca, context->searching ? create : create_first, &c);
+        context->searching = 1;
+        if (status == ECA_NORMAL && (flags & CC_TELL_ACCESS)) {
+            channel->access = CC_ACCESS_INSTALLED;
+            ca_replace_access_rights_event(channel->chid, cc_on_access);
+        }
+        if (status != ECA_NORMAL)
+            discard(channel);
+    }
+    cc_leave(context);
+    return status == ECA_NORMAL ? answer : -status;
+}
+
+typedef struct many {
+    const char *name;
+    uint32_t length;
+    unsigned priority;
+    uint64_t token;
+    int flags;
+    cc_context *context;
+    cc_id *ids;
+} many;
+
+static int create_many(void *argument)
+{
+    many *m = argument;
+    uint32_t i;
+
+    for (i = 0; i < m->length; i++) {
+        cc_channel *channel = prepare(m->context, m->token + i, m->flags);
+        creation c;
+        int status;
+
+        if (!channel)
+            return ECA_ALLOCMEM;
+        c.name = m->name;
+        c.priority = m->priority;
+        c.channel = channel;
+        m->ids[i] = channel->head.id;
+        status = m->context->searching ? create(&c) : create_first(&c);
+        m->context->searching = 1;
+        if (status != ECA_NORMAL) {
+            m->ids[i] = -status;
+            discard(channel);
+        } else if (m->flags & CC_TELL_ACCESS) {
+            channel->access = CC_ACCESS_INSTALLED;
+            ca_replace_access_rights_event(channel->chid, cc_on_access);
+        }
+        m->name += strlen(m->name) + 1;
+    }
+    return ECA_NORMAL;
+}
+
+/* `names`: one after the other, each with its NUL. `channels` gets an id or -status for each. */
+int cc_create_many(cc_id id, const char *names, uint32_t length, unsigned priority,
+                   uint64_t first_token, int flags, cc_id *channels)
+{
+    cc_context *context = cc_enter(CC_POOL_CONTEXT, id);
+    many m;
+    int status;
+
+    if (!context)
+        return ECA_NOCACTX;
+    m.name = names;
+    m.length = length;
+    m.priority = priority;
+    m.token = first_token;
+    m.flags = flags;
+    m.context = context;
+    m.ids = channels;
+    status = cc_run_attached(context->ca, create_many, &m);
+    cc_leave(context);
+    return status;
+}
+
+static void give_subscription(cc_subscription *s)
+{
+    s->evid = NULL;
+    cc_queue_drop(s->queue);
+    cc_pool_give(CC_POOL_SUBSCRIPTION, s);
+}
+
+/* libca has forgotten the channel: end what hung on it. Nobody is inside any more. */
+void cc_channel_dismantle(cc_channel *channel)
+{
+    cc_context *context = channel->context;
+    cc_subscription *s;
+
+    epicsMutexMustLock(context->lock);
+    abandon_wait(channel);
+    while (channel->requests)
+        cc_drop_request(channel->requests, ECA_CHANDESTROY);
+    channel->context = NULL;      /* from here on the context does not find it, see next_of */
+    cc_unlock(context);
+    while ((s = channel->subscriptions) != NULL) {
+        channel->subscriptions = s->next;
+        epicsAtomicCmpAndSwapIntT(&s->head.closing, 0, 2);
+        cc_await_users(s);
+        give_subscription(s);
+    }
+    cc_pool_give(CC_POOL_CHANNEL, channel);
+}
+
+int cc_channel_clear(cc_id id)
+{
+    cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
+    cc_context *context;
+    void *object;
+    int status;
+
+    if (!channel)
+        return ECA_BADCHID;
+    context = cc_enter(CC_POOL_CONTEXT, channel->context->head.id);
+    cc_leave(channel);
+    if (!context)
+        return ECA_BADCHID;
+    if (!cc_begin_close(CC_POOL_CHANNEL, id, &object)) {
+        cc_leave(context);
+        return ECA_BADCHID;
+    }
+    epicsMutexMustLock(context->lock);
+    channel->unconnected = 0;
+    cc_settle(context, &channel->unconnected);
+    cc_unlock(context);
+    cc_await_users(channel);
+    /* Ends the subscriptions, too, and waits for a callback that is running. */
+    status = ca_clear_channel(channel->chid);
+    cc_channel_dismantle(channel);
+    cc_leave(context);
+    return status;
+}
+
+/* Give a channel that was made without one a token for its connection and access events. */
+int cc_channel_set_token(cc_id id, uint64_t token)
+{
+    cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
+
+    if (!channel)
+        return ECA_BADCHID;
+    epicsMutexMustLock(channel->context->lock);
+    channel->token = token;
+    cc_unlock(channel->context);
+    cc_leave(channel);
+    return ECA_NORMAL;
+}
+
+/* Whether connects and disconnects are queued. */
+int cc_channel_tell_connection(cc_id id, int tell)
+{
+    cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
+
+    if (!channel)
+        return ECA_BADCHID;
+    epicsMutexMustLock(channel->context->lock);
+    if (tell) {
+        channel->flags |= CC_TELL_CONNECTION;
+        abandon_wait(channel);
+    } else
+        channel->flags &= (uint8_t)~CC_TELL_CONNECTION;
+    cc_unlock(channel->context);
+    cc_leave(channel);
+    return ECA_NORMAL;
+}
+
+/* Whether changes of the access rights are queued; the present ones are not. */
+int cc_channel_tell_access(cc_id id, int tell)
+{
+    cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
+    int install;
+
+    if (!channel)
+        return ECA_BADCHID;
+    epicsMutexMustLock(channel->context->lock);
+    if (tell)
+        channel->flags |= CC_TELL_ACCESS;
+    else
+        channel->flags &= (uint8_t)~CC_TELL_ACCESS;
+    install = tell && !(channel->access & CC_ACCESS_INSTALLED);
+    if (install)
+        channel->access = CC_ACCESS_INSTALLED | CC_ACCESS_MUTED;
+    cc_unlock(channel->context);
+    if (install) {
+        ca_replace_access_rights_event(channel->chid, cc_on_access);
+        channel->access = CC_ACCESS_INSTALLED;
+    }
+    cc_leave(channel);
+    return ECA_NORMAL;
+}
+
+/* The native type, and with it the native count, asking libca after each connect once. The
+ * caller is inside the channel. */
+int cc_native(cc_channel *channel)
+{
+    uint32_t connections;
+    unsigned long count;
+    int type;
+
+    if (channel->native_type != CC_UNASKED)
+        return channel->native_type;
+    connections = channel->connections;
+    type = ca_field_type(channel->chid);
+    count = ca_element_count(channel->chid);
+    epicsMutexMustLock(channel->context->lock);
+    if (connections == channel->connections && channel->native_type == CC_UNASKED) {
+        channel->native_count = (uint32_t)count;
+        channel->native_type = (int16_t)type;
+    }
+    cc_unlock(channel->context);
+    return channel->native_type == CC_UNASKED ? type : channel->native_type;
+}
+
+/* Asking ----------------------------------------------------------------------------------- */
+
+int cc_field_type(cc_id id)
+{
+    cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
+    int answer;
+
+    if (!channel)
+        return -2;
+    answer = cc_native(channel);
+    cc_leave(channel);
+    return answer;
+}
+
+int64_t cc_element_count(cc_id id)
+{
+    cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
+    int64_t answer;
+
+    if (!channel)
+        return -1;
+    cc_native(channel);
+    answer = (int64_t)channel->native_count;
+    cc_leave(channel);
+    return answer;
+}
+
+int cc_channel_is_connected(cc_id id)
+{
+    cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
+    int answer;
+
+    if (!channel)
+        return -1;
+    answer = !channel->unconnected;
+    cc_leave(channel);
+    return answer;
+}
+
+int cc_state(cc_id id)
+{
+    cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
+    int answer;
+
+    if (!channel)
+        return -1;
+    answer = (int)ca_state(channel->chid);
+    cc_leave(channel);
+    return answer;
+}
+
+/* Bit 0: may read, bit 1: may write; -1 for an unknown channel. */
+int cc_access(cc_id id)
+{
+    cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
+    int answer;
+
+    if (!channel)
+        return -1;
+    answer = (ca_read_access(channel->chid) ? 1 : 0) | (ca_write_access(channel->chid) ? 2 : 0);
+    cc_leave(channel);
+    return answer;
+}
+
+int cc_host_name(cc_id id, char *buffer, unsigned size)
+{
+    cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
+
+    if (!channel)
+        return ECA_BADCHID;
+    buffer[0] = 0;
+    ca_get_host_name(channel->chid, buffer, size);
+    cc_leave(channel);
+    return ECA_NORMAL;
+}
+
+int cc_name(cc_id id, char *buffer, unsigned size)
+{
+    cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
+
+    if (!channel || !size)
+        return ECA_BADCHID;
+    strncpy(buffer, ca_name(channel->chid), size - 1);
+    buffer[size - 1] = 0;
+    cc_leave(channel);
+    return ECA_NORMAL;
+}
+
+int cc_channel_info_get(cc_id id, cc_channel_info *info)
+{
+    cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
+
+    if (!channel)
+        return ECA_BADCHID;
+    info->state = (int)ca_state(channel->chid);
+    info->field_type = cc_native(channel);
+    info->element_count = channel->native_count;
+    info->read_access = (int)ca_read_access(channel->chid);
+    info->write_access = (int)ca_write_access(channel->chid);
+    info->search_attempts = ca_search_attempts(channel->chid);
+    info->minor_protocol = ca_host_minor_protocol(channel->chid);
+    info->beacon_period = ca_beacon_period(channel->chid);
+    info->watchdog_delay = ca_receive_watchdog_delay(channel->chid);
+    cc_leave(channel);
+    return ECA_NORMAL;
+}
+
+/* Subscriptions ---------------------------------------------------------------------------- */
+
+/* Settle what to ask for: native type and count where CC_ANY is given, the count clipped to the
+ * native one. Scripts know a lost channel by BADTYPE and DISCONN, in this order. */
+int cc_choose_read(cc_channel *channel, int *type, int64_t *count, int zero_is_one)
+{
+    int connected = !channel->unconnected;
+    int native_type = cc_native(channel);
+    int64_t native = (int64_t)channel->native_count;
+
+    if (*type == CC_ANY) {
+        *type = native_type;
+        if (!connected)
+            return ECA_BADTYPE;
+    }
+    if (*type < 0 || *type > LAST_BUFFER_TYPE || *type == DBR_PUT_ACKT || *type == DBR_PUT_ACKS)
+        return ECA_BADTYPE;
+    if (!connected)
+        return ECA_DISCONN;
+    if (*count == CC_ANY || *count > native)
+        *count = native;
+    else if (*count < 0)
+        return ECA_BADCOUNT;
+    if (*count == 0 && zero_is_one)
+        *count = 1;
+    /* These two have no array form: the rest would be leftovers of the server's memory. */
+    if (*type == DBR_STSACK_STRING || *type == DBR_CLASS_NAME)
+        *count = 1;
+    return ECA_NORMAL;
+}
+
+static cc_id subscribe(cc_channel *channel, int type, int64_t count, long mask, uint64_t token,
+                       cc_queue *queue)
+{
+    cc_context *context = channel->context;
+    cc_subscription *s;
+    int status;
+    cc_id id;
+
+    /* A subscription may be made before the channel connects, when the type is given. */
+    status = cc_choose_read(channel, &type, &count, 0);
+    if (status == ECA_DISCONN) {
+        /* As scripts know it, the count is clipped to what is known, which is nothing. */
+        if (!queue || count < 0)
+            count = 0;
+    }
+    else if (status != ECA_NORMAL)
+        return -status;
+    s = cc_pool_take(CC_POOL_SUBSCRIPTION);
+    if (!s)
+        return -ECA_ALLOCMEM;
+    id = s->head.id;
+    s->channel = channel;
+    s->queue = queue ? queue : context->queue;
+    cc_queue_hold(s->queue);
+    s->token = token;
+    s->evid = NULL;
+    s->pending_generation = 0;
+    status = ca_create_subscription(type, (unsigned long)count, channel->chid, mask, cc_on_event,
+                                    s, &s->evid);
+    if (status != ECA_NORMAL) {
+        give_subscription(s);
+        return -status;
+    }
+    epicsMutexMustLock(context->lock);
+    s->previous = NULL;
+    s->next = channel->subscriptions;
+    if (s->next)
+        s->next->previous = s;
+    channel->subscriptions = s;
+    cc_unlock(context);
+    return id;
+}
+
+/* Queue NULL: the queue of the context. */
+cc_id cc_subscribe(cc_id id, int type, int64_t count, long mask, uint64_t token, cc_queue *queue)
+{
+    cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
+    cc_id answer;
+
+    if (!channel)
+        return -ECA_BADCHID;
+    answer = subscribe(channel, type, count, mask, token, queue);
+    cc_leave(channel);
+    return answer;
+}
+
+/* `variant` (0 plain, 7 STS, 14 TIME, ...) is added to the native type when `type` is CC_ANY. */
+int cc_subscribe_many(const cc_id *channels, uint32_t length, int type, int64_t count,
+                      int variant, long mask, uint64_t first_token, cc_queue *queue,
+                      cc_id *subscriptions)
+{
+    uint32_t i;
+
+    for (i = 0; i < length; i++) {
+        cc_channel *channel = cc_enter(CC_POOL_CHANNEL, channels[i]);
+
+        if (!channel) {
+            subscriptions[i] = -ECA_BADCHID;
+            continue;
+        }
+        if (type == CC_ANY && !channel->unconnected)
+            subscriptions[i] = subscribe(channel, cc_native(channel) + variant, count, mask,
+                                         first_token + i, queue);
+        else
+            subscriptions[i] = subscribe(channel, type, count, mask, first_token + i, queue);
+        cc_leave(channel);
+    }
+    return ECA_NORMAL;
+}
+
+int cc_unsubscribe(cc_id id)
+{
+    cc_subscription *s = cc_enter(CC_POOL_SUBSCRIPTION, id);
+    cc_channel *channel;
+    cc_id channel_id;
+    void *object;
+    int status;
+
+    if (!s)
+        return ECA_BADMONID;
+    channel_id = s->channel->head.id;
+    cc_leave(s);
+    /* While this is inside the channel nobody can clear it, and the subscription with it. */
+    channel = cc_enter(CC_POOL_CHANNEL, channel_id);
+    if (!channel)
+        return ECA_BADMONID;
+    if (!cc_begin_close(CC_POOL_SUBSCRIPTION, id, &object)) {
+        cc_leave(channel);
+        return ECA_BADMONID;
+    }
+    s = object;
+    cc_await_users(s);
+    status = ca_clear_subscription(s->evid);
+    epicsMutexMustLock(channel->context->lock);
+    if (s->previous)
+        s->previous->next = s->next;
+    else
+        channel->subscriptions = s->next;
+    if (s->next)
+        s->next->previous = s->previous;
+    cc_unlock(channel->context);
+    give_subscription(s);
+    cc_leave(channel);
+    return status;
+}

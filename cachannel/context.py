@@ -1,0 +1,480 @@
+"""A libca context, its event queue, and the thread that runs user code.
+
+libca's threads never run Python. They copy what happened into the bounded queue of the context;
+the dispatcher, a plain Python thread, takes whole batches out and calls the owners of the events.
+So any call is allowed inside a callback. Waiting does not go through the dispatcher: the C
+boundary marks a request as done, and whoever waits for it wakes up.
+
+A context with ``preemptive=False`` has no dispatcher: callbacks run in the thread that calls
+`Context.pend`.
+
+Lock order: nothing here is held while libca is called. `_closing` guards the end of a context
+only.
+"""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import logging
+import os
+import sys
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from cachannel._native import ffi, lib
+from cachannel.errors import CAError, check, describe
+from cachannel.protocol.enums import ECA
+from cachannel.values.decode import RECORD, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Deliver = Callable[[Record, Any, int], object]
+
+__all__ = ["Context", "contexts", "report"]
+
+QUEUE_RECORDS: Final = 200_000
+"""Events that wait for the dispatcher before newer values replace older ones."""
+QUEUE_BYTES: Final = 256 << 20
+"""The same limit for the data of arrays and strings, in bytes."""
+
+SLICE: Final = 0.1
+"""Seconds that a wait stays in C at a time; then Ctrl-C and signal handlers get their turn."""
+
+FOREVER: Final = -1.0
+
+_IN_BATCH: Final = 2
+_ON_HEAP: Final = 3
+_MESSAGE: Final = 7
+_RECORD_SIZE: Final = RECORD.size
+
+logger = logging.getLogger("cachannel")
+# A library must not print by itself; see logging.lastResort.
+logger.addHandler(logging.NullHandler())
+_callback_logger = logging.getLogger("cachannel.callback")
+_libca_logger = logging.getLogger("cachannel.libca")
+
+_contexts: weakref.WeakSet[Context] = weakref.WeakSet()
+_numbers = itertools.count(1)
+
+
+class _Unraisable:
+    """What `sys.unraisablehook` gets when user code raises where nobody can catch it."""
+
+    def __init__(self, exc: BaseException, owner: object) -> None:
+        self.exc_type = type(exc)
+        self.exc_value = exc
+        self.exc_traceback = exc.__traceback__
+        self.err_msg = "Exception ignored in Channel Access callback"
+        self.object = owner
+
+
+def report(exc: BaseException, owner: object) -> None:
+    """Tell of an exception in a callback: to the logger and to `sys.unraisablehook`."""
+    _callback_logger.error("exception in a callback: %r", exc, exc_info=exc)
+    try:
+        sys.unraisablehook(cast("sys.UnraisableHookArgs", _Unraisable(exc, owner)))
+    except Exception:
+        _callback_logger.exception("sys.unraisablehook failed")
+
+
+def contexts() -> list[Context]:
+    """List the contexts of this process that are open."""
+    return [context for context in _contexts if not context.closed]
+
+
+def heap_buffer(address: int, nbytes: int) -> Any:
+    """Take over a payload on the heap; it is freed with the last reference to the buffer."""
+    pointer = ffi.gc(ffi.cast("char *", address), _free, nbytes)
+    return ffi.buffer(pointer, nbytes)
+
+
+def _free(pointer: Any) -> None:
+    lib.cc_payload_free(int(ffi.cast("uint64_t", pointer)))
+
+
+class Context:
+    """One client context of libca, with its circuits, channels and event queue.
+
+    Args:
+        preemptive: run callbacks on a dispatcher thread. Otherwise they run in `pend` only.
+        queue_records: events that may wait for the dispatcher. When there are more, the newest
+            value of a subscription replaces its pending one, and `replaced` counts.
+        queue_bytes: the same limit for the data of arrays and strings.
+        repeater: start a caRepeater if none runs.
+
+    Raises:
+        CAError: libca could not make a context.
+    """
+
+    def __init__(
+        self,
+        *,
+        preemptive: bool = True,
+        queue_records: int = QUEUE_RECORDS,
+        queue_bytes: int = QUEUE_BYTES,
+        repeater: bool = True,
+    ) -> None:
+        self.preemptive = preemptive
+        self.closed = False
+        self.name = f"cachannel-{next(_numbers)}"
+        self._pid = os.getpid()
+        self._tokens = itertools.count(1)
+        self.owners: dict[int, Deliver] = {}
+        self._running = 0
+        self._dispatcher = 0
+        # Who takes batches out of the queue holds this; a batch is good until the next is taken.
+        self._consuming = threading.Lock()
+        self._orphaned = False
+        self._closing = threading.Lock()
+        self._text = ""
+        self._exceptions: Deliver | None = None
+        self._messages: Callable[[str], object] | None = None
+        if repeater:
+            _start_repeater()
+        self.queue = lib.cc_queue_create(queue_records, queue_bytes)
+        self._batch = ffi.new("cc_batch *")
+        self._sinks: list[Any] = []
+        token = self.token()
+        self.owners[token] = _weak_notice(self)
+        self.id: int = lib.cc_context_create(self.queue, token)
+        if self.id < 0:
+            status, self.id = -self.id, 0
+            self.closed = True
+            lib.cc_queue_destroy(self.queue)
+            check(status, operation="create a context")
+        _contexts.add(self)
+        lib.cc_context_messages(self.id, preemptive)
+        self._thread: threading.Thread | None = None
+        if preemptive:
+            self._thread = threading.Thread(target=_dispatch, args=(self,), name=self.name)
+            self._thread.daemon = True
+            self._thread.start()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else f"{len(self.owners) - 1} owners"
+        return f"<Context {self.name} {state}>"
+
+    def __enter__(self) -> Context:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
+
+    # Owners ---------------------------------------------------------------------------------
+
+    def token(self) -> int:
+        """Return a number that nothing else in this context has."""
+        return next(self._tokens)
+
+    def own(self, deliver: Deliver) -> int:
+        """Register who gets the events of a request that is about to be made.
+
+        Args:
+            deliver: called as ``deliver(record, buffer, offset)``, on the dispatcher thread (or
+                in `pend`), for every event with the token.
+
+        Returns:
+            The token to give to the C call.
+        """
+        token = next(self._tokens)
+        self.owners[token] = deliver
+        return token
+
+    def disown(self, token: int) -> None:
+        """Forget an owner. When this returns, none of its callbacks starts any more."""
+        self.owners.pop(token, None)
+        if self._running == token and threading.get_ident() != self._dispatcher:
+            # The dispatcher may be between looking the owner up and calling it. A callback that
+            # still runs after this time has certainly started, and is not waited for: it may
+            # itself be waiting for this thread.
+            deadline = time.monotonic() + 0.25
+            while self._running == token and time.monotonic() < deadline:
+                time.sleep(0.0005)
+
+    @property
+    def in_callback(self) -> bool:
+        """Whether the calling thread is running a callback of this context."""
+        return self._running != 0 and threading.get_ident() == self._dispatcher
+
+    @property
+    def replaced(self) -> int:
+        """How many monitor events gave way to newer ones because the queue was full."""
+        return int(self._batch.replaced)
+
+    # Delivering -----------------------------------------------------------------------------
+
+    def deliver(self) -> int:
+        """Run the callbacks of what is queued, in the calling thread.
+
+        Returns:
+            The number of events; 0 also when another thread is delivering.
+        """
+        if not self._consuming.acquire(blocking=False):
+            return 0
+        try:
+            return 0 if self.closed else self._deliver()
+        finally:
+            if self._orphaned:
+                self._destroy_queue()
+            self._consuming.release()
+
+    def _deliver(self) -> int:
+        self._dispatcher = threading.get_ident()
+        batch = self._batch
+        length: int = lib.cc_queue_take(self.queue, batch)
+        if not length:
+            return 0
+        records = ffi.buffer(batch.records, length * _RECORD_SIZE)
+        data = ffi.buffer(batch.bytes, batch.nbytes) if batch.nbytes else b""
+        get = self.owners.get
+        owner: Deliver | None = None
+        buffer: Any = None
+        offset = 0
+        try:
+            for record in RECORD.iter_unpack(records):
+                self._running = token = record[0]
+                owner = get(token)
+                if record[2] < _IN_BATCH:
+                    if owner is None:
+                        continue
+                    buffer = None
+                elif record[2] == _IN_BATCH:
+                    if owner is None:
+                        continue
+                    buffer, offset = data, record[13]
+                else:
+                    buffer, offset = heap_buffer(record[13], record[11]), 0
+                    if owner is None:
+                        continue
+                try:
+                    owner(record, buffer, offset)
+                except BaseException as exc:  # user code; it must not stop the others
+                    report(exc, owner)
+        finally:
+            self._running = 0
+        return length
+
+    def pend(self, timeout: float) -> None:
+        """Wait for `timeout` seconds; without a dispatcher, run callbacks as they come.
+
+        Args:
+            timeout: seconds; < 0: for ever.
+        """
+        self.flush()
+        deadline = time.monotonic() + timeout
+        if self.preemptive or self.in_callback:
+            while not self.closed:
+                left = SLICE if timeout < 0 else min(SLICE, deadline - time.monotonic())
+                if left <= 0:
+                    return
+                time.sleep(left)
+            return
+        while not self.closed:
+            while self.deliver():
+                if 0 <= timeout <= time.monotonic() - deadline + timeout:
+                    break
+            left = SLICE if timeout < 0 else min(SLICE, deadline - time.monotonic())
+            if left <= 0:
+                return
+            if not self._consuming.acquire(timeout=left):
+                continue
+            try:
+                if not self.closed:
+                    lib.cc_queue_wait(self.queue, left)
+            finally:
+                self._consuming.release()
+
+    def wait(
+        self, function: Callable[[int, float], int], target: int, timeout: float | None
+    ) -> int:
+        """Wait in C, in slices, so that signals are handled and callbacks run.
+
+        Args:
+            function: a ``lib.cc_*wait*`` function.
+            target: the id it takes.
+            timeout: seconds; None: without limit.
+
+        Returns:
+            The CA status: ECA_NORMAL, ECA_TIMEOUT, or what the function says.
+        """
+        drain = not self.preemptive and not self.in_callback
+        if timeout is not None and timeout <= SLICE and not drain:
+            return int(function(target, max(timeout, 0.0)))
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = SLICE if deadline is None else min(SLICE, deadline - time.monotonic())
+            if drain:
+                left = min(left, 0.01)
+            status: int = function(target, max(left, 0.0))
+            if drain:
+                self.deliver()
+            if status != ECA.TIMEOUT or left <= 0:
+                return status
+
+    def flush(self) -> int:
+        """Send what is buffered (ca_flush_io). Returns the CA status."""
+        return int(lib.cc_flush(self.id))
+
+    # Messages -------------------------------------------------------------------------------
+
+    def on_exception(self, deliver: Deliver | None) -> None:
+        """Install who gets libca's exceptions; None: they go to the logger."""
+        self._exceptions = deliver
+
+    def on_message(self, function: Callable[[str], object] | None) -> None:
+        """Install who gets libca's messages, in the pieces they come in; None: the logger."""
+        self._messages = function
+
+    def _notice(self, record: Record, buffer: Any, offset: int) -> None:
+        """Handle what belongs to the context itself."""
+        data = bytes(buffer[offset : offset + record[11]])
+        if record[1] == _MESSAGE:
+            self._message(data.decode(errors="replace"))
+        elif self._exceptions is not None:
+            self._exceptions(record, buffer, offset)
+        else:
+            _log_exception(record, data)
+
+    def _message(self, piece: str) -> None:
+        if self._messages is not None:
+            self._messages(piece)
+            return
+        *lines, self._text = (self._text + piece).split("\n")
+        for line in lines:
+            if line.strip(" ."):
+                _libca_logger.warning("%s", line.strip())
+
+    # End ------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End the context: its channels, subscriptions and requests end with it.
+
+        When this has returned no callback of the context starts any more. May be called more than
+        once, and from a callback.
+        """
+        with self._closing:
+            if self.closed:
+                return
+            self.closed = True
+        if self._pid != os.getpid():
+            return
+        self.owners.clear()
+        lib.cc_queue_close(self.queue)
+        for sink in self._sinks:
+            lib.cc_queue_close(sink.queue)
+        lib.cc_context_close(self.id)
+        _contexts.discard(self)
+        # A callback may still be running, even the one that called this. Who consumes the queue
+        # looks at it again after that, and destroys it.
+        inside = self.in_callback
+        if self._thread is not None:
+            if not inside:
+                self._thread.join(2.0)
+        elif inside or not self._consuming.acquire(timeout=2.0):
+            self._orphaned = True
+        else:
+            self._destroy_queue()
+            self._consuming.release()
+
+    def _destroy_queue(self) -> None:
+        queue, self.queue = self.queue, ffi.NULL
+        if queue:
+            lib.cc_queue_destroy(queue)
+
+    def __del__(self) -> None:
+        if not getattr(self, "closed", True):
+            self.close()
+
+
+def _dispatch(context: Context) -> None:
+    """Run the dispatcher thread."""
+    context._dispatcher = threading.get_ident()
+    while True:
+        state = lib.cc_queue_wait(context.queue, FOREVER)
+        if state < 0:
+            context._destroy_queue()
+            return
+        if state:
+            context.deliver()
+
+
+def _weak_notice(context: Context) -> Deliver:
+    """Make the owner of a context's own events; it must not keep the context alive."""
+    reference = weakref.ref(context)
+
+    def notice(record: Record, buffer: Any, offset: int) -> None:
+        found = reference()
+        if found is not None:
+            found._notice(record, buffer, offset)
+
+    return notice
+
+
+def _log_exception(record: Record, data: bytes) -> None:
+    detail, file = data[8:].split(b"\0")[:2]
+    message = describe(record[7])
+    _libca_logger.warning(
+        "%s: %s (%s line %d)", message, detail.decode(errors="replace"),
+        file.decode(errors="replace"), record[9],
+    )  # fmt: skip
+
+
+def _start_repeater() -> None:
+    from cachannel.repeater import spawn_repeater
+
+    spawn_repeater()
+
+
+_ending = False
+
+
+def park_at_exit() -> None:
+    """Hold a daemon thread whose context is gone because the process ends.
+
+    It would otherwise raise, and print a traceback nobody can do anything about. The thread ends
+    with the process; the limit is for a process that does not end.
+    """
+    if _ending and threading.current_thread().daemon:
+        time.sleep(5.0)
+
+
+def _close_all() -> None:
+    """At exit: one ordered shutdown, while Python is still whole."""
+    global _ending
+    _ending = True
+    for context in list(_contexts):
+        context.close()
+
+
+def _after_fork() -> None:
+    """In the child of a fork, nothing of the parent's contexts may be touched."""
+    for context in list(_contexts):
+        context.closed = True
+        context.owners.clear()
+        for sink in context._sinks:
+            sink.closed = True
+    _contexts.clear()
+
+
+atexit.register(_close_all)
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def create_many(
+    context: Context, names: Sequence[bytes], priority: int, first_token: int, flags: int
+) -> list[int]:
+    """Create channels with one call into C.
+
+    Returns:
+        For each name the id of its channel, or a negated CA status.
+    """
+    ids = ffi.new("cc_id[]", len(names))
+    joined = b"\0".join(names) + b"\0"
+    status = lib.cc_create_many(context.id, joined, len(names), priority, first_token, flags, ids)
+    if status != ECA.NORMAL:
+        raise CAError(status, operation="create channels")
+    return ffi.unpack(ids, len(names)) if names else []

@@ -1,0 +1,4 @@
+"""The public names of ``CaChannel.ca``, for scripts that say ``import ca``."""
+
+from cachannel.ca import *
+from cachannel.ca import HAS_NUMPY as HAS_NUMPY

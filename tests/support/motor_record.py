@@ -1,0 +1,295 @@
+"""A small motor record for the soft IOC of the tests, written in Python.
+
+The fields are those that ``epicsMotor`` uses, with the types of the motor record of synApps.  The
+record moves at VELO units per second in a thread, keeps user, dial and raw (step) coordinates in
+step, knows SET, STOP and RLV, and refuses targets outside its soft limits with LVIO.  LLS and HLS
+are plain fields which a test may write.
+
+EPICS base takes record support as C functions; ctypes makes them.  The layout of the record after
+the common fields is `_Fields`; the common fields are laid out as in the ao record.
+"""
+
+import ctypes
+import math
+import os
+import tempfile
+import threading
+import time
+
+from epicscorelibs import ioc
+
+_DOUBLES = {
+    "VAL": 0.0, "DVAL": 0.0, "RLV": 0.0, "RBV": 0.0, "DRBV": 0.0, "VELO": 50.0, "VBAS": 0.1,
+    "ACCL": 0.2, "MRES": 0.01, "HLM": 100.0, "LLM": -100.0, "DHLM": 100.0, "DLLM": -100.0,
+    "BDST": 0.0, "OFF": 0.0,
+}  # fmt: skip
+_LONGS = {"RVAL": 0, "RRBV": 0}
+_SHORTS = {"DMOV": 1, "STOP": 0, "SET": 0, "LVIO": 0, "LLS": 0, "HLS": 0}
+_STARTS_PROCESSING = {"VAL", "DVAL", "RVAL", "RLV", "STOP"}
+_DBE_VALUE_LOG = 3
+
+
+class _Fields(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_double) for name in _DOUBLES),
+        *((name, ctypes.c_int32) for name in _LONGS),
+        *((name, ctypes.c_int16) for name in _SHORTS),
+    ]
+
+
+class _EllNode(ctypes.Structure):
+    _fields_ = [("next", ctypes.c_void_p), ("previous", ctypes.c_void_p)]
+
+
+class _EllList(ctypes.Structure):
+    _fields_ = [("node", _EllNode), ("count", ctypes.c_int)]
+
+
+class _FieldDescription(ctypes.Structure):
+    """dbFldDes of dbBase.h; the three one-bit flags are one unsigned int here."""
+
+    _fields_ = [
+        ("prompt", ctypes.c_char_p),
+        ("name", ctypes.c_char_p),
+        ("extra", ctypes.c_char_p),
+        ("record_type", ctypes.c_void_p),
+        ("index", ctypes.c_short),
+        ("special", ctypes.c_short),
+        ("field_type", ctypes.c_int),
+        ("flags", ctypes.c_uint),
+        ("base", ctypes.c_int),
+        ("promptgroup", ctypes.c_short),
+        ("interest", ctypes.c_short),
+        ("as_level", ctypes.c_int),
+        ("initial", ctypes.c_char_p),
+        ("private", ctypes.c_void_p),
+        ("size", ctypes.c_short),
+        ("offset", ctypes.c_ushort),
+    ]
+
+
+class _RecordType(ctypes.Structure):
+    """dbRecordType of dbBase.h."""
+
+    _fields_ = [
+        ("node", _EllNode),
+        ("lists", _EllList * 4),
+        ("name", ctypes.c_char_p),
+        ("no_fields", ctypes.c_short),
+        ("no_prompt", ctypes.c_short),
+        ("no_links", ctypes.c_short),
+        ("no_aliases", ctypes.c_short),
+        ("link_ind", ctypes.c_void_p),
+        ("sorted_names", ctypes.c_void_p),
+        ("sorted_index", ctypes.c_void_p),
+        ("val_description", ctypes.c_void_p),
+        ("val_index", ctypes.c_short),
+        ("descriptions", ctypes.POINTER(ctypes.POINTER(_FieldDescription))),
+        ("support", ctypes.c_void_p),
+        ("rec_size", ctypes.c_int),
+    ]
+
+
+class _Base(ctypes.Structure):
+    """The head of dbBase of dbBase.h."""
+
+    _fields_ = [("menus", _EllList), ("record_types", _EllList)]
+
+
+_SizeOffset = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_RecordType))
+_InitRecord = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_void_p, ctypes.c_int)
+_Process = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_void_p)
+
+
+class _Support(ctypes.Structure):
+    """struct typed_rset of recSup.h; base skips the functions that are null."""
+
+    _fields_ = [
+        ("number", ctypes.c_long),
+        ("report", ctypes.c_void_p),
+        ("init", ctypes.c_void_p),
+        ("init_record", _InitRecord),
+        ("process", _Process),
+        ("others", ctypes.c_void_p * 13),
+    ]
+
+
+class _Location(ctypes.Structure):
+    _fields_ = [("support", ctypes.POINTER(_Support)), ("size_offset", _SizeOffset)]
+
+
+_core = ioc.dbCore
+_core.dbScanLock.argtypes = [ctypes.c_void_p]
+_core.dbScanUnlock.argtypes = [ctypes.c_void_p]
+_core.db_post_events.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint]
+_core.recGblFwdLink.argtypes = [ctypes.c_void_p]
+_core.recGblGetTimeStamp.argtypes = [ctypes.c_void_p]
+_core.recGblResetAlarms.argtypes = [ctypes.c_void_p]
+_core.registerRecordTypes.argtypes = [
+    ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(ctypes.c_char_p), ctypes.POINTER(_Location),
+]  # fmt: skip
+
+_common: dict[bytes, tuple[int, int]] = {}  # name of a common field -> (offset, size)
+_fields_offset = 0
+_motors: dict[int, "_Motor"] = {}
+
+
+class _Motor:
+    """One record: its memory in the IOC and the thread that moves it."""
+
+    def __init__(self, address: int) -> None:
+        self.address = address
+        self.fields = _Fields.from_address(address + _fields_offset)
+        self.posted = {name: getattr(self.fields, name) for name, _ in _Fields._fields_}
+        self.run = 0  # number of the newest motion; an older thread ends when it sees a newer one
+
+    def process(self) -> None:
+        """Obey the field that was written; the caller holds the record's lock."""
+        f = self.fields
+        written = {name for name, value in self.posted.items() if getattr(f, name) != value}
+        if f.STOP:
+            f.STOP = 0
+            self.run += 1
+            f.VAL, f.DVAL, f.DMOV = f.RBV, f.DRBV, 1
+        elif f.RLV:
+            f.VAL, f.RLV = f.VAL + f.RLV, 0.0
+            self._go(f.VAL - f.OFF)
+        elif "VAL" in written and f.SET:
+            f.OFF = f.VAL - f.DVAL
+            f.RBV = f.DRBV + f.OFF
+        elif "VAL" in written:
+            self._go(f.VAL - f.OFF)
+        elif "DVAL" in written:
+            self._go(f.DVAL)
+        elif "RVAL" in written:
+            self._go(f.RVAL * f.MRES)
+        self.post()
+
+    def _go(self, dial: float) -> None:
+        f = self.fields
+        if f.SET:
+            # Calibration: the motor is declared to be there, nothing moves.
+            f.DRBV, f.DVAL = dial, dial
+            f.RBV = f.VAL = dial + f.OFF
+            f.RVAL = f.RRBV = round(dial / f.MRES)
+            return
+        f.LVIO = int(not f.LLM <= dial + f.OFF <= f.HLM)
+        if f.LVIO:
+            f.VAL, f.DVAL = f.RBV, f.DRBV
+            f.RVAL = f.RRBV
+            return
+        f.DVAL, f.VAL, f.RVAL = dial, dial + f.OFF, round(dial / f.MRES)
+        f.DMOV = 0
+        self.run += 1
+        threading.Thread(target=self._move, args=(self.run, dial), daemon=True).start()
+
+    def _move(self, run: int, target: float) -> None:
+        step = 0.02
+        while True:
+            time.sleep(step)
+            _core.dbScanLock(self.address)
+            try:
+                f = self.fields
+                if run != self.run:
+                    return
+                left = target - f.DRBV
+                f.DRBV += math.copysign(min(abs(left), f.VELO * step), left)
+                arrived = abs(target - f.DRBV) < 1e-9
+                if arrived:
+                    f.DRBV, f.DMOV = target, 1
+                f.RBV, f.RRBV = f.DRBV + f.OFF, round(f.DRBV / f.MRES)
+                self.post()
+                if arrived:
+                    return
+            finally:
+                _core.dbScanUnlock(self.address)
+
+    def post(self) -> None:
+        """Tell the subscribers of each field that differs from what they were told last."""
+        _core.recGblGetTimeStamp(self.address)
+        _core.recGblResetAlarms(self.address)
+        for name, _ in _Fields._fields_:
+            value = getattr(self.fields, name)
+            if value != self.posted[name]:
+                self.posted[name] = value
+                where = self.address + _fields_offset + getattr(_Fields, name).offset
+                _core.db_post_events(self.address, where, _DBE_VALUE_LOG)
+
+
+@_SizeOffset
+def _size_offset(pointer):  # type: ignore[no-untyped-def]
+    record_type = pointer.contents
+    for index in range(record_type.no_fields):
+        description = record_type.descriptions[index].contents
+        common = _common.get(description.name)
+        if common:
+            description.offset, description.size = common
+        else:
+            place = getattr(_Fields, description.name.decode())
+            description.offset, description.size = _fields_offset + place.offset, place.size
+    record_type.rec_size = _fields_offset + ctypes.sizeof(_Fields)
+    return 0
+
+
+@_InitRecord
+def _init_record(address, when):  # type: ignore[no-untyped-def]
+    if when == 0:
+        _motors[address] = _Motor(address)
+        udf, _ = _common[b"UDF"]
+        ctypes.c_ubyte.from_address(address + udf).value = 0
+    return 0
+
+
+@_Process
+def _process(address):  # type: ignore[no-untyped-def]
+    pact = ctypes.c_ubyte.from_address(address + _common[b"PACT"][0])
+    pact.value = 1
+    _motors[address].process()
+    _core.recGblFwdLink(address)
+    pact.value = 0
+    return 0
+
+
+_support = _Support(number=17, init_record=_init_record, process=_process)
+_location = _Location(ctypes.pointer(_support), _size_offset)
+
+
+def _definition() -> str:
+    def field(name: str, kind: str, initial: object) -> str:
+        passive = " pp(TRUE)" if name in _STARTS_PROCESSING else ""
+        return f'    field({name}, {kind}) {{ prompt("{name}") initial("{initial}"){passive} }}\n'
+
+    return (
+        'recordtype(motor) {\n    include "dbCommon.dbd"\n'
+        + "".join(field(name, "DBF_DOUBLE", value) for name, value in _DOUBLES.items())
+        + "".join(field(name, "DBF_LONG", value) for name, value in _LONGS.items())
+        + "".join(field(name, "DBF_SHORT", value) for name, value in _SHORTS.items())
+        + "}\n"
+    )
+
+
+def register() -> None:
+    """Make the record type known; call it after base.dbd was loaded and registered."""
+    global _fields_offset
+    base = _Base.from_address(ioc.pdbbase.value)
+    node = base.record_types.node.next
+    while node:
+        record_type = _RecordType.from_address(node)
+        if record_type.name == b"ao":
+            break
+        node = record_type.node.next
+    for index in range(record_type.no_fields):
+        description = record_type.descriptions[index].contents
+        if description.name == b"VAL":
+            _fields_offset = (description.offset + 7) // 8 * 8
+            break
+        _common[description.name] = (description.offset, description.size)
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "motor.dbd")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(_definition())
+        if ioc.dbLoadDatabase(path.encode(), ioc.DEFAULT_DBD_PATH.encode(), None):
+            raise SystemExit("the motor record could not be loaded")
+    names = (ctypes.c_char_p * 1)(b"motor")
+    _core.registerRecordTypes(ioc.pdbbase, 1, names, ctypes.byref(_location))
