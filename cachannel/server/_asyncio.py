@@ -116,9 +116,9 @@ class _Connection(asyncio.BufferedProtocol):
         self._writable = True
         self._reading = True
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+    def connection_made(self, transport: Any) -> None:
+        # Other loops' transports (uvloop's) have the methods, but not the base class.
+        self._transport: asyncio.Transport = transport
         # Whatever the kernel does not take now, we keep: as values that can still be replaced.
         transport.set_write_buffer_limits(high=0)
         sock = transport.get_extra_info("socket")
