@@ -142,7 +142,7 @@ def _structure(layout: DbrLayout) -> type[DbrStructure]:
         bases = (_Named, DbrStructure)
         found = [name for name in found if name not in ("no_str", "strs")] + ["enum_strings"]
     # Limits come before precision and units when a structure is shown.
-    last = [name for name in ("precision", "units") if name in found]
+    last: list[str] = [name for name in ("precision", "units") if name in found]
     found = [name for name in found if name not in last] + last
     return type(
         f"DBR_{ChannelType(layout.dbr_type).name}",
