@@ -11,8 +11,10 @@ from cachannel.errors import CAError, check, describe, error_class
 from cachannel.protocol.enums import ECA
 
 CLASSES = [
-    value for value in vars(module).values() if isinstance(value, type) and issubclass(value, CAError)
-]  # fmt: skip
+    value
+    for value in vars(module).values()
+    if isinstance(value, type) and issubclass(value, CAError)
+]
 
 
 @pytest.mark.parametrize("cls", CLASSES)

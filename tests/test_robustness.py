@@ -463,7 +463,7 @@ def test_bad_input_is_named(ioc: SoftIoc, case: str) -> None:
     assert named in str(error)
     assert error.operation
     assert error.operation in str(error)
-    assert isinstance(error, CaChannelException) or isinstance(error, ValueError | TypeError)
+    assert isinstance(error, CaChannelException | ValueError | TypeError)
 
 
 @pytest.mark.parametrize("count", [-1, -5])
