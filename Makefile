@@ -50,6 +50,7 @@ lint: $(VENV)/.dev
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
+	$(RUN) -m mypy --strict typing_tests
 	$(VENV)/bin/lint-imports
 
 docs: $(VENV)/.dev

@@ -336,6 +336,10 @@ class Context:
             self._message(data.decode(errors="replace"))
         elif self._exceptions is not None:
             self._exceptions(record, buffer, offset)
+        elif self._messages is not None:
+            # As libca prints an exception that nobody takes: in pieces.
+            for piece in _exception_text(record, data):
+                self._messages(piece)
         else:
             _log_exception(record, data)
 
@@ -412,6 +416,18 @@ def _weak_notice(context: Context) -> Deliver:
             found._notice(record, buffer, offset)
 
     return notice
+
+
+def _exception_text(record: Record, data: bytes) -> list[str]:
+    detail, file = (part.decode(errors="replace") for part in data[8:].split(b"\0")[:2])
+    return [
+        "CA.Client.Exception...............................................\n",
+        f"    {describe(record[7])}\n",
+        f'    Context: "{detail}"\n',
+        f"    Source File: {file} line {record[9]}\n",
+        f"    Current Time: {time.strftime('%Y-%m-%d %H:%M:%S')}\n",
+        "..................................................................\n",
+    ]
 
 
 def _log_exception(record: Record, data: bytes) -> None:

@@ -196,7 +196,11 @@ def test_cycles_leave_nothing_behind(ioc: SoftIoc) -> None:
         cycle()
     gc.collect()
     wait_until(lambda: counts() == before, what="the end of all objects")
-    wait_until(lambda: resources() == kept, what="the end of all threads and files")
+    wait_until(
+        # libca opens two sockets some seconds after a context was made.
+        lambda: all(now <= then + 2 for now, then in zip(resources(), kept, strict=True)),
+        what="the end of all threads and files",
+    )
 
 
 def test_contexts_leave_nothing_behind(ioc: SoftIoc) -> None:
@@ -214,7 +218,11 @@ def test_contexts_leave_nothing_behind(ioc: SoftIoc) -> None:
     for _ in range(30):
         cycle()
     wait_until(lambda: counts() == before, what="the end of all objects")
-    wait_until(lambda: resources() == kept, what="the end of all threads and files")
+    wait_until(
+        # libca opens two sockets some seconds after a context was made.
+        lambda: all(now <= then + 2 for now, then in zip(resources(), kept, strict=True)),
+        what="the end of all threads and files",
+    )
 
 
 def test_ioc_killed_and_restarted_under_1000_monitors(make_ioc: Callable[..., SoftIoc]) -> None:
