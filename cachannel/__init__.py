@@ -35,7 +35,7 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(_HOMES[name]), name)
     elif name in _MODULES:
         value = import_module(f"cachannel.{name}")
-    elif home := _root_names().get(name):
+    elif home := _names_of_ioc_code().get(name):
         value = getattr(import_module(home), name)
     else:
         message = f"module {__name__!r} has no attribute {name!r}"
@@ -44,7 +44,7 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-def _root_names() -> dict[str, str]:
+def _names_of_ioc_code() -> dict[str, str]:
     """Where the names are that IOCs and their clients import from here."""
     from cachannel._root_names import ROOT_NAMES
 
@@ -52,4 +52,4 @@ def _root_names() -> dict[str, str]:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, *_MODULES, *_root_names()})
+    return sorted({*globals(), *_HOMES, *_MODULES, *_names_of_ioc_code()})
