@@ -495,7 +495,9 @@ def clear_subscription(evid: Evid) -> ECA | int:
 
 
 def _quick(value: Any, chtype: Any, count: Any) -> bool:
-    return (type(value) is float or type(value) is int) and chtype is None and count is None
+    kind = type(value)
+    small = kind is float or (kind is int and -0x80000000 <= value < 0x80000000)
+    return small and chtype is None and count is None
 
 
 def put(

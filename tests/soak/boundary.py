@@ -105,7 +105,7 @@ def full_queue() -> None:
         lib.cc_request_release(request)
         go.set()
         lib.cc_unsubscribe(first)
-        for made in channels[:2]:
+        for made in channels:
             lib.cc_channel_clear(made)
 
 

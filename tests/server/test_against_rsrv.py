@@ -1,0 +1,190 @@
+"""Every request type of our PVs, byte by byte against the IOC of EPICS base."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from server_wire import Client, Process
+
+from cachannel.protocol.dbr import LAYOUTS
+
+HERE = Path(__file__).parent
+RECORDS = ("ao", "high", "rec", "lo", "so", "number", "mbbo", "wfd", "wfl", "wfc", "wfs")
+ARRAYS = {
+    "wfd": (6, 3, np.array([1.5, -2.5, 3.0], ">f8").tobytes()),
+    "wfl": (5, 3, np.array([1, -2, 70000], ">i4").tobytes()),
+    "wfc": (4, 3, b"\1\2\xff"),
+    "wfs": (0, 2, b"a".ljust(40, b"\0") + b"bb".ljust(40, b"\0")),
+}
+SCALARS = {
+    "ao": (6, np.array([12.345], ">f8").tobytes()),
+    "high": (6, np.array([75.0], ">f8").tobytes()),
+    "rec": (6, np.array([3.0], ">f8").tobytes()),
+    "lo": (5, np.array([-70000], ">i4").tobytes()),
+    "so": (0, b"42.5 text\0"),
+    "number": (0, b"17\0"),
+    "mbbo": (3, b"\0\2"),
+}
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """A client of the IOC of EPICS base and one of ours, with the same values in both."""
+    rsrv = Process(["-m", "epicscorelibs.ioc", "-d", str(HERE / "rsrv.db")], probe="wfs")
+    ours = Process(
+        [str(HERE / "rsrv_ioc.py"), "cachannel.asyncio.server"], probe="wfs", ready="READY"
+    )
+    with rsrv, ours, Client(rsrv.port) as theirs, Client(ours.port) as mine:
+        channels = {}
+        for client in (theirs, mine):
+            for name in RECORDS:
+                channels[client, name] = client.create(name)
+                # Values are put on both sides, so that the records are processed and defined.
+                if name in ARRAYS:
+                    answer = client.put(channels[client, name][0], *ARRAYS[name])
+                else:
+                    kind, payload = SCALARS[name]
+                    answer = client.put(channels[client, name][0], kind, 1, payload)
+                assert (answer.command, answer.parameter1) == (19, 1)
+        yield theirs, mine, channels
+
+
+def fields(dbr_type, answer):
+    """Return what an answer says: metadata by name, and each element's bytes.
+
+    Time stamps differ by nature. Behind the NUL of a text, and between metadata and value, the
+    IOC of EPICS base sends whatever was there before. A record's alarm limits are NaN where they
+    are off; a property's are 0.
+    """
+    layout = LAYOUTS[dbr_type]
+    values = layout.wire.unpack_from(answer.payload)
+    found = {}
+    for field, value in zip(layout.fields, values, strict=True):
+        if field.name in ("secs", "nsec"):
+            continue
+        if field.name == "units":
+            value = value.partition(b"\0")[0]
+        if isinstance(value, float) and value != value:
+            value = 0.0
+        found[field.name] = value
+    size = layout.element_size
+    for index in range(answer.data_count):
+        start = layout.value_offset + index * size
+        element = answer.payload[start : start + size]
+        found[index] = element.partition(b"\0")[0] if size == 40 else element
+    return found
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_channel_is_the_same(pair, name):
+    """Native type, count and access rights equal those of the record."""
+    theirs, mine, channels = pair
+    assert channels[mine, name][1:] == channels[theirs, name][1:]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7])
+@pytest.mark.parametrize("dbr_type", [*range(35), 37])
+@pytest.mark.parametrize("name", RECORDS)
+def test_reads_are_the_same(pair, name, dbr_type, count):
+    """Status, count, size, metadata and elements equal those of the record."""
+    theirs, mine, channels = pair
+    answers = []
+    for client in (theirs, mine):
+        answer = client.read(channels[client, name][0], dbr_type, count)
+        answers.append(answer)
+    expected, found = answers
+    assert found[:4] == expected[:4]
+    if expected.parameter1 != 1:
+        return
+    if name == "wfd" and (dbr_type % 7 == 0 or dbr_type == 37):
+        # Without a record there is no PREC, and a text has all digits: a decision of ours.
+        assert fields(dbr_type, found)[0] == b"1.5"
+        return
+    assert fields(dbr_type, found) == fields(dbr_type, expected)
+    if dbr_type % 7 != 0 and dbr_type != 37:  # rsrv cuts the zeros behind a single text
+        assert len(found.payload) == len(expected.payload)
+
+
+FIELDS = """
+    DESC EGU PREC HIHI LOLO HIGH LOW HHSV LLSV HSV LSV HYST ADEL MDEL STAT SEVR ACKS ACKT NSTA NSEV
+    SCAN PINI PHAS PRIO DISV DISA SDIS DISS FLNK TSE TSEL EVNT ASG PACT LCNT TPRO PUTF RPRO UDF
+    UDFS NAME RTYP DTYP OMSL OIF LINR IVOA RVAL ORAW SIMM SIMS SIML SIOL SSCN OUT DOL DISP
+    DRVH DRVL EGUF EGUL ESLO EOFF ASLO AOFF ROFF OROC IVOV INIT OLDSIMM SDLY
+"""  # the common fields, and those of ao
+
+# Types that changed between versions of base; ours are those before the change.
+OTHER_TYPES = {"RVAL": "64 bit since base 7", "ROFF": "64 bit since base 7"}
+# Values that are decisions of ours, or say what a property cannot know.
+OTHER_VALUES = {
+    "HHSV": "limits of a property have severities without being told",
+    "LLSV": "as HHSV",
+    "HSV": "as HHSV",
+    "LSV": "as HHSV",
+    "DTYP": "there is one device support",
+    "SIMM": "RAW is only known to newer bases",
+    "SSCN": "the record's default is a number without a name",
+    "ORAW": "internal to processing",
+    "UDF": "a property is never undefined",
+}
+
+
+@pytest.mark.parametrize("field", FIELDS.split())
+def test_fields_are_the_same(pair, field):
+    """A field of our record is of the same type, count, access and value as the real one."""
+    theirs, mine, _ = pair
+    expected = theirs.create(f"rec.{field}")
+    found = mine.create(f"rec.{field}")
+    if field in OTHER_TYPES:
+        return
+    assert found[1:3] == expected[1:3]
+    if field not in ("ACKT", "ACKS"):  # rsrv lets clients try to write these, and refuses then
+        assert found[3] in (expected[3], 1)
+    if field in OTHER_VALUES:
+        return
+    dbr_type = 31 if expected[1] == 3 else expected[1]
+    answers = [c.read(ids[0], dbr_type, 1) for c, ids in ((theirs, expected), (mine, found))]
+    assert fields(dbr_type, answers[1]) == fields(dbr_type, answers[0])
+
+
+def test_record_type(pair):
+    """CLASS_NAME is the record's type."""
+    theirs, mine, channels = pair
+    answers = [client.read(channels[client, "rec"][0], 38, 1) for client in (theirs, mine)]
+    assert [a.payload.partition(b"\0")[0] for a in answers] == [b"ao", b"ao"]
+
+
+PUTS = {
+    0: [b"abc\0", b"12\0", b"0x11\0", b"1.5e1\0", b" 7 \0", b"12abc\0", b"-3\0", b"010\0"],
+    1: [struct.pack(">h", value) for value in (1, -5, 300)],
+    2: [struct.pack(">f", 1.5)],
+    4: [b"\1", b"\xff"],
+    5: [struct.pack(">i", value) for value in (1, -5, 70000)],
+    6: [struct.pack(">d", value) for value in (1.5, -2.5, 1e10, float("nan"))],
+}
+
+
+@pytest.mark.parametrize("name", ["high", "rec", "wfd", "wfl", "mbbo"])
+@pytest.mark.parametrize(
+    ("kind", "payload"), [(kind, payload) for kind, values in PUTS.items() for payload in values]
+)
+def test_puts_are_the_same(pair, name, kind, payload):
+    """A put succeeds where the record's does, and the value is then the same.
+
+    Left out, as decisions of ours: outside control limits a property refuses, where an ao clips;
+    and a number that names no state is refused, where an mbbo keeps it. A refusal of ours is an
+    ERROR with a text, the record's a completion with a status.
+    """
+    theirs, mine, channels = pair
+    found = []
+    for client in (theirs, mine):
+        sid, native = channels[client, name][:2]
+        answer = client.put(sid, kind, 1, payload)
+        succeeded = answer.command == 19 and answer.parameter1 == 1
+        found.append((succeeded, fields(native, client.read(sid, native, 1))))
+    if name == "mbbo" and not found[1][0]:
+        # Whatever the record took, both sides go on from a state that has a name.
+        for client in (theirs, mine):
+            client.put(channels[client, name][0], 3, 1, b"\0\2")
+        return
+    assert found[1] == found[0]
