@@ -106,12 +106,14 @@ class ROI(Device):
     @property
     def center(self) -> int:
         """The bin in the middle."""
-        return round((self.LO + self.HI) / 2.0)
+        middle: int = round((self.LO + self.HI) / 2.0)
+        return middle
 
     @property
     def width(self) -> int:
         """How many bins it is wide."""
-        return round(self.HI - self.LO)
+        bins: int = round(self.HI - self.LO)
+        return bins
 
     def clear(self) -> None:
         """Let the region be unused."""

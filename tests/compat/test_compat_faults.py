@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import threading
 import time
 import warnings
@@ -110,8 +111,13 @@ def test_time_outs_are_kept() -> None:
 def test_a_get_that_runs_out_of_time(make_ioc: Callable[..., SoftIoc]) -> None:
     server = make_ioc(FIRST)
     pv = connected("fault:value", auto_monitor=False)
-    os.kill(server.pid, 19)  # SIGSTOP
+    os.kill(server.pid, signal.SIGSTOP)
     try:
+        tasks = Path(f"/proc/{server.pid}/task")
+        wait_until(
+            lambda: all(") T " in (t / "stat").read_text() for t in tasks.iterdir()),
+            what="the IOC standing still",
+        )
         with pytest.warns(UserWarning, match=r"ca.get\('fault:value'\) timed out after 0.10 sec"):
             assert pv.get(timeout=0.1) is None
         with warnings.catch_warnings(record=True) as seen:
@@ -120,7 +126,7 @@ def test_a_get_that_runs_out_of_time(make_ioc: Callable[..., SoftIoc]) -> None:
         assert not seen
         assert pv.put(2, wait=True, timeout=0.1) == -1
     finally:
-        os.kill(server.pid, 18)  # SIGCONT
+        os.kill(server.pid, signal.SIGCONT)
     assert pv.get(timeout=5) == 1.5
     assert pv.get(timeout=5) == 2.0
 
