@@ -290,3 +290,11 @@ def test_exit_with_live_monitors_and_callbacks(run_script: Callable[..., Outcome
         assert len(events) >= 40
         """
     ).succeeded()
+
+
+def test_only_public_names_of_the_engine_are_used() -> None:
+    folder = Path(epics.__file__).parent
+    for file in folder.rglob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        assert "cachannel._" not in text, file
+        assert "import epics\n" not in text, file
