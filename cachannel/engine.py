@@ -120,12 +120,12 @@ class Request:
 class Subscription:
     """The changes of a channel, until `close`."""
 
-    __slots__ = ("_context", "id", "token")
+    __slots__ = ("_channel", "id", "token")
 
-    def __init__(self, subscription: int, context: Context, token: int) -> None:
+    def __init__(self, subscription: int, channel: Channel, token: int) -> None:
         self.id = subscription
         self.token = token
-        self._context = context
+        self._channel = channel
 
     def close(self) -> int:
         """End it; none of its events is delivered any more. Returns the CA status."""
@@ -133,7 +133,7 @@ class Subscription:
         if not subscription:
             return int(ECA.BADMONID)
         status: int = lib.cc_unsubscribe(subscription)
-        self._context.disown(self.token)
+        self._channel.disown(self.token)
         return status
 
 
@@ -187,9 +187,16 @@ class Channel:
             return int(ECA.BADCHID)
         status: int = lib.cc_channel_clear(number)
         self.context.disown(self.token)
-        for token in self._tokens or ():
+        # A subscription that is closed meanwhile takes its token out.
+        for token in tuple(self._tokens or ()):
             self.context.disown(token)
         return status
+
+    def disown(self, token: int) -> None:
+        """Forget a subscription that has ended."""
+        if self._tokens is not None:
+            self._tokens.discard(token)
+        self.context.disown(token)
 
     @property
     def connected(self) -> bool:
@@ -296,7 +303,7 @@ class Channel:
         if self._tokens is None:
             self._tokens = set()
         self._tokens.add(token)
-        return int(ECA.NORMAL), Subscription(number, self.context, token)
+        return int(ECA.NORMAL), Subscription(number, self, token)
 
     def flush(self) -> None:
         """Send what is buffered."""
