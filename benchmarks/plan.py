@@ -177,6 +177,7 @@ SCENARIOS = (
     ScenarioPlan("get_all", "get many connected channels", (RATE, CPU), many_again),
     ScenarioPlan("get_list", "get many connected names in one call", (RATE, CPU), many_again),
     ScenarioPlan("put_all", "put many connected channels", (RATE, CONFIRMED, CPU), many_again),
+    ScenarioPlan("put_list", "put many connected names in one call", (RATE, CPU), many_again),
     ScenarioPlan(
         "monitor",
         "monitors at 10 Hz into a callback",
@@ -237,14 +238,17 @@ ONE_BY_ONE = frozenset(
     {"connect", "get_one", "get_all", "put_all", "monitor", "waveform", "memory"}
 )
 WITH_LISTS = ONE_BY_ONE | {"get_list"}
+# What pyepics' names are measured in.
+COMPATIBLE = WITH_LISTS | {"put_list"}
 
 PEERS = (
     Peer(C_LIMIT, None, WITH_LISTS | {"startup"}),
     Peer("ours", "cachannel_family", ONE_BY_ONE, "cachannel_family", ours=True),
     Peer("ours, util", "ours_util", frozenset({"get_list"}), ours=True),
     Peer("ours, bulk sink", "ours_bulk", frozenset({"monitor"}), ours=True),
+    Peer("ours, epics_compat", "pyepics", COMPATIBLE, ours=True, package="epics_compat"),
     Peer(ORIGINAL, "cachannel_family", ONE_BY_ONE, "cachannel_family"),
-    Peer("pyepics", "pyepics", WITH_LISTS, "pyepics"),
+    Peer("pyepics", "pyepics", COMPATIBLE, "pyepics"),
     Peer("caproto threading", "caproto_threading", ONE_BY_ONE, "caproto_threading"),
     Peer("caproto asyncio", "caproto_asyncio", ONE_BY_ONE, "caproto_asyncio"),
     Peer("aioca", "aioca", WITH_LISTS, "aioca"),

@@ -126,6 +126,7 @@ class Context:
         self.owners: dict[int, Deliver] = {}
         self._running = 0
         self._dispatcher = 0
+        self._flush_wanted = False
         # Who takes batches out of the queue holds this; a batch is good until the next is taken.
         self._consuming = threading.Lock()
         self._orphaned = False
@@ -256,6 +257,9 @@ class Context:
                     report(exc, owner)
         finally:
             self._running = 0
+            if self._flush_wanted:
+                self._flush_wanted = False
+                self.flush()
         return length
 
     def pend(self, timeout: float) -> None:
@@ -318,6 +322,13 @@ class Context:
     def flush(self) -> int:
         """Send what is buffered (ca_flush_io). Returns the CA status."""
         return int(lib.cc_flush(self.id))
+
+    def flush_soon(self) -> None:
+        """Send what is buffered: in a callback once for the whole batch of events, else now."""
+        if self.in_callback:
+            self._flush_wanted = True
+        else:
+            self.flush()
 
     # Messages -------------------------------------------------------------------------------
 
