@@ -1,0 +1,184 @@
+"""Measure servers with one C client: ``python benchmarks/server --peer NAME=PYTHON ...``.
+
+Servers: ``cachannel`` (this interpreter), ``rsrv`` (the soft IOC of epicscorelibs), and
+``caproto`` if ``--peer caproto=/path/to/python`` says where it is installed. All run on loopback,
+one after the other, with the same client. Prints a table and, with ``--json``, JSON.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from epicscorelibs.path import include_path, lib_path
+
+HERE = Path(__file__).resolve().parent
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def build(folder):
+    compiler = os.environ.get("CC", shutil.which("cc") or "gcc")
+    output = folder / "client"
+    libraries = [next(Path(lib_path).glob(f"lib{name}.so.*")) for name in ("ca", "Com")]
+    subprocess.run(
+        [
+            compiler, "-O2", "-o", output, HERE / "client.c", f"-I{include_path}",
+            f"-I{include_path}/os/Linux", f"-I{include_path}/compiler/gcc", *libraries,
+            f"-Wl,-rpath,{lib_path}",
+        ],
+        check=True,
+    )  # fmt: skip
+    return output
+
+
+def environment():
+    port = str(free_port())
+    return {
+        **os.environ,
+        "EPICS_CA_ADDR_LIST": "127.0.0.1",
+        "EPICS_CA_AUTO_ADDR_LIST": "NO",
+        "EPICS_CA_SERVER_PORT": port,
+        "EPICS_CAS_SERVER_PORT": port,
+        "EPICS_CAS_INTF_ADDR_LIST": "127.0.0.1",
+        "EPICS_CAS_BEACON_ADDR_LIST": "127.0.0.1",
+        "EPICS_CAS_AUTO_BEACON_ADDR_LIST": "NO",
+        "EPICS_CA_REPEATER_PORT": str(free_port()),
+        "EPICS_CA_MAX_ARRAY_BYTES": "20000000",
+        "PYTHONPATH": str(HERE.parent.parent),
+    }
+
+
+class Server:
+    """One running server."""
+
+    def __init__(self, name, python, mode, folder):
+        self.env = environment()
+        if name == "rsrv":
+            database = folder / "bench.db"
+            if not database.exists():
+                database.write_text(
+                    'record(ao, "scalar") {}\nrecord(ao, "hooked") {}\n'
+                    'record(waveform, "array") { field(FTVL, "DOUBLE") field(NELM, "1000000") }\n'
+                    + "".join(f'record(ao, "pv{n}") {{}}\n' for n in range(10_000))
+                )
+            command = [python, "-m", "epicscorelibs.ioc", "-d", str(database)]
+        else:
+            command = [python, str(HERE / "ioc.py"), name, mode]
+        self.log = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            command, env=self.env, stdin=subprocess.PIPE, stdout=self.log, stderr=subprocess.STDOUT
+        )
+
+    def cpu(self):
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def text(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.log.close()
+
+
+def client(path, server, *args, tries=1):
+    for _ in range(tries):
+        result = subprocess.run(
+            [path, *map(str, args)], env=server.env, capture_output=True, text=True, timeout=90
+        )
+        if result.returncode == 0:
+            return [float(line) for line in result.stdout.split()]
+        time.sleep(0.05)
+    raise RuntimeError(f"{args}: {result.stderr}")
+
+
+def measure(name, python, path, folder, quick):
+    found = {}
+    started = time.monotonic()
+    server = Server(name, python, "static", folder)
+    try:
+        client(path, server, "latency", "pv0", 1, tries=400)
+        found["start to first answer, s"] = time.monotonic() - started
+        seconds, count = client(path, server, "connect", "pv", 10_000)
+        found["connect 10,000, s"] = seconds if count == 10_000 else float("nan")
+        slow = name == "caproto"
+        for what, pv, label, number in (
+            ("get", "scalar", "bulk gets/s", 200_000),
+            ("put", "scalar", "bulk puts/s", 200_000),
+            ("put", "hooked", "puts through a putter/s", 100_000),
+            ("putcb", "scalar", "puts with completion/s", 100_000),
+        ):
+            number = number // 20 if slow else number
+            seconds, count, failed = client(path, server, what, pv, number)
+            found[label] = count / seconds if not failed else float("nan")
+        seconds, count = client(path, server, "latency", "scalar", 2000 if quick else 5000)
+        found["sequential get, us"] = seconds / count * 1e6
+        found["8 MB array gets, MB/s"] = client(path, server, "array", "array", 50, 1_000_000)[2]
+        for line in server.text().splitlines():
+            if line.startswith("BYTES"):
+                found["memory per PV, bytes"] = float(line.split()[1])
+    finally:
+        server.close()
+    if name == "rsrv":
+        return found
+    for mode, args, label, expected in (
+        ("posts", ("monitor", "pv", 1000, 5), "10,000 posts/s: delivered/s", 10_000),
+        ("fanout", ("fanout", "scalar", 200, 5), "200 subscribers: delivered/s", 20_000),
+    ):
+        server = Server(name, python, mode, folder)
+        try:
+            client(path, server, "latency", "pv5000", 1, tries=400)
+            before, begun = server.cpu(), time.monotonic()
+            seconds, count, _ = client(path, server, *args)
+            used = (server.cpu() - before) / (time.monotonic() - begun)
+            found[label] = count / seconds
+            found[label.partition(":")[0] + ": CPU of a core, %"] = used * 100
+        except Exception as exc:
+            print(f"{name}: {label}: {exc}", file=sys.stderr)
+        finally:
+            server.close()
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON")
+    parser.add_argument("--only", nargs="+", help="servers to measure")
+    parser.add_argument("--json", help="file to write")
+    parser.add_argument("--quick", action="store_true")
+    arguments = parser.parse_args()
+    peers = {"cachannel": sys.executable, "rsrv": sys.executable}
+    peers.update(peer.split("=", 1) for peer in arguments.peer)
+    results = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = build(Path(folder))
+        for name, python in peers.items():
+            if arguments.only and name not in arguments.only:
+                continue
+            results[name] = measure(name, python, path, Path(folder), arguments.quick)
+    rows = list(dict.fromkeys(row for found in results.values() for row in found))
+    print(f"{'':42s}" + "".join(f"{name:>14s}" for name in results))
+    for row in rows:
+        cells = (results[name].get(row) for name in results)
+        print(f"{row:42s}" + "".join("%14s" % ("-" if c is None else f"{c:,.4g}" if c < 1000
+                                               else f"{c:,.0f}") for c in cells))  # fmt: skip
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(results, indent=2))
+
+
+if __name__ == "__main__":
+    main()

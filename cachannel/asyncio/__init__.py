@@ -1,0 +1,1 @@
+"""cachannel on asyncio."""

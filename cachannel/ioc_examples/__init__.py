@@ -1,0 +1,1 @@
+"""IOCs to run and to read: ``python -m cachannel.ioc_examples.simple --list-pvs``."""

@@ -1,0 +1,95 @@
+"""EPICS time stamps: seconds and nanoseconds since 1990-01-01 UTC, never squeezed into a float."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Final, NamedTuple
+
+__all__ = [
+    "EPICS2UNIX_EPOCH",
+    "EPICS_EPOCH",
+    "TimeStamp",
+    "epics_timestamp_to_unix",
+    "timestamp_to_epics",
+]
+
+EPICS2UNIX_EPOCH: Final = 631152000.0
+"""Unix time of the EPICS epoch, seconds."""
+EPICS_EPOCH: Final = datetime(1990, 1, 1)
+"""The EPICS epoch, naive UTC."""
+
+_EPOCH: Final = 631152000
+_EPOCH_NS: Final = _EPOCH * 10**9
+_MAX_SECONDS: Final = 0xFFFFFFFF  # the stamp is unsigned; it ends in 2126
+
+
+class TimeStamp(NamedTuple):
+    """A moment as Channel Access transports it.
+
+    Attributes:
+        secondsSinceEpoch: whole seconds since 1990-01-01 UTC.
+        nanoSeconds: 0 to 999,999,999.
+    """
+
+    secondsSinceEpoch: int  # noqa: N815 - the name of epicsTime.h's structures
+    nanoSeconds: int  # noqa: N815
+
+    @classmethod
+    def now(cls) -> TimeStamp:
+        """Return the present time."""
+        seconds, nanoseconds = divmod(time.time_ns() - _EPOCH_NS, 10**9)
+        return cls(seconds, nanoseconds)
+
+    @classmethod
+    def from_unix_timestamp(cls, timestamp: float) -> TimeStamp:
+        """Return the stamp of a Unix time in seconds.
+
+        Times before 1990 become the epoch, as nothing earlier can be expressed.
+        """
+        whole = int(timestamp // 1)
+        nanoseconds = round((timestamp - whole) * 1e9)
+        if nanoseconds >= 10**9:
+            whole += 1
+            nanoseconds = 0
+        seconds = whole - _EPOCH
+        if seconds < 0:
+            return cls(0, 0)
+        return cls(min(seconds, _MAX_SECONDS), nanoseconds)
+
+    @classmethod
+    def from_flexible_value(cls, value: float | tuple[int, int]) -> TimeStamp:
+        """Return the stamp of a Unix time, of a pair (EPICS seconds, nanoseconds) or of a stamp.
+
+        Raises:
+            ValueError: a pair that is out of range.
+            TypeError: anything else.
+        """
+        if isinstance(value, tuple):
+            seconds, nanoseconds = (int(part) for part in value)
+            if not (0 <= seconds <= _MAX_SECONDS and 0 <= nanoseconds < 10**9):
+                raise ValueError(f"{value!r} is no time stamp (EPICS seconds, nanoseconds)")
+            return cls(seconds, nanoseconds)
+        return cls.from_unix_timestamp(float(value))
+
+    @property
+    def timestamp(self) -> float:
+        """Unix time in seconds; nanoseconds are cut to whole microseconds."""
+        return _EPOCH + self.secondsSinceEpoch + self.nanoSeconds // 1000 * 1e-6
+
+    def as_datetime(self) -> datetime:
+        """Return naive local time."""
+        return datetime.fromtimestamp(self.timestamp)
+
+
+def epics_timestamp_to_unix(seconds_since_epoch: int, nano_seconds: int) -> float:
+    """Return the Unix time in seconds of an EPICS stamp."""
+    return _EPOCH + seconds_since_epoch + nano_seconds * 1e-9
+
+
+def timestamp_to_epics(timestamp: float | datetime) -> tuple[int, int]:
+    """Return (EPICS seconds, nanoseconds) of a Unix time or a naive local `datetime`."""
+    if isinstance(timestamp, datetime):
+        timestamp = timestamp.timestamp()
+    stamp = TimeStamp.from_unix_timestamp(timestamp)
+    return stamp.secondsSinceEpoch, stamp.nanoSeconds

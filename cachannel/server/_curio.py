@@ -1,0 +1,402 @@
+"""The server on curio: it moves bytes and starts tasks, `Circuit` decides.
+
+In curio neither an event can be set nor a task be started by plain functions. One task, the pump,
+does both for all circuits; a socket pair wakes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections import deque
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
+
+import curio
+from curio.traps import _read_wait, _write_wait
+
+from cachannel.protocol.broadcast import SearchResponder
+
+from .circuit import Circuit
+from .common import Context as _Context
+from .common import Hook, ServerExit
+from .data import ChannelData
+from .layer import AsyncLibraryLayer, ThreadsafeQueueBase
+from .sockets import BeaconSender, open_sockets
+
+__all__ = [
+    "Context",
+    "CurioAsyncLayer",
+    "Event",
+    "ServerExit",
+    "ThreadsafeQueue",
+    "run",
+    "start_server",
+]
+
+
+class _Waker:
+    """Wakes one task from plain functions and other threads."""
+
+    def __init__(self) -> None:
+        self._receiver, self._sender = socket.socketpair()
+        self._receiver.setblocking(False)
+        self._sender.setblocking(False)
+
+    def wake(self) -> None:
+        """Wake the task, or let its next wait return at once."""
+        with contextlib.suppress(OSError):
+            self._sender.send(b"\0")
+
+    async def wait(self) -> None:
+        """Wait for `wake`."""
+        while True:
+            try:
+                self._receiver.recv(4096)
+                return
+            except BlockingIOError:
+                await _read_wait(self._receiver)
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self._receiver.close()
+        self._sender.close()
+
+
+class Event:
+    """An event that plain functions and other threads may set."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._lock = threading.Lock()
+        self._wakers: set[_Waker] = set()
+
+    def set(self) -> None:
+        """Wake everybody who waits; from any thread."""
+        with self._lock:
+            self._is_set = True
+            for waker in self._wakers:
+                waker.wake()
+
+    def clear(self) -> None:
+        """Make it wait again."""
+        self._is_set = False
+
+    def is_set(self) -> bool:
+        """Tell whether it is set."""
+        return self._is_set
+
+    async def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the event is set.
+
+        Args:
+            timeout: seconds; None waits for ever.
+
+        Returns:
+            True, or False after the timeout.
+        """
+        if self._is_set:
+            await curio.sleep(0)
+            return True
+        waker = _Waker()
+        with self._lock:
+            self._wakers.add(waker)
+            if self._is_set:
+                waker.wake()
+        try:
+            if timeout is None:
+                await waker.wait()
+                return True
+            async with curio.ignore_after(timeout) as scope:
+                await waker.wait()
+            return not scope.expired
+        finally:
+            with self._lock:
+                self._wakers.discard(waker)
+            waker.close()
+
+
+class ThreadsafeQueue(ThreadsafeQueueBase):
+    """A queue between threads and tasks."""
+
+    def _wake_task(self, waiter: Event) -> None:
+        waiter.set()
+
+    async def async_get(self) -> Any:
+        """Remove and return the oldest item, when there is one."""
+        while True:
+            waiter = Event()
+            found, item = self._get_or_wait(waiter)
+            if found:
+                return item
+            try:
+                await waiter.wait()
+            finally:
+                self._forget(waiter)
+
+
+class CurioAsyncLayer(AsyncLibraryLayer):
+    """The layer for curio."""
+
+    name = "curio"
+    library = curio
+    Event = Event
+    ThreadsafeQueue = ThreadsafeQueue
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait `seconds`."""
+        await curio.sleep(seconds)
+
+
+class _Connection:
+    """One client's socket."""
+
+    def __init__(self, context: Context, sock: socket.socket, peer: tuple[str, int]) -> None:
+        self._context = context
+        self.socket = sock
+        self.sending = False
+        self.circuit = Circuit(context.core, peer, self._wake, context.spawn)
+
+    def _wake(self) -> None:
+        self._context.request_output(self)
+
+    async def receive(self) -> None:
+        """Handle what the client sends until one side closes."""
+        sock, circuit = self.socket, self.circuit
+        while not circuit.closing and not circuit.closed:
+            if circuit.is_full:
+                await curio.sleep(0.01)
+                continue
+            await _read_wait(sock)
+            try:
+                received = sock.recv_into(circuit.get_buffer())
+            except BlockingIOError:
+                continue
+            except OSError:
+                return
+            if not received:
+                return
+            circuit.buffer_updated(received)
+            # A slow client is left to a task of its own, so that pipelined input still comes in.
+            self._context.request_output(self)
+        while self.sending or self._context.is_waiting(self):
+            await curio.sleep(0.01)
+
+    async def send(self) -> None:
+        """Send all that there is."""
+        sock, circuit = self.socket, self.circuit
+        self.sending = True
+        try:
+            while not circuit.closed:
+                chunk = circuit.next_output()
+                if chunk is None:
+                    if circuit.resume():
+                        continue
+                    return
+                view = memoryview(chunk)
+                while view:
+                    try:
+                        view = view[sock.send(view) :]
+                    except BlockingIOError:
+                        await _write_wait(sock)
+                await curio.sleep(0)
+        except OSError:
+            circuit.closing = True
+        finally:
+            self.sending = False
+
+
+class Context(_Context):
+    """A server on curio. For the arguments see `common.Context`."""
+
+    library_name = "curio"
+
+    def __init__(
+        self, pvdb: Mapping[str, ChannelData], interfaces: Sequence[str] | None = None
+    ) -> None:
+        super().__init__(pvdb, interfaces)
+        self._waker = _Waker()
+        self._spawned: deque[Coroutine[Any, Any, Any]] = deque()
+        self._outputs: deque[_Connection] = deque()
+        self._stopping = False
+        self._failure: BaseException | None = None
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Start a coroutine as a task that ends with the server."""
+        self._spawned.append(coroutine)
+        self._waker.wake()
+
+    def request_output(self, connection: _Connection) -> None:
+        """Have a connection send soon."""
+        self._outputs.append(connection)
+        self._waker.wake()
+
+    def is_waiting(self, connection: _Connection) -> bool:
+        """Tell whether a connection waits for its turn to send."""
+        return connection in self._outputs
+
+    def stop(self) -> None:
+        """End `run` in good order."""
+        self._stopping = True
+        self._waker.wake()
+
+    async def run(self, *, log_pv_names: bool = False, startup_hook: Hook | None = None) -> None:
+        """Serve until cancelled or stopped.
+
+        Args:
+            log_pv_names: log what is served.
+            startup_hook: ``async (async_lib)``, started before all others.
+
+        Raises:
+            CaprotoNetworkError: no sockets to be had.
+        """
+        self.log_starting()
+        sockets = open_sockets(self.settings, self.interfaces)
+        self.core.port = sockets.port
+        beacons = BeaconSender(self.settings, sockets)
+        tasks = curio.TaskGroup()
+        try:
+            responder = SearchResponder(sockets.port, self.core.exists)
+            for sock in sockets.tcp:
+                await tasks.spawn(self._accept, sock, tasks)
+            for sock in sockets.udp:
+                await tasks.spawn(self._search, sock, responder)
+            layer = CurioAsyncLayer()
+            for what, hook in self.startup_methods(startup_hook):
+                await tasks.spawn(self._hook, what, hook, layer)
+            await tasks.spawn(self._send_beacons, beacons)
+            self.log_started(sockets.port, sockets.interfaces, log_pv_names)
+            await self._pump(tasks)
+        except (curio.CancelledError, KeyboardInterrupt):
+            self.log.info("Server task cancelled. Will shut down.")
+            raise
+        finally:
+            await tasks.cancel_remaining()
+            for coroutine in self._spawned:
+                coroutine.close()
+            layer = CurioAsyncLayer()
+            ending = curio.TaskGroup()
+            for what, hook in self.shutdown_methods():
+                await ending.spawn(self._hook, what, hook, layer)
+            await ending.join()
+            beacons.close()
+            sockets.close()
+            self._waker.close()
+            self.log.info("Server exiting....")
+        if self._failure is not None:
+            raise self._failure
+
+    async def _pump(self, tasks: curio.TaskGroup) -> None:
+        while not self._stopping:
+            await self._waker.wait()
+            while self._spawned:
+                await tasks.spawn(self._guarded, self._spawned.popleft())
+            while self._outputs:
+                connection = self._outputs.popleft()
+                if not connection.sending:
+                    connection.sending = True
+                    await tasks.spawn(connection.send)
+
+    async def _guarded(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        try:
+            await coroutine
+        except (SystemExit, KeyboardInterrupt) as exc:
+            # curio would keep these in the task; they are meant for the process.
+            self._failure = exc
+            self.stop()
+
+    async def _hook(self, what: str, hook: Hook, layer: AsyncLibraryLayer) -> None:
+        try:
+            await self.run_hook(what, hook, layer)
+        except ServerExit:
+            self.stop()
+        except (SystemExit, KeyboardInterrupt) as exc:
+            self._failure = exc
+            self.stop()
+
+    async def _send_beacons(self, beacons: BeaconSender) -> None:
+        while True:
+            await curio.sleep(beacons.send())
+
+    async def _search(self, sock: socket.socket, responder: SearchResponder) -> None:
+        while True:
+            await _read_wait(sock)
+            try:
+                data, address = sock.recvfrom(65536)
+                if not self.is_ignored(address[0]):
+                    for answer in responder.answer(data):
+                        sock.sendto(answer, address)
+            except OSError:
+                continue
+
+    async def _accept(self, sock: socket.socket, tasks: curio.TaskGroup) -> None:
+        while True:
+            await _read_wait(sock)
+            try:
+                connection, peer = sock.accept()
+            except BlockingIOError:
+                continue
+            except OSError as exc:
+                self.log.warning("cannot accept a client: %s", exc)
+                await curio.sleep(0.1)
+                continue
+            await tasks.spawn(self._serve, connection, peer)
+
+    async def _serve(self, sock: socket.socket, peer: tuple[str, int]) -> None:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection = _Connection(self, sock, peer[:2])
+        self.connected(connection.circuit)
+        self.request_output(connection)
+        try:
+            await connection.receive()
+        finally:
+            self.disconnected(connection.circuit)
+            sock.close()
+
+
+async def start_server(
+    pvdb: Mapping[str, ChannelData],
+    *,
+    interfaces: Sequence[str] | None = None,
+    log_pv_names: bool = False,
+    startup_hook: Hook | None = None,
+) -> None:
+    """Serve PVs until cancelled. For the arguments see `run`."""
+    context = Context(pvdb, interfaces)
+    await context.run(log_pv_names=log_pv_names, startup_hook=startup_hook)
+
+
+def run(
+    pvdb: Mapping[str, ChannelData],
+    *,
+    interfaces: Sequence[str] | None = None,
+    log_pv_names: bool = False,
+    startup_hook: Hook | None = None,
+) -> None:
+    """Serve PVs until Ctrl-C, which is a normal end.
+
+    Args:
+        pvdb: PV name to channel.
+        interfaces: addresses to listen on; EPICS_CAS_INTF_ADDR_LIST if absent.
+        log_pv_names: log what is served.
+        startup_hook: ``async (async_lib)``, started before all other hooks.
+
+    Raises:
+        CaprotoNetworkError: no sockets to be had.
+        SystemExit: a hook or putter called ``sys.exit``.
+    """
+
+    async def main() -> None:
+        await start_server(
+            pvdb, interfaces=interfaces, log_pv_names=log_pv_names, startup_hook=startup_hook
+        )
+
+    with contextlib.suppress(KeyboardInterrupt), curio.Kernel() as kernel:
+        try:
+            kernel.run(main)
+        except KeyboardInterrupt:
+            # The kernel is left as it was; closing it cancels the server's task in good order.
+            kernel.run(shutdown=True)

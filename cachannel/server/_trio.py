@@ -1,0 +1,348 @@
+"""The server on trio: it moves bytes and starts tasks, `Circuit` decides."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
+
+import trio
+
+from cachannel.protocol.broadcast import SearchResponder
+
+from .circuit import Circuit
+from .common import Context as _Context
+from .common import Hook, ServerExit
+from .data import ChannelData
+from .layer import AsyncLibraryLayer, ThreadsafeQueueBase
+from .sockets import BeaconSender, open_sockets
+
+__all__ = [
+    "Context",
+    "Event",
+    "ServerExit",
+    "ThreadsafeQueue",
+    "TrioAsyncLayer",
+    "run",
+    "start_server",
+]
+
+
+class Event:
+    """An event that any thread may set."""
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+        self._token = trio.lowlevel.current_trio_token()
+        self._thread = threading.get_ident()
+
+    def set(self) -> None:
+        """Wake everybody who waits; from any thread."""
+        if threading.get_ident() == self._thread:
+            self._event.set()
+        else:
+            self._token.run_sync_soon(self._event.set)
+
+    def clear(self) -> None:
+        """Make it wait again."""
+        if self._event.is_set():
+            self._event = trio.Event()
+
+    def is_set(self) -> bool:
+        """Tell whether it is set."""
+        return self._event.is_set()
+
+    async def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the event is set.
+
+        Args:
+            timeout: seconds; None waits for ever.
+
+        Returns:
+            True, or False after the timeout.
+        """
+        if timeout is None:
+            await self._event.wait()
+            return True
+        with trio.move_on_after(timeout):
+            await self._event.wait()
+            return True
+        return False
+
+
+class ThreadsafeQueue(ThreadsafeQueueBase):
+    """A queue between threads and tasks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._token = trio.lowlevel.current_trio_token()
+
+    def _wake_task(self, waiter: trio.Event) -> None:
+        try:
+            self._token.run_sync_soon(waiter.set)
+        except trio.RunFinishedError:
+            return  # nobody waits any more
+
+    async def async_get(self) -> Any:
+        """Remove and return the oldest item, when there is one."""
+        while True:
+            waiter = trio.Event()
+            found, item = self._get_or_wait(waiter)
+            if found:
+                return item
+            try:
+                await waiter.wait()
+            finally:
+                self._forget(waiter)
+
+
+class TrioAsyncLayer(AsyncLibraryLayer):
+    """The layer for trio."""
+
+    name = "trio"
+    library = trio
+    Event = Event
+    ThreadsafeQueue = ThreadsafeQueue
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait `seconds`."""
+        await trio.sleep(seconds)
+
+
+async def _until_done(coroutine: Coroutine[Any, Any, Any]) -> None:
+    await coroutine
+
+
+class _Connection:
+    """One client's socket."""
+
+    def __init__(self, context: Context, sock: socket.socket, peer: tuple[str, int]) -> None:
+        self._socket = sock
+        self._output = trio.Event()
+        self._room = trio.Event()
+        self.circuit = Circuit(context.core, peer, self._wake, context.spawn)
+
+    def _wake(self) -> None:
+        self._output.set()
+
+    async def serve(self) -> None:
+        """Move bytes until one side closes."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._receive, nursery)
+            nursery.start_soon(self._send, nursery)
+
+    async def _receive(self, nursery: trio.Nursery) -> None:
+        sock, circuit = self._socket, self.circuit
+        while not circuit.closing:
+            if circuit.is_full:
+                self._room = trio.Event()
+                await self._room.wait()
+                continue
+            # The buffer is shared between circuits, so nothing may await between the system call
+            # that fills it and the circuit's taking it.
+            await trio.lowlevel.wait_readable(sock)
+            try:
+                received = sock.recv_into(circuit.get_buffer())
+            except BlockingIOError:
+                continue
+            except OSError:
+                received = 0
+            if not received:
+                nursery.cancel_scope.cancel()
+                return
+            circuit.buffer_updated(received)
+            self._output.set()
+
+    async def _send(self, nursery: trio.Nursery) -> None:
+        sock, circuit = self._socket, self.circuit
+        while True:
+            chunk = circuit.next_output()
+            if chunk is None:
+                if circuit.resume():
+                    continue
+                self._room.set()
+                if circuit.closing:
+                    nursery.cancel_scope.cancel()
+                    return
+                await self._output.wait()
+                self._output = trio.Event()
+                continue
+            view = memoryview(chunk)
+            while view:
+                try:
+                    view = view[sock.send(view) :]
+                except BlockingIOError:
+                    await trio.lowlevel.wait_writable(sock)
+                except OSError:
+                    nursery.cancel_scope.cancel()
+                    return
+            # A client that takes everything at once must not keep the others waiting.
+            await trio.lowlevel.checkpoint()
+
+
+class Context(_Context):
+    """A server on trio. For the arguments see `common.Context`."""
+
+    library_name = "trio"
+
+    def __init__(
+        self, pvdb: Mapping[str, ChannelData], interfaces: Sequence[str] | None = None
+    ) -> None:
+        super().__init__(pvdb, interfaces)
+        self._nursery: trio.Nursery | None = None
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Start a coroutine as a task that ends with the server."""
+        if self._nursery is None:
+            coroutine.close()
+            return
+        self._nursery.start_soon(_until_done, coroutine)
+
+    def stop(self) -> None:
+        """End `run` in good order."""
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
+
+    async def run(self, *, log_pv_names: bool = False, startup_hook: Hook | None = None) -> None:
+        """Serve until cancelled or stopped.
+
+        Args:
+            log_pv_names: log what is served.
+            startup_hook: ``async (async_lib)``, started before all others.
+
+        Raises:
+            CaprotoNetworkError: no sockets to be had.
+        """
+        self.log_starting()
+        sockets = open_sockets(self.settings, self.interfaces)
+        self.core.port = sockets.port
+        beacons = BeaconSender(self.settings, sockets)
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                responder = SearchResponder(sockets.port, self.core.exists)
+                for sock in sockets.tcp:
+                    nursery.start_soon(self._accept, sock)
+                for sock in sockets.udp:
+                    nursery.start_soon(self._search, sock, responder)
+                layer = TrioAsyncLayer()
+                for what, hook in self.startup_methods(startup_hook):
+                    nursery.start_soon(self._hook, what, hook, layer)
+                nursery.start_soon(self._send_beacons, beacons)
+                self.log_started(sockets.port, sockets.interfaces, log_pv_names)
+        except BaseException:
+            self.log.info("Server task cancelled. Will shut down.")
+            raise
+        finally:
+            self._nursery = None
+            with trio.CancelScope(shield=True):
+                layer = TrioAsyncLayer()
+                async with trio.open_nursery() as nursery:
+                    for what, hook in self.shutdown_methods():
+                        nursery.start_soon(self._hook, what, hook, layer)
+            beacons.close()
+            sockets.close()
+            self.log.info("Server exiting....")
+
+    async def _hook(self, what: str, hook: Hook, layer: AsyncLibraryLayer) -> None:
+        try:
+            await self.run_hook(what, hook, layer)
+        except ServerExit:
+            self.stop()
+
+    async def _send_beacons(self, beacons: BeaconSender) -> None:
+        while True:
+            await trio.sleep(beacons.send())
+
+    async def _search(self, sock: socket.socket, responder: SearchResponder) -> None:
+        while True:
+            await trio.lowlevel.wait_readable(sock)
+            try:
+                data, address = sock.recvfrom(65536)
+                if not self.is_ignored(address[0]):
+                    for answer in responder.answer(data):
+                        sock.sendto(answer, address)
+            except OSError:
+                continue
+
+    async def _accept(self, sock: socket.socket) -> None:
+        assert self._nursery is not None
+        while True:
+            await trio.lowlevel.wait_readable(sock)
+            try:
+                connection, peer = sock.accept()
+            except BlockingIOError:
+                continue
+            except OSError as exc:
+                self.log.warning("cannot accept a client: %s", exc)
+                await trio.sleep(0.1)
+                continue
+            self._nursery.start_soon(self._serve, connection, peer)
+
+    async def _serve(self, sock: socket.socket, peer: tuple[str, int]) -> None:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection = _Connection(self, sock, peer[:2])
+        self.connected(connection.circuit)
+        try:
+            await connection.serve()
+        finally:
+            self.disconnected(connection.circuit)
+            sock.close()
+
+
+async def start_server(
+    pvdb: Mapping[str, ChannelData],
+    *,
+    interfaces: Sequence[str] | None = None,
+    log_pv_names: bool = False,
+    startup_hook: Hook | None = None,
+) -> None:
+    """Serve PVs until cancelled. For the arguments see `run`."""
+    context = Context(pvdb, interfaces)
+    await context.run(log_pv_names=log_pv_names, startup_hook=startup_hook)
+
+
+def run(
+    pvdb: Mapping[str, ChannelData],
+    *,
+    interfaces: Sequence[str] | None = None,
+    log_pv_names: bool = False,
+    startup_hook: Hook | None = None,
+) -> None:
+    """Serve PVs until Ctrl-C, which is a normal end.
+
+    Args:
+        pvdb: PV name to channel.
+        interfaces: addresses to listen on; EPICS_CAS_INTF_ADDR_LIST if absent.
+        log_pv_names: log what is served.
+        startup_hook: ``async (async_lib)``, started before all other hooks.
+
+    Raises:
+        CaprotoNetworkError: no sockets to be had.
+        SystemExit: a hook or putter called ``sys.exit``.
+    """
+    context = Context(pvdb, interfaces)
+
+    async def main() -> None:
+        await context.run(log_pv_names=log_pv_names, startup_hook=startup_hook)
+
+    try:
+        trio.run(main)
+    except KeyboardInterrupt:
+        return
+    except BaseExceptionGroup as group:
+        # trio wraps whatever leaves a nursery; Ctrl-C and sys.exit mean what they say.
+        for kind in (SystemExit, KeyboardInterrupt):
+            found = group.subgroup(kind)
+            if found is None:
+                continue
+            leaf: BaseException = found
+            while isinstance(leaf, BaseExceptionGroup):
+                leaf = leaf.exceptions[0]
+            if isinstance(leaf, KeyboardInterrupt):
+                return
+            raise leaf from None
+        raise

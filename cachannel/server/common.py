@@ -1,0 +1,146 @@
+"""What the three I/O shells share: the life of a server around its event loop."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from cachannel.protocol.settings import ServerSettings
+
+from .circuit import Circuit, Subscription
+from .core import ServerCore
+from .data import ChannelData
+from .layer import AsyncLibraryLayer
+
+__all__ = ["Circuit", "Context", "ServerExit", "Subscription", "VirtualCircuit"]
+
+VirtualCircuit = Circuit
+
+Hook = Callable[[AsyncLibraryLayer], Awaitable[Any]]
+
+
+class ServerExit(Exception):  # noqa: N818 - the name is a contract
+    """Raised by a hook to end the server in good order."""
+
+
+class Context:
+    """A server on one async library.
+
+    Args:
+        pvdb: PV name to channel, see `ServerCore`.
+        interfaces: addresses to listen on; EPICS_CAS_INTF_ADDR_LIST if absent.
+
+    Raises:
+        CaprotoEnvironmentSetupError: an EPICS variable that does not parse.
+    """
+
+    library_name = ""
+
+    def __init__(
+        self, pvdb: Mapping[str, ChannelData], interfaces: Sequence[str] | None = None
+    ) -> None:
+        self.pvdb = pvdb
+        self.interfaces = list(interfaces) if interfaces else None
+        self.settings = ServerSettings.from_environment()
+        self.core = ServerCore(pvdb, self.settings)
+        self.log = logging.getLogger("cachannel.ctx")
+
+    @property
+    def port(self) -> int:
+        """The TCP port; the configured one until the server listens."""
+        return self.core.port
+
+    @property
+    def circuits(self) -> set[Circuit]:
+        """The clients that are connected."""
+        return self.core.circuits
+
+    # ------------------------------------------------------------------ log lines
+
+    def log_starting(self) -> None:
+        """Say that the server starts."""
+        self.log.info("%s server starting up...", self.library_name.capitalize())
+
+    def log_started(self, port: int, interfaces: list[str], log_pv_names: bool) -> None:
+        """Say that the server is there, and with `log_pv_names` what it serves."""
+        for host in interfaces:
+            self.log.info("Listening on %s:%d", host, port)
+        self.log.info("Server startup complete.")
+        if log_pv_names:
+            self.log.info("PVs available:\n%s", "\n".join(self.pvdb))
+
+    def connected(self, circuit: Circuit) -> None:
+        """Count a new client."""
+        self.core.circuits.add(circuit)
+        self.log.info(
+            "Connected to new client at %s:%d (total: %d).",
+            *circuit.peer,
+            len(self.core.circuits),
+            extra={"their_address": circuit.peer, "role": "SERVER"},
+        )
+
+    def disconnected(self, circuit: Circuit) -> None:
+        """Count a client that left."""
+        circuit.close()
+        if circuit in self.core.circuits:
+            self.core.circuits.remove(circuit)
+            self.log.info(
+                "Disconnected from client at %s:%d (total: %d).",
+                *circuit.peer,
+                len(self.core.circuits),
+                extra={"their_address": circuit.peer, "role": "SERVER"},
+            )
+
+    def is_ignored(self, host: str) -> bool:
+        """Tell whether searches of a host are not answered."""
+        return host in self.settings.ignored
+
+    # ------------------------------------------------------------------ hooks
+
+    def _channels(self) -> Iterator[tuple[str, ChannelData]]:
+        """Yield every channel and field channel with its name."""
+        for name, channel in list(self.pvdb.items()):
+            yield name, channel
+            fields = channel.field_inst
+            if fields is not None:
+                for field_name, field in fields.hooked_fields():
+                    yield f"{name}.{field_name}", field
+
+    def startup_methods(self, startup_hook: Hook | None) -> list[tuple[str, Hook]]:
+        """List what to start, in order: the hook of `run`, startup hooks, scan loops."""
+        channels = list(self._channels())
+        found: list[tuple[str, Hook]] = []
+        if startup_hook is not None:
+            found.append(("startup_hook", startup_hook))
+        for kind in ("startup", "scan"):
+            for name, channel in channels:
+                hook = getattr(channel, kind, None)
+                if hook is not None:
+                    found.append((f"{kind} of {name}", partial(hook, channel)))
+        return found
+
+    def shutdown_methods(self) -> list[tuple[str, Hook]]:
+        """List what to run when the server stops."""
+        return [
+            (f"shutdown of {name}", partial(channel.shutdown, channel))  # type: ignore[attr-defined]
+            for name, channel in self._channels()
+            if getattr(channel, "shutdown", None) is not None
+        ]
+
+    async def run_hook(self, what: str, hook: Hook, layer: AsyncLibraryLayer) -> None:
+        """Run a hook; what it raises is logged and ends nothing but the hook.
+
+        Raises:
+            ServerExit: the hook asks for the end of the server.
+        """
+        try:
+            result = hook(layer)
+            if inspect.isawaitable(result):
+                await result
+        except ServerExit:
+            raise
+        except Exception:
+            self.log.exception("%s failed; the server goes on", what)

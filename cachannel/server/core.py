@@ -1,0 +1,108 @@
+"""What all circuits of a server share: the PVs, the limits, the logger."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from cachannel.protocol.errors import FilterValidationError
+from cachannel.protocol.filters import RecordModifiers, parse_channel_filter, split_candidates
+from cachannel.protocol.settings import ServerSettings
+
+from .circuit import Circuit, View
+from .data import ChannelData
+from .filtering import EventFilter, FilteredView
+from .text import ChannelChar, ChannelString, LongStringView
+
+__all__ = ["ServerCore"]
+
+_RECEIVE_BYTES = 262144
+
+Resolved = tuple[View, ChannelData, Callable[[], EventFilter] | None]
+
+
+class ServerCore:
+    """A server without sockets.
+
+    Args:
+        pvdb: PV name to channel. It is looked up at every search and creation, so it may change
+            or make up its channels, and is never written to.
+        settings: ports and limits.
+    """
+
+    def __init__(
+        self, pvdb: Mapping[str, ChannelData], settings: ServerSettings | None = None
+    ) -> None:
+        self.pvdb = pvdb
+        self.settings = settings = settings or ServerSettings()
+        self.port = settings.port
+        self.max_array_bytes = settings.max_array_bytes
+        self.subscription_backlog = settings.subscription_backlog
+        self.total_backlog = settings.total_backlog
+        self.command_backlog = settings.command_backlog
+        self.log = logging.getLogger("cachannel.circ")
+        self.circuits: set[Circuit] = set()
+        # Circuits without an unfinished message receive into one buffer, so that idle clients
+        # cost nothing.
+        self.receive_array = bytearray(_RECEIVE_BYTES)
+        self.receive_buffer = memoryview(self.receive_array)
+
+    def exists(self, name: str) -> bool:
+        """Tell whether a name is served, fields and `$` included."""
+        try:
+            return self._find(name) is not None
+        except FilterValidationError:
+            return False
+        except Exception:
+            logging.getLogger("cachannel.bcast.search").exception("lookup of %r failed", name)
+            return False
+
+    def resolve(self, name: str) -> Resolved | None:
+        """Return what a name stands for, None if it is not served."""
+        try:
+            return self._find(name)
+        except FilterValidationError as exc:
+            self.log.warning("channel %r refused: %s", name, exc)
+            return None
+        except Exception:
+            self.log.exception("lookup of %r failed", name)
+            return None
+
+    def _get(self, name: str) -> ChannelData | None:
+        try:
+            return self.pvdb[name]
+        except KeyError:
+            return None
+
+    def _find(self, name: str) -> Resolved | None:
+        channel = self._get(name)
+        if channel is not None:
+            return channel, channel, None
+        for parts in split_candidates(name):
+            record = self._get(parts.record)
+            if record is None:
+                continue
+            try:
+                channel = record.get_field(parts.field or "")
+            except KeyError:
+                continue
+            view: Any = channel
+            if parts.modifiers is None:
+                return view, channel, None
+            flags, text = parts.modifiers
+            if flags & RecordModifiers.long_string:
+                if not isinstance(channel, (ChannelChar, ChannelString)):
+                    return None
+                if isinstance(channel, ChannelString) or channel.report_as_string:
+                    view = LongStringView(channel)
+            if text is None:
+                return view, channel, None
+            found = parse_channel_filter(text)
+            if found.arr is not None or found.ts:
+                view = FilteredView(view, channel, found)
+            if found.dbnd is None and found.sync is None and found.dec is None:
+                return view, channel, None
+            return view, channel, partial(EventFilter, channel, found)
+        return None

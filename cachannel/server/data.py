@@ -1,0 +1,746 @@
+"""What a PV holds: value, time stamp, alarm, and how all of it is read, written and published.
+
+A `ChannelData` keeps one value in the form Python code gave or a client put. Replies are encoded
+when somebody asks, once per request type and count, and kept until the value changes; so a
+thousand reads or two hundred subscribers of one value cost one encoding.
+
+Writing is `await channel.write(value)`. Where a channel has no hooks (no putter, no overridden
+method) nothing in that is awaited, and the server calls `write_now` instead.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+
+from cachannel.protocol.channel_types import (
+    AccessRights,
+    AlarmSeverity,
+    AlarmStatus,
+    ChannelType,
+    SubscriptionType,
+)
+from cachannel.protocol.dbr import LAYOUTS, DbrLayout
+from cachannel.protocol.errors import (
+    CaprotoConversionError,
+    CaprotoKeyError,
+    CaprotoTypeError,
+    CaprotoValueError,
+    Forbidden,
+    SkipWrite,
+)
+from cachannel.protocol.timestamp import TimeStamp
+
+from .alarm import ChannelAlarm
+from .encoding import Elements, Reply, decode_elements, is_array, numpy, pack_texts, reply
+
+if TYPE_CHECKING:
+    from .circuit import Subscription
+
+__all__ = ["ChannelData", "decode_metadata"]
+
+_EPOCH_NS: Final = 631152000 * 10**9
+_VALUE_AND_LOG: Final = int(SubscriptionType.DBE_VALUE | SubscriptionType.DBE_LOG)
+_ALARM: Final = int(SubscriptionType.DBE_ALARM)
+_PROPERTY: Final = int(SubscriptionType.DBE_PROPERTY)
+_STSACK: Final = int(ChannelType.STSACK_STRING)
+_CLASS_NAME: Final = int(ChannelType.CLASS_NAME)
+
+# A client may ask for any count; only so many different replies are kept per channel.
+_MAX_CACHED_REPLIES: Final = 16
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+# The methods that user classes override. As long as a class has only our versions of them, the
+# server may take the short way past them.
+_OVERRIDABLE: Final = (
+    "auth_read",
+    "auth_write",
+    "check_access",
+    "preprocess_value",
+    "publish",
+    "read",
+    "update_fields",
+    "verify_value",
+    "write",
+    "write_from_dbr",
+)
+
+
+def standard(method: _F) -> _F:
+    """Mark a method as ours: a class that has only such methods can take the short way."""
+    method.__standard__ = True  # type: ignore[attr-defined]
+    return method
+
+
+def decode_metadata(dbr_type: int, data: memoryview) -> dict[str, Any]:
+    """Return the metadata of a put as a dict by the names of db_access.h.
+
+    A stamp is one entry ``'timestamp'``, a `TimeStamp`.
+    """
+    layout = LAYOUTS[dbr_type]
+    values = layout.wire.unpack_from(data)
+    found = {field.name: value for field, value in zip(layout.fields, values, strict=True)}
+    if "secs" in found:
+        found["timestamp"] = TimeStamp(found.pop("secs"), min(found.pop("nsec"), 999_999_999))
+    return found
+
+
+def zeros(layout: DbrLayout) -> list[Any]:
+    """Return metadata that says nothing: one zero or empty text per field."""
+    return [b"" if field.code.endswith("s") else 0 for field in layout.fields]
+
+
+class ChannelData:
+    """One served value.
+
+    Args:
+        alarm: a `ChannelAlarm` to share; one of its own if absent.
+        value: the initial value.
+        timestamp: of the initial value: Unix seconds, a `TimeStamp`, or a pair (EPICS seconds,
+            nanoseconds); now if absent.
+        max_length: the most elements the value may have; its initial length if absent.
+        string_encoding: of text.
+        reported_record_type: what a client is told that asks for the record type.
+        max_subscription_backlog: events kept for a client that does not read.
+    """
+
+    data_type: ClassVar[ChannelType] = ChannelType.LONG
+
+    _standard: ClassVar[bool] = True
+    _standard_read: ClassVar[bool] = True
+    _standard_access: ClassVar[bool] = True
+
+    # What a channel without these has. They are instance attributes where there is more to say.
+    pvname: str = ""
+    getter: Any = None
+    field_inst: Any = None
+    _failed = False
+    _held: dict[str, int] | None = None
+    _writing = 0
+    _last_value_posted: Any = None
+    _last_log_posted: Any = None
+
+    def __init__(
+        self,
+        *,
+        alarm: ChannelAlarm | None = None,
+        value: Any = None,
+        timestamp: float | tuple[int, int] | None = None,
+        max_length: int | None = None,
+        string_encoding: str = "latin-1",
+        reported_record_type: str = "cachannel",
+        max_subscription_backlog: int | None = None,
+    ) -> None:
+        self.string_encoding = string_encoding
+        self.reported_record_type = reported_record_type
+        self.max_subscription_backlog = max_subscription_backlog
+        self._cache: dict[int, Reply] = {}
+        self._version = 0
+        self._subs: list[Subscription] | None = None
+        self.alarm = ChannelAlarm() if alarm is None else alarm
+        self.alarm.connect(self)
+        if max_length is None:
+            max_length = max(self.calculate_length(value), 1)
+        elif max_length < 1:
+            raise CaprotoValueError(f"max_length must be 1 or more, not {max_length}")
+        self._max_length = int(max_length)
+        self._value = self.preprocess_value(value)
+        self._stamp_ns = time.time_ns() - _EPOCH_NS if timestamp is None else self._to_ns(timestamp)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+
+        def ours(name: str) -> bool:
+            return getattr(getattr(cls, name), "__standard__", False)
+
+        cls._standard = all(ours(name) for name in _OVERRIDABLE)
+        cls._standard_read = ours("read") and ours("auth_read") and ours("check_access")
+        cls._standard_access = ours("check_access")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_cache": {}, "_subs": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.alarm.connect(self)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __bool__(self) -> bool:
+        # A channel is something, also when its value is empty.
+        return True
+
+    # ------------------------------------------------------------------ what it holds
+
+    @property
+    def value(self) -> Any:
+        """The value as it was written."""
+        return self._value
+
+    @property
+    def status(self) -> int:
+        """The alarm's `AlarmStatus`.
+
+        Set inside a putter it is held back, overrides what the limits say, and reaches the alarm
+        when the write ends.
+        """
+        return self.alarm.status
+
+    @status.setter
+    def status(self, status: int) -> None:
+        self._hold("status", AlarmStatus(status))
+
+    @property
+    def severity(self) -> int:
+        """The alarm's `AlarmSeverity`; setting it works as for `status`."""
+        return self.alarm.severity
+
+    @severity.setter
+    def severity(self, severity: int) -> None:
+        self._hold("severity", AlarmSeverity(severity))
+
+    @property
+    def epics_timestamp(self) -> TimeStamp:
+        """The stamp of the value."""
+        return TimeStamp(*divmod(self._stamp_ns, 10**9))
+
+    @property
+    def timestamp(self) -> float:
+        """The stamp of the value as Unix time in seconds."""
+        return self.epics_timestamp.timestamp
+
+    @property
+    def length(self) -> int:
+        """The number of elements there are now."""
+        return self.calculate_length(self._value)
+
+    @property
+    def max_length(self) -> int:
+        """The most elements there can be: the count that a client sees."""
+        return self._max_length
+
+    @property
+    def name(self) -> str:
+        """What to call this channel in messages."""
+        return self.pvname or type(self).__name__
+
+    @property
+    def log(self) -> logging.Logger:
+        """The logger for what concerns this channel."""
+        return logging.getLogger("cachannel.server")
+
+    @staticmethod
+    def _to_ns(timestamp: float | tuple[int, int]) -> int:
+        stamp = TimeStamp.from_flexible_value(timestamp)
+        return stamp.secondsSinceEpoch * 10**9 + stamp.nanoSeconds
+
+    def _hold(self, key: str, number: int) -> None:
+        if self._writing:
+            self._held = {**(self._held or {}), key: number}
+        else:
+            status, severity = (number, None) if key == "status" else (None, number)
+            self.alarm.update(status=status, severity=severity)
+
+    # ------------------------------------------------------------------ lengths
+
+    @standard
+    def calculate_length(self, value: Any) -> int:
+        """Return the number of elements of a value; a scalar or text is one."""
+        if value is None:
+            return 1
+        if isinstance(value, (str, bytes)):
+            return 1
+        try:
+            return len(value)
+        except TypeError:
+            return 1
+
+    @standard
+    def preprocess_value(self, value: Any) -> Any:
+        """Bring a value into the shape this channel stores.
+
+        One element becomes a scalar where the channel is one, and a scalar becomes a list where
+        it is not.
+
+        Raises:
+            CaprotoValueError: too many elements, none for a scalar, or more than one dimension.
+        """
+        kind = type(value)
+        if self._max_length == 1 and (kind is float or kind is int or kind is str):
+            return value
+        if is_array(value):
+            if value.ndim != 1:
+                raise CaprotoValueError(
+                    f"write to {self.name}: an array of shape {value.shape} has to be flattened"
+                    " first; Channel Access has one dimension only"
+                )
+        elif not isinstance(value, (list, tuple)) and not self._is_sequence(value):
+            return value if self._max_length == 1 else [value]
+        count = len(value)
+        if count > self._max_length:
+            raise CaprotoValueError(
+                f"write to {self.name}: {count} elements are more than max_length"
+                f" ({self._max_length})"
+            )
+        if self._max_length == 1:
+            if count == 0:
+                raise CaprotoValueError(f"write to {self.name}: no element for a scalar")
+            return value[0]
+        return value
+
+    @staticmethod
+    def _is_sequence(value: Any) -> bool:
+        # array.array, range, memoryview, deque and the like; not text, not a 0-d array.
+        return (
+            hasattr(value, "__len__")
+            and hasattr(value, "__getitem__")
+            and not isinstance(value, (str, bytes, dict))
+            and not hasattr(value, "dtype")
+        )
+
+    # ------------------------------------------------------------------ writing
+
+    @standard
+    async def verify_value(self, value: Any) -> Any:
+        """Check a value before it is stored; return the value to go on with.
+
+        Subclasses override this and call it. Raising refuses the write.
+        """
+        return self._check(value)
+
+    @standard
+    async def update_fields(self, value: Any) -> None:
+        """Let the fields of a record follow a new value."""
+        if self.field_inst is not None:
+            await self.field_inst.value_write_hook(self, value)
+
+    @standard
+    async def write(
+        self,
+        value: Any,
+        *,
+        flags: int = 0,
+        verify_value: bool = True,
+        update_fields: bool = True,
+        **metadata: Any,
+    ) -> None:
+        """Store a value and tell the subscribers, also when it equals the one before.
+
+        Args:
+            value: the new value.
+            flags: event bits to add, see `SubscriptionType`.
+            verify_value: run the checks and the putter.
+            update_fields: let the fields of a record follow.
+            **metadata: ``timestamp``, ``status``, ``severity``, and what `write_metadata` takes.
+
+        Raises:
+            Exception: what the checks or the putter raise. The value stays, and the alarm is set
+                to WRITE, MAJOR.
+        """
+        value = self.preprocess_value(value)
+        if self._is_plain():
+            if verify_value:
+                value = self._checked(value)
+            mask = self._commit(value, flags, metadata, verified=verify_value)
+            if self._subs:
+                self.post(mask)
+            return
+        self._writing += 1
+        try:
+            if verify_value:
+                checked = await self.verify_value(value)
+                if checked is SkipWrite:
+                    return
+                if checked is not None and checked is not value:
+                    value = self._check(self.preprocess_value(checked))
+            if update_fields:
+                await self.update_fields(value)
+            mask = self._commit(value, flags, metadata, verified=verify_value)
+        except SkipWrite:
+            return
+        except Exception:
+            self._write_failed()
+            raise
+        finally:
+            self._writing -= 1
+            if not self._writing:
+                self._held = None
+        await self.publish(mask)
+
+    def write_now(self, value: Any) -> None:
+        """Do what ``await write(value)`` does, for a channel where nothing awaits.
+
+        Only to be used when `_is_plain` says so.
+        """
+        value = self._checked(self.preprocess_value(value))
+        mask = self._commit(value, 0, None, verified=True)
+        if self._subs:
+            self.post(mask)
+
+    def _is_plain(self) -> bool:
+        """Tell whether writing runs no code but ours."""
+        return self._standard and self.field_inst is None
+
+    def _checked(self, value: Any) -> Any:
+        try:
+            return self._check(value)
+        except Exception:
+            self._write_failed()
+            raise
+
+    def _check(self, value: Any) -> Any:
+        """Refuse or normalise a value; the part of `verify_value` that classes share."""
+        return value
+
+    def _write_failed(self) -> None:
+        """Set the alarm that a failed write leaves behind, and publish it."""
+        self._failed = True
+        self._held = None
+        mask = self.alarm.update(status=AlarmStatus.WRITE, severity=AlarmSeverity.MAJOR_ALARM)
+        self.alarm.publish(mask)
+
+    def _limit_alarm(self, value: Any) -> tuple[int, int] | None:
+        """Return (status, severity) that follow from a value, None where limits do not apply."""
+        return None
+
+    def _value_mask(self, value: Any) -> int:
+        """Return the event bits of a new value: DBE_VALUE and DBE_LOG, less what deadbands hold."""
+        return _VALUE_AND_LOG
+
+    def _commit(
+        self, value: Any, flags: int, metadata: dict[str, Any] | None, *, verified: bool
+    ) -> int:
+        """Store a value with what comes with it; return the event bits to publish."""
+        alarm = self.alarm
+        new = self._limit_alarm(value) if verified else None
+        mask = flags
+        stamp = None
+        if metadata:
+            stamp = metadata.pop("timestamp", None)
+            status, severity = metadata.pop("status", None), metadata.pop("severity", None)
+            if (status is not None or severity is not None) and (new is None or new == (0, 0)):
+                # What the limits say wins over what the caller says.
+                new = (
+                    alarm.status if status is None else status,
+                    alarm.severity if severity is None else severity,
+                )
+            if metadata:
+                mask |= self._set_metadata(metadata)
+        held = self._held
+        if held is not None:
+            self._held = None
+            if new is None:
+                new = (alarm.status, alarm.severity)
+            new = held.get("status", new[0]), held.get("severity", new[1])
+        if self._failed:
+            # A good write ends the alarm that a failed one left, on every type of channel.
+            self._failed = False
+            if new is None and alarm.status == AlarmStatus.WRITE:
+                new = (0, 0)
+        self._stamp_ns = time.time_ns() - _EPOCH_NS if stamp is None else self._to_ns(stamp)
+        self._value = value
+        self._version += 1
+        if self._cache:
+            self._cache.clear()
+        mask |= self._value_mask(value)
+        if new is not None and (new[0] != alarm.status or new[1] != alarm.severity):
+            changed = alarm.update(status=new[0], severity=new[1])
+            alarm.publish(changed, but=self)
+            mask |= changed | _ALARM | _VALUE_AND_LOG
+            if self.field_inst is not None:
+                self.field_inst.alarm_changed(changed)
+        return mask
+
+    def _set_metadata(self, metadata: dict[str, Any]) -> int:
+        """Store metadata by name, ignoring what this class does not have; return event bits."""
+        return 0
+
+    async def write_metadata(
+        self,
+        publish: bool = True,
+        *,
+        timestamp: float | tuple[int, int] | None = None,
+        status: int | None = None,
+        severity: int | None = None,
+        **metadata: Any,
+    ) -> None:
+        """Store metadata and tell the subscribers of DBE_PROPERTY.
+
+        Args:
+            publish: send events.
+            timestamp: of the value, see the class.
+            status: for the alarm.
+            severity: for the alarm.
+            **metadata: ``units``, ``precision``, limits, ``enum_strings``; None leaves a key as
+                it is, and keys that this class does not have are ignored.
+        """
+        given = {key: value for key, value in metadata.items() if value is not None}
+        self._set_metadata(given)
+        if timestamp is not None:
+            self._stamp_ns = self._to_ns(timestamp)
+        self.invalidate()
+        mask = _PROPERTY
+        if status is not None or severity is not None:
+            changed = self.alarm.update(status=status, severity=severity)
+            self.alarm.publish(changed, but=self)
+            mask |= changed
+        if publish:
+            await self.publish(mask)
+
+    # ------------------------------------------------------------------ events
+
+    @standard
+    async def publish(self, flags: int) -> None:
+        """Send an event with the present value to every subscription that wants these bits."""
+        if self._subs:
+            self.post(flags)
+
+    def post(self, mask: int) -> None:
+        """Do what `publish` does, without awaiting."""
+        subs = self._subs
+        if subs:
+            for sub in subs:
+                if sub.mask & mask:
+                    sub.circuit.post(sub, mask)
+
+    def alarm_changed(self, mask: int) -> None:
+        """Publish after a change of the alarm that this channel shares."""
+        if self._subs:
+            self.post(mask)
+        if self.field_inst is not None:
+            self.field_inst.alarm_changed(mask)
+
+    def invalidate(self) -> None:
+        """Forget encoded replies; something that is in them changed."""
+        self._version += 1
+        if self._cache:
+            self._cache.clear()
+
+    def subscribe(self, sub: Subscription) -> None:
+        """Add a subscription."""
+        if self._subs is None:
+            self._subs = []
+        self._subs.append(sub)
+
+    def unsubscribe(self, sub: Subscription) -> None:
+        """Remove a subscription."""
+        if self._subs is not None:
+            self._subs.remove(sub)
+            if not self._subs:
+                self._subs = None
+
+    def pre_state_change(self, state: str, new_value: bool) -> None:
+        """Called on every channel of a group before one of its states changes."""
+
+    def post_state_change(self, state: str, new_value: bool) -> None:
+        """Called on every channel of a group when a change of state is complete."""
+
+    # ------------------------------------------------------------------ clients
+
+    @standard
+    def check_access(self, hostname: str, username: str) -> AccessRights:
+        """Return what a client may do, by the names that the client gave itself."""
+        return AccessRights.READ | AccessRights.WRITE
+
+    @standard
+    async def auth_read(
+        self, hostname: str, username: str, data_type: int, *, user_address: Any = None
+    ) -> tuple[bytes, Any]:
+        """Read for a client. See `read`.
+
+        Raises:
+            Forbidden: the client may not read this channel.
+        """
+        if not self.check_access(hostname, username) & AccessRights.READ:
+            raise Forbidden(f"read of {self.name}: {username}@{hostname} has no read access")
+        return await self.read(data_type)
+
+    @standard
+    async def read(self, data_type: int) -> tuple[bytes, Any]:
+        """Run the getter, if there is one, and return the value as a request type has it.
+
+        Returns:
+            The metadata in wire form, and the elements: a list of bytes for STRING, else a NumPy
+            array in host order.
+
+        Raises:
+            CaprotoConversionError: the value cannot be had as that type.
+        """
+        await self.refresh()
+        whole = self.encoded(int(data_type), 0)
+        layout = LAYOUTS[int(data_type)]
+        start = 8 if whole.read_head[2:4] == b"\xff\xff" else 0
+        elements = self._elements_of(int(data_type))
+        body = memoryview(whole.rest)[start:]
+        metadata = bytes(body[: layout.value_offset])
+        data = body[layout.value_offset :]
+        values = decode_elements(layout.base_type, elements.length, data)
+        if layout.base_type != 0 and elements.length == 1:
+            values = numpy().array([values], layout.dtype)
+        return metadata, values
+
+    async def refresh(self) -> None:
+        """Run the getter; a value that it returns is written, with putter and events."""
+        getter = self.getter
+        if getter is not None:
+            value = await getter(self)
+            if value is not None:
+                await self.write(value)
+
+    @standard
+    async def auth_write(
+        self,
+        hostname: str,
+        username: str,
+        data: Any,
+        data_type: int,
+        metadata: dict[str, Any] | None,
+        *,
+        flags: int = 0,
+        user_address: Any = None,
+    ) -> None:
+        """Write for a client. See `write_from_dbr`.
+
+        Raises:
+            Forbidden: the client may not write this channel.
+        """
+        if not self.check_access(hostname, username) & AccessRights.WRITE:
+            raise Forbidden(f"write to {self.name}: {username}@{hostname} has no write access")
+        await self.write_from_dbr(data, data_type, metadata, flags=flags)
+
+    @standard
+    async def write_from_dbr(
+        self, data: Any, data_type: int, metadata: dict[str, Any] | None, *, flags: int = 0
+    ) -> None:
+        """Write what a client put.
+
+        Args:
+            data: the elements as `encoding.decode_elements` gives them.
+            data_type: the request type; of PUT_ACKT and PUT_ACKS the alarm is told.
+            metadata: what a put of a compound type carries, see `decode_metadata`.
+            flags: see `write`.
+        """
+        if data_type in (ChannelType.PUT_ACKS, ChannelType.PUT_ACKT):
+            await self.acknowledge(data_type, data)
+            return
+        value = self.from_wire(LAYOUTS[data_type].base_type, data)
+        await self.write(value, flags=flags, **self._put_metadata(metadata))
+
+    async def acknowledge(self, data_type: int, data: Any) -> None:
+        """Take what a client put as PUT_ACKS or PUT_ACKT."""
+        number = int(data)
+        if data_type == ChannelType.PUT_ACKS:
+            await self.alarm.write(severity_to_acknowledge=number)
+        else:
+            await self.alarm.write(must_acknowledge_transient=bool(number))
+
+    @staticmethod
+    def _put_metadata(metadata: dict[str, Any] | None) -> dict[str, Any]:
+        if not metadata:
+            return {}
+        # Numbers of peers are only taken as far as they mean something.
+        known = dict(metadata)
+        for key, table in (("status", AlarmStatus), ("severity", AlarmSeverity)):
+            if key in known and not 0 <= known[key] < len(table):
+                del known[key]
+        return known
+
+    # ------------------------------------------------------------------ wire form
+
+    def from_wire(self, base: int, data: Any) -> Any:
+        """Return put elements as this channel stores them, before `preprocess_value`.
+
+        Raises:
+            CaprotoConversionError: they do not convert.
+        """
+        return data
+
+    def encoded(self, dbr_type: int, count: int) -> Reply:
+        """Return the reply with the present value, from the cache if it is there.
+
+        Args:
+            dbr_type: the request type.
+            count: elements to send, zero filled if there are fewer; 0 for what there is.
+
+        Raises:
+            CaprotoConversionError: the value cannot be had as that type.
+        """
+        key = count << 6 | dbr_type
+        cache = self._cache
+        found = cache.get(key)
+        if found is None:
+            found = reply(dbr_type, self._metadata(dbr_type), self._elements_of(dbr_type), count)
+            if count > self._max_length:
+                return found  # a curiosity; not worth the memory
+            if len(cache) >= _MAX_CACHED_REPLIES:
+                cache.clear()
+            cache[key] = found
+        return found
+
+    def _elements_of(self, dbr_type: int) -> Elements:
+        if dbr_type == _CLASS_NAME:
+            return pack_texts([self.reported_record_type.encode("latin-1", "replace")])
+        if dbr_type == _STSACK:
+            # The value as text (rsrv); alarm texts are not transported by Channel Access.
+            return self._elements(0)
+        return self._elements(dbr_type % 7)
+
+    def _elements(self, base: int) -> Elements:
+        """Return the value's elements as a base type."""
+        raise CaprotoTypeError(f"{type(self).__name__} does not say how its value travels")
+
+    def _metadata(self, dbr_type: int) -> bytes:
+        """Return the metadata of a request type in wire form."""
+        if dbr_type <= 6 or dbr_type == _CLASS_NAME:
+            return b""
+        layout = LAYOUTS[dbr_type]
+        alarm = self.alarm
+        if dbr_type <= 13:
+            return layout.wire.pack(alarm.status, alarm.severity)
+        if dbr_type <= 20:
+            seconds, nanoseconds = divmod(self._stamp_ns, 10**9)
+            return layout.wire.pack(alarm.status, alarm.severity, seconds & 0xFFFFFFFF, nanoseconds)
+        if dbr_type == _STSACK:
+            return layout.wire.pack(
+                alarm.status,
+                alarm.severity,
+                alarm.must_acknowledge_transient,
+                alarm.severity_to_acknowledge,
+            )
+        values = zeros(layout)
+        values[0:2] = alarm.status, alarm.severity
+        self._fill_metadata(layout, values)
+        return layout.wire.pack(*values)
+
+    def _fill_metadata(self, layout: DbrLayout, values: list[Any]) -> None:
+        """Put what this class knows into the fields of a GR or CTRL type."""
+
+    def _texts(self, base: int, data: Any) -> list[str]:
+        """Return put elements as texts."""
+        if base == 0:
+            return [part.decode(self.string_encoding, "replace") for part in data]
+        numbers = data.tolist() if hasattr(data, "tolist") else [data]
+        return [str(number) for number in numbers]
+
+    def get_field(self, name: str) -> ChannelData:
+        """Return the channel of a field; '' and 'VAL' are this channel.
+
+        Raises:
+            KeyError: there is no such field.
+        """
+        if name in ("", "VAL"):
+            return self
+        if self.field_inst is not None:
+            found = self.field_inst.fields.get(name)
+            if found is not None:
+                return found  # type: ignore[no-any-return]
+        raise CaprotoKeyError(f"{self.name} has no field {name!r}")
+
+
+def conversion_error(channel: ChannelData, value: Any, what: str) -> CaprotoConversionError:
+    """Return the error for a put that does not convert."""
+    return CaprotoConversionError(f"write to {channel.name}: {value!r} is no {what}")

@@ -1,0 +1,419 @@
+"""`PVGroup`: a class whose attributes are PVs; `SubGroup`: a group in a group."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from types import GenericAlias
+from typing import Any, ClassVar
+
+from cachannel.protocol.channel_types import ChannelType
+from cachannel.protocol.errors import CaprotoRuntimeError, CaprotoValueError
+
+from .alarm import ChannelAlarm
+from .data import ChannelData
+from .pvproperty_data import pvspec_type_map, pvspec_type_map_read_only
+from .pvspec import PVSpec, expand_macros, pvproperty
+
+__all__ = ["NestedPvproperty", "PVGroup", "PVGroupMeta", "SubGroup"]
+
+# A property of such a name would take the place of what the group itself needs.
+_RESERVED = frozenset(
+    (
+        "alarms",
+        "attr_pvdb",
+        "attr_to_pvname",
+        "default_values",
+        "group_read",
+        "group_write",
+        "groups",
+        "log",
+        "macros",
+        "parent",
+        "prefix",
+        "pvdb",
+        "states",
+        "type_map",
+        "type_map_read_only",
+        "update_state",
+    )
+)
+
+
+class _SubGroupHooks:
+    """Decorators for a property of a dict-made subgroup; they return the subgroup."""
+
+    def __init__(self, subgroup: SubGroup, prop: pvproperty) -> None:
+        self._subgroup = subgroup
+        self._prop = prop
+
+    @property
+    def pvspec(self) -> PVSpec:
+        """The property's specification."""
+        return self._prop.pvspec
+
+    def getter(self, get: Callable[..., Any]) -> SubGroup:
+        """Set the hook of reads."""
+        self._prop.getter(get)
+        return self._subgroup
+
+    def putter(self, put: Callable[..., Any]) -> SubGroup:
+        """Set the hook of writes."""
+        self._prop.putter(put)
+        return self._subgroup
+
+    def startup(self, startup: Callable[..., Any]) -> SubGroup:
+        """Set the hook of the start."""
+        self._prop.startup(startup)
+        return self._subgroup
+
+    def shutdown(self, shutdown: Callable[..., Any]) -> SubGroup:
+        """Set the hook of the end."""
+        self._prop.shutdown(shutdown)
+        return self._subgroup
+
+    def scan(self, period: float, **kwargs: Any) -> Callable[[Callable[..., Any]], SubGroup]:
+        """Return a decorator for a periodic method."""
+
+        def decorate(function: Callable[..., Any]) -> SubGroup:
+            self._prop.scan(period, **kwargs)(function)
+            return self._subgroup
+
+        return decorate
+
+    @property
+    def fields(self) -> Any:
+        """The fields of the property's record."""
+        return self._prop.fields
+
+
+NestedPvproperty = _SubGroupHooks
+
+
+class SubGroup:
+    """A group in a group. On an instance of the outer group it is the inner one.
+
+    Args:
+        group: a `PVGroup` class, or a dict of attribute to property (as `pvproperty`, `PVSpec`
+            or its arguments in a dict); absent when used as a decorator of a class.
+        prefix: of the PVs' names, after the outer group's; the attribute and a separator if
+            absent.
+        macros: added to the outer group's.
+        attr_separator: the separator; the group class's, or ':' if absent.
+        doc: description.
+        base: base classes of the group made of a dict.
+        **init_kwargs: for the group's ``__init__``.
+
+    Raises:
+        CaprotoValueError: a dict with a name that is taken.
+    """
+
+    def __init__(
+        self,
+        group: Any = None,
+        *,
+        prefix: str | None = None,
+        macros: dict[str, str] | None = None,
+        attr_separator: str | None = None,
+        doc: str | None = None,
+        base: tuple[type, ...] | None = None,
+        **init_kwargs: Any,
+    ) -> None:
+        self.attr_name: str | None = None
+        self.prefix = prefix
+        self.macros = dict(macros) if macros else {}
+        self.attr_separator = attr_separator
+        self.base = base
+        self.init_kwargs = init_kwargs
+        self._group_cls: type[PVGroup] | None = None
+        self._group_dict: dict[str, pvproperty] | None = None
+        self.__doc__ = doc
+        if group is not None:
+            self._take(group)
+
+    def __class_getitem__(cls, item: Any) -> GenericAlias:
+        return GenericAlias(cls, item)
+
+    def _take(self, group: Any) -> None:
+        if isinstance(group, dict):
+            props: dict[str, pvproperty] = {}
+            for attr, given in group.items():
+                if hasattr(type(self), attr) or attr in self.__dict__:
+                    raise CaprotoValueError(f"{attr!r} is a name that a SubGroup needs itself")
+                if isinstance(given, pvproperty):
+                    props[attr] = copy.copy(given)
+                elif isinstance(given, PVSpec):
+                    props[attr] = pvproperty.from_pvspec(given)
+                else:
+                    props[attr] = pvproperty(**given)
+            self._group_dict = props
+        elif isinstance(group, type) and issubclass(group, PVGroup):
+            self._group_cls = group
+            if self.__doc__ is None:
+                self.__doc__ = group.__doc__
+        else:
+            raise CaprotoValueError(f"a SubGroup takes a PVGroup class or a dict, not {group!r}")
+
+    @property
+    def group_cls(self) -> type[PVGroup]:
+        """The class of the inner group."""
+        if self._group_cls is None:
+            if self._group_dict is None:
+                raise CaprotoRuntimeError(f"SubGroup {self.attr_name!r} has no group")
+            namespace: dict[str, Any] = {"__module__": __name__, "__doc__": self.__doc__}
+            namespace.update(self._group_dict)
+            bases = self.base or (PVGroup,)
+            made = type(bases[0])(self.attr_name or "SubGroup", bases, namespace)
+            assert isinstance(made, PVGroupMeta)
+            self._group_cls = made  # type: ignore[assignment]
+        assert self._group_cls is not None
+        return self._group_cls
+
+    def __call__(
+        self,
+        group: Any = None,
+        *,
+        prefix: str | None = None,
+        macros: dict[str, str] | None = None,
+        doc: str | None = None,
+    ) -> SubGroup:
+        """Take the class below the decorator, or return a copy with another group."""
+        if self._group_cls is None and self._group_dict is None and group is not None:
+            self._take(group)
+            if prefix is not None:
+                self.prefix = prefix
+            self.macros.update(macros or {})
+            return self
+        if group is None:
+            group = self._group_dict if self._group_dict is not None else self._group_cls
+        return SubGroup(
+            group,
+            prefix=self.prefix if prefix is None else prefix,
+            macros={**self.macros, **(macros or {})},
+            attr_separator=self.attr_separator,
+            doc=doc or self.__doc__,
+            base=self.base,
+            **self.init_kwargs,
+        )
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        if self.attr_name is None:
+            self.attr_name = name
+
+    def __get__(self, instance: PVGroup | None, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        assert self.attr_name is not None
+        return instance.groups[self.attr_name]
+
+    def __set__(self, instance: PVGroup, value: Any) -> None:
+        assert self.attr_name is not None
+        instance.groups[self.attr_name] = value
+
+    def __getattr__(self, name: str) -> Any:
+        props = self.__dict__.get("_group_dict")
+        if props is not None and name in props:
+            return _SubGroupHooks(self, props[name])
+        raise AttributeError(f"{type(self).__name__} {self.__dict__.get('attr_name')!r}: {name}")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.group_cls._pvs_)
+
+    def create(self, parent: PVGroup, attr: str) -> PVGroup:
+        """Return the inner group of an outer one."""
+        cls = self.group_cls
+        prefix = self.prefix
+        if prefix is None:
+            separator = self.attr_separator
+            if separator is None:
+                separator = getattr(cls, "attr_separator", ":")
+            prefix = attr + separator
+        # The parent's prefix is expanded already; braces that are left in it are literal.
+        return cls(
+            _escape(parent.prefix) + prefix,
+            macros={**parent.macros, **self.macros},
+            parent=parent,
+            name=f"{parent.name}.{attr}",
+            **self.init_kwargs,
+        )
+
+
+class PVGroupMeta(type):
+    """Collects the properties and subgroups of a class, in order of definition."""
+
+    _members_: dict[str, Any]
+    _pvs_: dict[str, pvproperty]
+    _subgroups_: dict[str, SubGroup]
+
+    def __new__(
+        mcs, name: str, bases: tuple[type, ...], dct: dict[str, Any], **kwargs: Any
+    ) -> PVGroupMeta:
+        cls = super().__new__(mcs, name, bases, dct, **kwargs)
+        members: dict[str, Any] = {}
+        for base in reversed(cls.__mro__[1:]):
+            for attr, member in base.__dict__.get("_own_members_", {}).items():
+                members[attr] = member
+        own: dict[str, Any] = {}
+        for attr, member in dct.items():
+            if attr.startswith("_"):
+                continue
+            if isinstance(member, (pvproperty, SubGroup)):
+                if member.attr_name != attr and member.attr_name in dct:
+                    continue  # a hook under a name of its own; the first name counts
+                if attr in _RESERVED:
+                    raise CaprotoRuntimeError(
+                        f"{name}.{attr}: a group needs the name {attr!r} itself; give the"
+                        f" attribute another name, and the PV this one with name={attr!r}"
+                    )
+                own[attr] = member
+            elif attr in members:
+                del members[attr]  # overridden by something that is no PV
+        members.update(own)
+        cls._own_members_ = own  # type: ignore[attr-defined]
+        cls._members_ = members
+        cls._pvs_ = {}
+        cls._subgroups_ = {}
+        for attr, member in members.items():
+            if isinstance(member, pvproperty):
+                cls._pvs_[attr] = member
+            else:
+                cls._subgroups_[attr] = member
+                for nested, prop in member.group_cls._pvs_.items():
+                    cls._pvs_[f"{attr}.{nested}"] = prop
+                for nested, group in member.group_cls._subgroups_.items():
+                    cls._subgroups_[f"{attr}.{nested}"] = group
+        return cls
+
+
+def _escape(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+class PVGroup(metaclass=PVGroupMeta):
+    """A group of PVs.
+
+    Args:
+        prefix: of the names of all PVs; macros in it are expanded.
+        macros: for ``{name}`` in the prefix and the names.
+        parent: the group that this one is a subgroup of.
+        name: what to call the group in messages; the class's name if absent.
+
+    Raises:
+        CaprotoRuntimeError: two properties have the same PV name.
+        KeyError: a macro that is not defined.
+    """
+
+    type_map: ClassVar[dict[Any, type[ChannelData]]] = pvspec_type_map
+    type_map_read_only: ClassVar[dict[Any, type[ChannelData]]] = pvspec_type_map_read_only
+    default_values: ClassVar[dict[Any, Any]] = {
+        str: "",
+        int: 0,
+        float: 0.0,
+        bool: False,
+        ChannelType.STRING: "",
+        ChannelType.INT: 0,
+        ChannelType.LONG: 0,
+        ChannelType.DOUBLE: 0.0,
+        ChannelType.FLOAT: 0.0,
+        ChannelType.ENUM: 0,
+        ChannelType.CHAR: "",
+    }
+
+    _members_: ClassVar[dict[str, Any]]
+    _pvs_: ClassVar[dict[str, pvproperty]]
+    _subgroups_: ClassVar[dict[str, SubGroup]]
+    _has_group_read: ClassVar[bool] = False
+    _has_group_write: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._has_group_read = cls.group_read is not PVGroup.group_read
+        cls._has_group_write = cls.group_write is not PVGroup.group_write
+
+    def __init__(
+        self,
+        prefix: str,
+        *,
+        macros: dict[str, str] | None = None,
+        parent: Any = None,
+        name: str | None = None,
+    ) -> None:
+        self.parent = parent
+        self.macros = dict(macros) if macros else {}
+        self.prefix = expand_macros(prefix, self.macros)
+        self.alarms: defaultdict[Any, ChannelAlarm] = defaultdict(ChannelAlarm)
+        self.pvdb: dict[str, ChannelData] = {}
+        self.attr_pvdb: dict[str | None, ChannelData] = {}
+        self.attr_to_pvname: dict[str, str] = {}
+        self.groups: dict[str, PVGroup] = {}
+        if not hasattr(self, "states"):
+            self.states: dict[str, bool] = getattr(parent, "states", None) or {}
+        if "name" not in type(self)._members_:
+            self.name = type(self).__name__ if name is None else name
+        if parent is not None and isinstance(parent, PVGroup):
+            log_name = f"{parent.log.name}.{type(self).__name__}"
+        else:
+            log_name = f"{type(self).__module__}.{type(self).__name__}"
+        self.log = logging.getLogger(log_name)
+        self._create_pvdb()
+
+    # ------------------------------------------------------------------ making the PVs
+
+    def _create_pvdb(self) -> None:
+        for attr, member in type(self)._members_.items():
+            if isinstance(member, pvproperty):
+                channel = member.pvspec.create(self)
+                self._add(attr, channel.pvname, channel)
+                continue
+            group = member.create(self, attr)
+            self.groups[attr] = group
+            for nested, inner in group.groups.items():
+                self.groups[f"{attr}.{nested}"] = inner
+            for nested_attr, channel in group.attr_pvdb.items():
+                self._add(f"{attr}.{nested_attr}", channel.pvname, channel)
+
+    def _add(self, attr: str, pvname: str, channel: ChannelData) -> None:
+        if pvname in self.pvdb:
+            other = next(a for a, name in self.attr_to_pvname.items() if name == pvname)
+            raise CaprotoRuntimeError(
+                f"{type(self).__name__}: {attr!r} and {other!r} are both PV {pvname!r}"
+            )
+        self.pvdb[pvname] = channel
+        self.attr_pvdb[attr] = channel
+        self.attr_to_pvname[attr] = pvname
+
+    # ------------------------------------------------------------------ hooks
+
+    async def group_read(self, instance: ChannelData) -> Any:
+        """Called on reads of properties without a getter; override it."""
+        return None
+
+    async def group_write(self, instance: ChannelData, value: Any) -> Any:
+        """Called on writes of properties without a putter; override it."""
+        self._log_write(instance, value)
+        return value
+
+    @property
+    def _logs_writes(self) -> bool:
+        return self.log.isEnabledFor(logging.DEBUG)
+
+    def _log_write(self, instance: ChannelData, value: Any) -> None:
+        self.log.debug("write to %s: %r", instance.pvname, value)
+
+    @asynccontextmanager
+    async def update_state(self, state: str, value: bool) -> AsyncIterator[None]:
+        """Change a state that sync filters look at, around what belongs to the change.
+
+        Args:
+            state: the state's name.
+            value: what it is from now on.
+        """
+        for channel in self.pvdb.values():
+            channel.pre_state_change(state, value)
+        self.states[state] = value
+        yield
+        for channel in self.pvdb.values():
+            channel.post_state_change(state, value)

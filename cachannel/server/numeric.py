@@ -1,0 +1,466 @@
+"""Channels of numbers: LONG, INT, DOUBLE, FLOAT, and bytes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar, Final
+
+from cachannel.protocol.channel_types import (
+    AlarmSeverity,
+    AlarmStatus,
+    ChannelType,
+    SubscriptionType,
+)
+from cachannel.protocol.dbr import MAX_UNITS_SIZE, DbrLayout
+from cachannel.protocol.errors import (
+    CannotExceedLimits,
+    CaprotoConversionError,
+    CaprotoTypeError,
+    CaprotoValueError,
+)
+
+from .data import ChannelData, standard
+from .encoding import (
+    Elements,
+    convert_number,
+    is_array,
+    numpy,
+    pack_numbers,
+    pack_scalar,
+    pack_texts,
+    parse_number,
+    to_integer,
+)
+
+__all__ = [
+    "ChannelByte",
+    "ChannelDouble",
+    "ChannelFloat",
+    "ChannelInteger",
+    "ChannelNumeric",
+    "ChannelShort",
+]
+
+_VALUE: Final = int(SubscriptionType.DBE_VALUE)
+_LOG: Final = int(SubscriptionType.DBE_LOG)
+_NO_ALARM: Final = (AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM)
+
+_LARGEST_FLOAT: Final = 3.4028234663852886e38
+
+_LIMITS: Final = (
+    "upper_disp_limit",
+    "lower_disp_limit",
+    "upper_alarm_limit",
+    "lower_alarm_limit",
+    "upper_warning_limit",
+    "lower_warning_limit",
+    "upper_ctrl_limit",
+    "lower_ctrl_limit",
+)
+
+
+_BASE_OF_CODE: Final = {"h": 1, "B": 4, "i": 5}
+
+
+def _limit(value: float, code: str) -> int | float:
+    """Return a limit as a request type carries it: as rsrv does, by C's conversion."""
+    if code == "d":
+        return float(value)
+    if code == "f":
+        number = float(value)
+        if abs(number) > _LARGEST_FLOAT:
+            return math.copysign(math.inf, number)
+        return number
+    return convert_number(value, _BASE_OF_CODE[code])
+
+
+class ChannelNumeric(ChannelData):
+    """A number or an array of numbers.
+
+    Args:
+        units: engineering units; clients see the first seven bytes.
+        upper_disp_limit: highest number to display.
+        lower_disp_limit: lowest number to display.
+        upper_alarm_limit: at or above it the alarm is HIHI.
+        lower_alarm_limit: at or below it the alarm is LOLO.
+        upper_warning_limit: at or above it the alarm is HIGH.
+        lower_warning_limit: at or below it the alarm is LOW.
+        upper_ctrl_limit: a write above it is refused.
+        lower_ctrl_limit: a write below it is refused.
+        value_atol: how far the value has to move for an event with DBE_VALUE; 0 for always.
+        log_atol: the same for DBE_LOG.
+        **kwargs: see `ChannelData`.
+
+    A pair of equal limits is off.
+    """
+
+    # Most channels never have any: the class says so, an instance only what differs.
+    _units: str = ""
+    _upper_disp_limit: float = 0
+    _lower_disp_limit: float = 0
+    _upper_alarm_limit: float = 0
+    _lower_alarm_limit: float = 0
+    _upper_warning_limit: float = 0
+    _lower_warning_limit: float = 0
+    _upper_ctrl_limit: float = 0
+    _lower_ctrl_limit: float = 0
+    _value_atol: float = 0.0
+    _log_atol: float = 0.0
+    _precision: int = 0
+    _limited = False
+
+    # Severities of the four limits: HIHI, LOLO, HIGH, LOW. Records have fields for them.
+    limit_severities: tuple[int, int, int, int] = (
+        AlarmSeverity.MAJOR_ALARM,
+        AlarmSeverity.MAJOR_ALARM,
+        AlarmSeverity.MINOR_ALARM,
+        AlarmSeverity.MINOR_ALARM,
+    )
+
+    _metadata_keys: ClassVar[frozenset[str]] = frozenset(
+        (*_LIMITS, "units", "value_atol", "log_atol")
+    )
+
+    def __init__(
+        self,
+        *,
+        units: str = "",
+        upper_disp_limit: float = 0,
+        lower_disp_limit: float = 0,
+        upper_alarm_limit: float = 0,
+        lower_alarm_limit: float = 0,
+        upper_warning_limit: float = 0,
+        lower_warning_limit: float = 0,
+        upper_ctrl_limit: float = 0,
+        lower_ctrl_limit: float = 0,
+        value_atol: float = 0.0,
+        log_atol: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        given = {
+            "units": units,
+            "upper_disp_limit": upper_disp_limit,
+            "lower_disp_limit": lower_disp_limit,
+            "upper_alarm_limit": upper_alarm_limit,
+            "lower_alarm_limit": lower_alarm_limit,
+            "upper_warning_limit": upper_warning_limit,
+            "lower_warning_limit": lower_warning_limit,
+            "upper_ctrl_limit": upper_ctrl_limit,
+            "lower_ctrl_limit": lower_ctrl_limit,
+            "value_atol": value_atol,
+            "log_atol": log_atol,
+        }
+        self._set_metadata({key: value for key, value in given.items() if value})
+
+    units = property(lambda self: self._units, doc="Engineering units.")
+    upper_disp_limit = property(lambda self: self._upper_disp_limit, doc="Display maximum.")
+    lower_disp_limit = property(lambda self: self._lower_disp_limit, doc="Display minimum.")
+    upper_alarm_limit = property(lambda self: self._upper_alarm_limit, doc="HIHI from here up.")
+    lower_alarm_limit = property(lambda self: self._lower_alarm_limit, doc="LOLO from here down.")
+    upper_warning_limit = property(lambda self: self._upper_warning_limit, doc="HIGH, up.")
+    lower_warning_limit = property(lambda self: self._lower_warning_limit, doc="LOW, down.")
+    upper_ctrl_limit = property(lambda self: self._upper_ctrl_limit, doc="Largest write.")
+    lower_ctrl_limit = property(lambda self: self._lower_ctrl_limit, doc="Smallest write.")
+    value_atol = property(lambda self: self._value_atol, doc="Deadband of DBE_VALUE.")
+    log_atol = property(lambda self: self._log_atol, doc="Deadband of DBE_LOG.")
+
+    def _set_metadata(self, metadata: dict[str, Any]) -> int:
+        mask = 0
+        for key, value in metadata.items():
+            if key not in self._metadata_keys:
+                continue
+            if key == "units":
+                if isinstance(value, bytes):
+                    value = value.partition(b"\0")[0].decode(self.string_encoding, "replace")
+                elif not isinstance(value, str):
+                    raise CaprotoTypeError(f"units of {self.name} must be text, not {value!r}")
+            elif key == "precision":
+                value = int(value)
+            elif not isinstance(value, (int, float)):
+                try:
+                    value = float(value)  # NumPy scalars, decimals and the like
+                except (TypeError, ValueError):
+                    raise CaprotoTypeError(
+                        f"{key} of {self.name} must be a number, not {value!r}"
+                    ) from None
+            setattr(self, "_" + key, value)
+            mask = int(SubscriptionType.DBE_PROPERTY)
+        self._limited = (
+            self._upper_alarm_limit != self._lower_alarm_limit
+            or self._upper_warning_limit != self._lower_warning_limit
+            or self._upper_ctrl_limit != self._lower_ctrl_limit
+        )
+        if self.field_inst is not None:
+            self.field_inst.metadata_changed()
+        return mask
+
+    @standard
+    def preprocess_value(self, value: Any) -> Any:
+        """Bring a value into shape; see `ChannelData.preprocess_value`. Text is refused."""
+        if isinstance(value, (str, bytes)):
+            raise CaprotoValueError(f"write to {self.name}: {value!r} is no number")
+        return super().preprocess_value(value)
+
+    def _check(self, value: Any) -> Any:
+        if self._limited and self._max_length == 1 and value is not None:
+            low, high = self._lower_ctrl_limit, self._upper_ctrl_limit
+            if low != high and not low <= value <= high:
+                raise CannotExceedLimits(
+                    f"write to {self.name}: {value!r} is outside the control limits"
+                    f" {low!r} to {high!r}"
+                )
+        return value
+
+    def _limit_alarm(self, value: Any) -> tuple[int, int] | None:
+        if self._max_length != 1 or value is None:
+            return None
+        if not self._limited:
+            return _NO_ALARM
+        hihi, lolo, high, low = self.limit_severities
+        if self._lower_alarm_limit != self._upper_alarm_limit:
+            if value <= self._lower_alarm_limit and lolo:
+                return AlarmStatus.LOLO, lolo
+            if value >= self._upper_alarm_limit and hihi:
+                return AlarmStatus.HIHI, hihi
+        if self._lower_warning_limit != self._upper_warning_limit:
+            if value <= self._lower_warning_limit and low:
+                return AlarmStatus.LOW, low
+            if value >= self._upper_warning_limit and high:
+                return AlarmStatus.HIGH, high
+        return _NO_ALARM
+
+    def _value_mask(self, value: Any) -> int:
+        if (not self._value_atol and not self._log_atol) or self._max_length != 1:
+            return _VALUE | _LOG
+        mask = 0
+        last = self._last_value_posted
+        # "not within" instead of "beyond", so that a NaN always counts as a change.
+        if not self._value_atol or last is None or not abs(value - last) <= self._value_atol:
+            self._last_value_posted = value
+            mask |= _VALUE
+        last = self._last_log_posted
+        if not self._log_atol or last is None or not abs(value - last) <= self._log_atol:
+            self._last_log_posted = value
+            mask |= _LOG
+        return mask
+
+    def from_wire(self, base: int, data: Any) -> Any:
+        """Return put elements as numbers of this channel's type."""
+        native = int(self.data_type)
+        if base == 0:
+            numbers = [
+                parse_number(part.decode(self.string_encoding, "replace"), native) for part in data
+            ]
+            if len(numbers) == 1:
+                return numbers[0]
+            return numpy().array(numbers, _dtype(native))
+        if base == native:
+            return data
+        if is_array(data):
+            np = numpy()
+            with np.errstate(invalid="ignore", over="ignore"):
+                return data.astype(_dtype(native))
+        return convert_number(data, native)
+
+    def _elements(self, base: int) -> Elements:
+        value = self._value
+        if self._max_length == 1:
+            if base == 0:
+                return pack_texts([self._number_text(value)])
+            return Elements(1, pack_scalar(0 if value is None else value, base))
+        if value is None:
+            return Elements(0, b"")
+        if base == 0:
+            numbers = value.tolist() if hasattr(value, "tolist") else value
+            return pack_texts([self._number_text(number) for number in numbers])
+        return pack_numbers(value, base)
+
+    def _number_text(self, value: Any) -> bytes:
+        """Return the text of a number as a STRING request gets it."""
+        if value is None:
+            return b""
+        if hasattr(value, "item"):
+            value = value.item()
+        return str(value).encode("latin-1", "replace")
+
+    def _fill_metadata(self, layout: DbrLayout, values: list[Any]) -> None:
+        for index, field in enumerate(layout.fields):
+            name = field.name
+            if name == "units":
+                text = self._units.encode(self.string_encoding, "replace")
+                values[index] = text[: MAX_UNITS_SIZE - 1]
+            elif name == "precision":
+                values[index] = max(-0x8000, min(self._precision, 0x7FFF))
+            elif name in _LIMITS:
+                values[index] = _limit(getattr(self, "_" + name), field.code)
+
+
+def _dtype(base: int) -> str:
+    return ("", "i2", "f4", "u2", "u1", "i4", "f8")[base]
+
+
+class ChannelInteger(ChannelNumeric):
+    """32 bit integers. For the arguments see `ChannelNumeric`."""
+
+    data_type = ChannelType.LONG
+
+
+class ChannelShort(ChannelNumeric):
+    """16 bit integers. For the arguments see `ChannelNumeric`."""
+
+    data_type = ChannelType.INT
+
+
+class ChannelDouble(ChannelNumeric):
+    """Double precision numbers.
+
+    Args:
+        precision: digits after the decimal point, for display. A STRING request gets that many
+            digits, as in EPICS base; without a record, 0 means the shortest exact text.
+        **kwargs: see `ChannelNumeric`.
+    """
+
+    data_type = ChannelType.DOUBLE
+
+    _metadata_keys = ChannelNumeric._metadata_keys | {"precision"}
+
+    def __init__(self, *, precision: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if precision:
+            self._precision = int(precision)
+
+    precision = property(lambda self: self._precision, doc="Digits after the decimal point.")
+
+    def _number_text(self, value: Any) -> bytes:
+        if value is not None and (self._precision > 0 or self.field_inst is not None):
+            number = float(value)
+            # Base's cvtDoubleToString: long numbers go to exponents.
+            style = "f" if abs(number) < 1e7 else "e"
+            return f"{number:.{min(self._precision, 17)}{style}}".encode()
+        return super()._number_text(value)
+
+
+class ChannelFloat(ChannelDouble):
+    """Single precision numbers. For the arguments see `ChannelDouble`."""
+
+    data_type = ChannelType.FLOAT
+
+
+class ChannelByte(ChannelNumeric):
+    """Bytes: CHAR elements that are not text.
+
+    Args:
+        strip_null_terminator: cut NULs from the end of what a client puts.
+        **kwargs: see `ChannelNumeric`; a ``string_encoding`` is refused.
+    """
+
+    data_type = ChannelType.CHAR
+
+    def __init__(self, *, strip_null_terminator: bool = True, **kwargs: Any) -> None:
+        if kwargs.pop("string_encoding", None):
+            raise CaprotoValueError("ChannelByte holds bytes; it takes no string_encoding")
+        self.strip_null_terminator = strip_null_terminator
+        super().__init__(**kwargs)
+
+    @standard
+    def calculate_length(self, value: Any) -> int:
+        """Return the number of bytes."""
+        if value is None or isinstance(value, int):
+            return 1
+        return len(value)
+
+    @standard
+    def preprocess_value(self, value: Any) -> Any:
+        """Make bytes of text or a list of numbers; 8 bit arrays stay as they are."""
+        if is_array(value) and value.dtype.kind in "uib" and value.dtype.itemsize == 1:
+            if value.ndim != 1:
+                raise CaprotoValueError(
+                    f"write to {self.name}: an array of shape {value.shape} has to be flattened"
+                )
+        elif isinstance(value, memoryview):
+            if value.ndim != 1 or value.itemsize != 1:
+                value = value.cast("B")
+        elif isinstance(value, int) or hasattr(value, "__index__"):
+            value = bytes((int(value) & 0xFF,))
+        elif isinstance(value, str):
+            value = value.encode("latin-1", "replace")
+        elif value is None:
+            value = b""
+        elif not isinstance(value, (bytes, bytearray)):
+            value = self._join(value)
+        if len(value) > self._max_length:
+            raise CaprotoValueError(
+                f"write to {self.name}: {len(value)} bytes are more than max_length"
+                f" ({self._max_length})"
+            )
+        return value
+
+    def _join(self, value: Any) -> bytes:
+        parts = value.tolist() if hasattr(value, "tolist") else list(value)
+        if parts and isinstance(parts[0], (bytes, bytearray)):
+            return b"".join(parts)
+        try:
+            return bytes(to_integer(part) & 0xFF for part in parts)
+        except TypeError as exc:
+            raise CaprotoValueError(f"write to {self.name}: {value!r} are no bytes") from exc
+
+    def _check(self, value: Any) -> Any:
+        return value
+
+    def _limit_alarm(self, value: Any) -> tuple[int, int] | None:
+        return None
+
+    def _value_mask(self, value: Any) -> int:
+        return _VALUE | _LOG
+
+    def from_wire(self, base: int, data: Any) -> Any:
+        """Return put elements as bytes."""
+        if base == 0:
+            if self._max_length == 1:
+                text = data[0].decode("latin-1") if data else ""
+                return bytes((int(parse_number(text, int(ChannelType.CHAR))) & 0xFF,))
+            raw = b"".join(data)
+        elif is_array(data):
+            np = numpy()
+            with np.errstate(invalid="ignore", over="ignore"):
+                raw = data.astype("u1").tobytes()
+        else:
+            raw = bytes((to_integer(data) & 0xFF,))
+        if self.strip_null_terminator and self._max_length > 1:
+            raw = raw.rstrip(b"\0")
+        return raw
+
+    def _elements(self, base: int) -> Elements:
+        value = self._value
+        if self._max_length == 1 and len(value) == 0:
+            value = b"\0"  # one CHAR always has a value
+        if is_array(value):
+            if base == int(ChannelType.CHAR):
+                return Elements(len(value), value.tobytes())
+            return self._convert(value.view("u1"), base)
+        raw = bytes(value)
+        if base == int(ChannelType.CHAR):
+            return Elements(len(raw), raw)
+        return self._convert(raw, base)
+
+    @staticmethod
+    def _convert(values: Any, base: int) -> Elements:
+        if base == 0:
+            return pack_texts([str(number).encode() for number in values])
+        if isinstance(values, bytes):
+            values = numpy().frombuffer(values, "u1")
+        return pack_numbers(values, base)
+
+
+def number_of(channel: ChannelData) -> float:
+    """Return a channel's value as one number, for deadbands.
+
+    Raises:
+        CaprotoConversionError: it is no number.
+    """
+    value = channel.value
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise CaprotoConversionError(f"{channel.name} has no single number") from None

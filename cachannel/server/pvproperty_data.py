@@ -1,0 +1,344 @@
+"""The channels of properties: channel data that knows its name, group, hooks and record."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from enum import IntEnum
+from types import GenericAlias, MethodType
+from typing import Any
+
+from cachannel.protocol.channel_types import AccessRights, ChannelType
+from cachannel.protocol.errors import CaprotoValueError
+
+from .data import ChannelData, standard
+from .numeric import ChannelByte, ChannelDouble, ChannelFloat, ChannelInteger, ChannelShort
+from .text import ChannelChar, ChannelEnum, ChannelString
+
+__all__ = [
+    "PvpropertyBoolEnum",
+    "PvpropertyBoolEnumRO",
+    "PvpropertyByte",
+    "PvpropertyByteRO",
+    "PvpropertyChar",
+    "PvpropertyCharRO",
+    "PvpropertyData",
+    "PvpropertyDouble",
+    "PvpropertyDoubleRO",
+    "PvpropertyEnum",
+    "PvpropertyEnumRO",
+    "PvpropertyFloat",
+    "PvpropertyFloatRO",
+    "PvpropertyInteger",
+    "PvpropertyIntegerRO",
+    "PvpropertyReadOnlyData",
+    "PvpropertyShort",
+    "PvpropertyShortRO",
+    "PvpropertyString",
+    "PvpropertyStringRO",
+    "pvspec_type_map",
+    "pvspec_type_map_read_only",
+]
+
+_default_log = logging.getLogger("cachannel.server")
+
+
+class PvpropertyData(ChannelData):
+    """What a property's channel has beyond a `ChannelData`.
+
+    Args:
+        pvname: the PV's name.
+        group: the group it belongs to; None for a `PVSpec` on its own.
+        pvspec: what the property says.
+        doc: description.
+        record: record type, by name or class.
+        logger: for what concerns this channel; the group's if absent.
+        **kwargs: see the data class.
+    """
+
+    group: Any = None
+    pvspec: Any = None
+    putter: Any = None
+    startup: Any = None
+    shutdown: Any = None
+    scan: Any = None
+    record_type: str | None = None
+    _logger: logging.Logger | None = None
+
+    def __init__(
+        self,
+        *,
+        pvname: str = "",
+        group: Any = None,
+        pvspec: Any = None,
+        doc: str | None = None,
+        record: Any = None,
+        logger: logging.Logger | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.pvname = pvname
+        self.group = group
+        self.pvspec = pvspec
+        if logger is not None:
+            self._logger = logger
+        if doc is not None:
+            self.__doc__ = doc
+        super().__init__(**kwargs)
+        self._bind(group, pvspec)
+        if record is not None:
+            from .field_spec import get_record_class
+
+            record_class = get_record_class(record)
+            self.record_type = record_class._record_type
+            self.reported_record_type = self.record_type or self.reported_record_type
+            self.field_inst = record_class(prefix="", parent=self, name=f"{self.name}.fields")
+
+    def _bind(self, group: Any, pvspec: Any) -> None:
+        """Make the hooks methods of the group; only those that there are take memory."""
+        if pvspec is None:
+            return
+
+        def bound(hook: Any) -> Any:
+            return hook if group is None else MethodType(hook, group)
+
+        if pvspec.get is not None:
+            self.getter = bound(pvspec.get)
+        elif group is not None and group._has_group_read:
+            self.getter = group.group_read
+        if pvspec.put is not None:
+            self.putter = bound(pvspec.put)
+        elif group is not None and group._has_group_write:
+            self.putter = group.group_write
+        for kind in ("startup", "shutdown", "scan"):
+            hook = getattr(pvspec, kind)
+            if hook is not None:
+                setattr(self, kind, bound(hook))
+
+    def __class_getitem__(cls, record: Any) -> GenericAlias:
+        return GenericAlias(cls, record)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Hooks are made from the specification again; the group is not pickled.
+        dropped = ("group", "getter", "putter", "startup", "shutdown", "scan", "_logger")
+        state = super().__getstate__()
+        for key in dropped:
+            state.pop(key, None)
+        return state
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> PvpropertyData:
+        import copy
+
+        fresh = self.__class__.__new__(self.__class__)
+        memo[id(self)] = fresh
+        fresh.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        if self.group is not None:
+            # Within a copied group the copy belongs to the new one, else to the old one.
+            fresh.group = memo.get(id(self.group), self.group)
+        fresh._bind(fresh.group, fresh.pvspec)
+        return fresh
+
+    @property
+    def name(self) -> str:
+        """``<group's name>.<attribute>``, the PV's name where there is no group."""
+        if self.group is None or self.pvspec is None:
+            return self.pvname or type(self).__name__
+        return f"{self.group.name}.{self.pvspec.attr}"
+
+    @property
+    def log(self) -> logging.Logger:
+        """The group's logger."""
+        if self._logger is not None:
+            return self._logger
+        log: logging.Logger = self.group.log if self.group is not None else _default_log
+        return log
+
+    @property
+    def fields(self) -> Any:
+        """The record's fields by name.
+
+        Raises:
+            AttributeError: there is no record.
+        """
+        if self.field_inst is None:
+            raise AttributeError(f"{self.name} has no record, hence no fields")
+        return self.field_inst.fields
+
+    @standard
+    async def verify_value(self, value: Any) -> Any:
+        """Run the checks of the data class, then the putter.
+
+        Returns:
+            The putter's value, or the checked one if it returned None.
+        """
+        value = await super().verify_value(value)
+        putter = self.putter
+        if putter is not None:
+            result = await putter(self, value)
+            return value if result is None else result
+        if self.group is not None:
+            self.group._log_write(self, value)
+        return value
+
+    def _is_plain(self) -> bool:
+        return (
+            self._standard
+            and self.putter is None
+            and self.field_inst is None
+            and (self.group is None or not self.group._logs_writes)
+        )
+
+
+class PvpropertyReadOnlyData(PvpropertyData):
+    """A channel that clients may only read; Python code may write it."""
+
+    @standard
+    def check_access(self, hostname: str, username: str) -> AccessRights:
+        """Return READ, for everybody."""
+        return AccessRights.READ
+
+
+class PvpropertyChar(PvpropertyData, ChannelChar):
+    """Text, served as CHAR."""
+
+
+class PvpropertyCharRO(PvpropertyReadOnlyData, ChannelChar):
+    """Text, served as CHAR, read only."""
+
+
+class PvpropertyByte(PvpropertyData, ChannelByte):
+    """Bytes."""
+
+
+class PvpropertyByteRO(PvpropertyReadOnlyData, ChannelByte):
+    """Bytes, read only."""
+
+
+class PvpropertyInteger(PvpropertyData, ChannelInteger):
+    """32 bit integers."""
+
+
+class PvpropertyIntegerRO(PvpropertyReadOnlyData, ChannelInteger):
+    """32 bit integers, read only."""
+
+
+class PvpropertyShort(PvpropertyData, ChannelShort):
+    """16 bit integers."""
+
+
+class PvpropertyShortRO(PvpropertyReadOnlyData, ChannelShort):
+    """16 bit integers, read only."""
+
+
+class PvpropertyDouble(PvpropertyData, ChannelDouble):
+    """Double precision numbers."""
+
+
+class PvpropertyDoubleRO(PvpropertyReadOnlyData, ChannelDouble):
+    """Double precision numbers, read only."""
+
+
+class PvpropertyFloat(PvpropertyData, ChannelFloat):
+    """Single precision numbers."""
+
+
+class PvpropertyFloatRO(PvpropertyReadOnlyData, ChannelFloat):
+    """Single precision numbers, read only."""
+
+
+class PvpropertyString(PvpropertyData, ChannelString):
+    """Short texts."""
+
+
+class PvpropertyStringRO(PvpropertyReadOnlyData, ChannelString):
+    """Short texts, read only."""
+
+
+def enum_class_strings(enum_class: type[IntEnum]) -> tuple[str, ...]:
+    """Return the names of an enumeration by number; numbers between them are ``unset_<n>``.
+
+    Raises:
+        CaprotoValueError: a negative number, or more than 16 states.
+    """
+    names = {int(member): member.name for member in enum_class}
+    if not names or min(names) < 0 or max(names) > 15:
+        raise CaprotoValueError(
+            f"{enum_class.__name__} is no enumeration of states: its numbers must be 0 to 15"
+        )
+    return tuple(names.get(number, f"unset_{number}") for number in range(max(names) + 1))
+
+
+class PvpropertyEnum(PvpropertyData, ChannelEnum):
+    """Named states.
+
+    Args:
+        enum_class: an ``IntEnum`` that names the states, instead of ``enum_strings``.
+        **kwargs: see `ChannelEnum` and `PvpropertyData`.
+    """
+
+    def __init__(
+        self,
+        *,
+        enum_class: type[IntEnum] | None = None,
+        enum_strings: Sequence[str] | None = None,
+        value: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        if enum_class is not None:
+            if enum_strings is not None:
+                raise CaprotoValueError(
+                    f"enum_strings go with no enumeration: {enum_class.__name__} has the names"
+                )
+            enum_strings = enum_class_strings(enum_class)
+        if isinstance(value, IntEnum):
+            value = value.name
+        super().__init__(enum_strings=enum_strings, value=value, **kwargs)
+
+
+class PvpropertyEnumRO(PvpropertyReadOnlyData, PvpropertyEnum):
+    """Named states, read only."""
+
+
+class PvpropertyBoolEnum(PvpropertyData, ChannelEnum):
+    """Two states, Off and On unless named otherwise."""
+
+    def __init__(self, *, enum_strings: Sequence[str] | None = None, **kwargs: Any) -> None:
+        super().__init__(enum_strings=enum_strings or ("Off", "On"), **kwargs)
+
+
+class PvpropertyBoolEnumRO(PvpropertyReadOnlyData, PvpropertyBoolEnum):
+    """Two states, read only."""
+
+
+pvspec_type_map: dict[Any, type[ChannelData]] = {
+    str: PvpropertyChar,
+    bytes: PvpropertyByte,
+    int: PvpropertyInteger,
+    float: PvpropertyDouble,
+    bool: PvpropertyBoolEnum,
+    IntEnum: PvpropertyEnum,
+    ChannelType.STRING: PvpropertyString,
+    ChannelType.INT: PvpropertyShort,
+    ChannelType.LONG: PvpropertyInteger,
+    ChannelType.DOUBLE: PvpropertyDouble,
+    ChannelType.FLOAT: PvpropertyFloat,
+    ChannelType.ENUM: PvpropertyEnum,
+    ChannelType.CHAR: PvpropertyChar,
+}
+"""dtype to data class."""
+
+pvspec_type_map_read_only: dict[Any, type[ChannelData]] = {
+    str: PvpropertyCharRO,
+    bytes: PvpropertyByteRO,
+    int: PvpropertyIntegerRO,
+    float: PvpropertyDoubleRO,
+    bool: PvpropertyBoolEnumRO,
+    IntEnum: PvpropertyEnumRO,
+    ChannelType.STRING: PvpropertyStringRO,
+    ChannelType.INT: PvpropertyShortRO,
+    ChannelType.LONG: PvpropertyIntegerRO,
+    ChannelType.DOUBLE: PvpropertyDoubleRO,
+    ChannelType.FLOAT: PvpropertyFloatRO,
+    ChannelType.ENUM: PvpropertyEnumRO,
+    ChannelType.CHAR: PvpropertyCharRO,
+}
+"""dtype to read only data class."""

@@ -1,0 +1,444 @@
+"""`PVSpec`, what a property says, and `pvproperty`, the descriptor that carries it."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable
+from enum import IntEnum
+from types import GenericAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cachannel.protocol.channel_types import AlarmSeverity, ChannelType
+from cachannel.protocol.errors import CaprotoRuntimeError, CaprotoValueError
+
+from .alarm import ChannelAlarm
+from .data import ChannelData
+from .field_spec import FieldSpec, get_record_class
+from .hooks import check_signature, scan_wrapper
+from .pvproperty_data import PvpropertyEnum, pvspec_type_map, pvspec_type_map_read_only
+
+if TYPE_CHECKING:
+    from .group import PVGroup
+
+__all__ = [
+    "PVSpec",
+    "channeldata_from_pvspec",
+    "data_class_from_pvspec",
+    "expand_macros",
+    "pvproperty",
+]
+
+
+def expand_macros(text: str, macros: dict[str, str]) -> str:
+    """Return a text with ``{name}`` replaced; ``{{x}}`` gives ``{x}``.
+
+    Raises:
+        KeyError: a macro that is not defined.
+    """
+    return text.format(**macros)
+
+
+_NUMPY_KINDS = {"b": bool, "i": int, "u": int, "f": float, "U": str, "S": bytes}
+
+
+class PVSpec(NamedTuple):
+    """What there is to say about one PV. It never changes; `_replace` makes another."""
+
+    get: Callable[..., Any] | None = None
+    put: Callable[..., Any] | None = None
+    startup: Callable[..., Any] | None = None
+    shutdown: Callable[..., Any] | None = None
+    attr: str | None = None
+    name: str | None = None
+    dtype: Any = None
+    value: Any = None
+    max_length: int | None = None
+    alarm_group: Any = None
+    read_only: bool | None = None
+    doc: str | None = None
+    fields: Any = None
+    scan: Callable[..., Any] | None = None
+    record: Any = None
+    cls_kwargs: dict[str, Any] | None = None
+
+    @property
+    def default_dtype(self) -> type:
+        """The dtype when neither a dtype nor a value is given."""
+        return int
+
+    def new_names(self, attr: str | None = None, name: str | None = None) -> PVSpec:
+        """Return this specification under another attribute and PV name, where given."""
+        return self._replace(
+            attr=self.attr if attr is None else attr, name=self.name if name is None else name
+        )
+
+    def resolve_dtype(self) -> Any:
+        """Return the dtype as given, or as the initial value says."""
+        dtype = self.dtype
+        if dtype is not None:
+            return dtype
+        value = self.value
+        if value is None:
+            return self.default_dtype
+        if hasattr(value, "dtype") and hasattr(value, "shape"):
+            kind = _NUMPY_KINDS.get(value.dtype.kind)
+            if kind is None:
+                raise CaprotoValueError(f"{self.attr}: no PV type for {value.dtype} values")
+            return kind
+        if isinstance(value, (list, tuple)) or (
+            hasattr(value, "__getitem__") and not isinstance(value, (str, bytes, dict))
+        ):
+            if isinstance(value, (bytearray, memoryview)):
+                return bytes
+            if not len(value):
+                return self.default_dtype
+            value = value[0]
+            if hasattr(value, "dtype"):
+                return _NUMPY_KINDS.get(value.dtype.kind, self.default_dtype)
+        return type(value)
+
+    def get_data_class(self, group: Any = None) -> type[ChannelData]:
+        """Return the class of the channel.
+
+        Raises:
+            CaprotoValueError: no class fits the dtype.
+        """
+        dtype = self.resolve_dtype()
+        if isinstance(dtype, type) and issubclass(dtype, ChannelData):
+            return dtype
+        table: dict[Any, Any]
+        if self.read_only:
+            table = pvspec_type_map_read_only if group is None else group.type_map_read_only
+        else:
+            table = pvspec_type_map if group is None else group.type_map
+        found = table.get(dtype)
+        if found is None and isinstance(dtype, type):
+            if issubclass(dtype, IntEnum) and not issubclass(dtype, ChannelType):
+                found = table.get(IntEnum)
+            else:
+                # Subclasses of the built-in types, NumPy's scalars among them.
+                for kind in (bool, int, float, str, bytes):
+                    if issubclass(dtype, kind):
+                        found = table.get(kind)
+                        break
+                else:
+                    kind_code = getattr(getattr(dtype, "dtype", None), "kind", None)
+                    name = dtype.__name__
+                    if kind_code is None and name.startswith(("int", "uint")):
+                        found = table.get(int)
+                    elif name.startswith("float"):
+                        found = table.get(float)
+                    elif name in ("bool", "bool_"):
+                        found = table.get(bool)
+        if found is None:
+            raise CaprotoValueError(f"{self.attr or self.name}: no PV type for dtype {dtype!r}")
+        result: type[ChannelData] = found
+        return result
+
+    def get_instantiation_info(self, group: Any = None) -> tuple[type[ChannelData], dict[str, Any]]:
+        """Return the channel's class and its arguments, the PV's name excepted.
+
+        Raises:
+            CaprotoValueError: no value for a specification without a group, or no class.
+        """
+        cls = self.get_data_class(group)
+        dtype = self.resolve_dtype()
+        kwargs: dict[str, Any] = dict(self.cls_kwargs or {})
+        value = self.value
+        if group is None:
+            if value is None:
+                raise CaprotoValueError(f"{self.name}: a PVSpec without a group needs a value")
+            alarm = self.alarm_group
+            if alarm is not None and not isinstance(alarm, ChannelAlarm):
+                raise CaprotoValueError(
+                    f"{self.name}: alarm_group of a PVSpec without a group must be a ChannelAlarm"
+                )
+        else:
+            alarm = group.alarms[self.alarm_group]
+            if value is None:
+                value = self._default_value(group, dtype, cls)
+        if isinstance(dtype, type) and issubclass(dtype, IntEnum) and dtype is not IntEnum:
+            if "enum_strings" in kwargs:
+                raise CaprotoValueError(
+                    f"{self.attr or self.name}: {dtype.__name__} has the names of the states;"
+                    " enum_strings cannot be given too"
+                )
+            if issubclass(cls, PvpropertyEnum):
+                kwargs["enum_class"] = dtype
+        kwargs.update(alarm=alarm, value=value, max_length=self.max_length)
+        kwargs.update(group=group, pvspec=self, doc=self.doc)
+        record = self.fields if self.fields is not None else self.record
+        if record is not None:
+            kwargs["record"] = record
+        return cls, kwargs
+
+    @staticmethod
+    def _default_value(group: Any, dtype: Any, cls: type[ChannelData]) -> Any:
+        try:
+            if dtype in group.default_values:
+                return group.default_values[dtype]
+        except TypeError:  # an unhashable dtype
+            pass
+        for kind, default in group.default_values.items():
+            if group.type_map.get(kind) is cls or group.type_map_read_only.get(kind) is cls:
+                return default
+        return getattr(cls, "default_value", 0)
+
+    def create(self, group: Any = None) -> ChannelData:
+        """Return the channel.
+
+        Raises:
+            CaprotoRuntimeError: the data class does not take the arguments.
+        """
+        name = self.name
+        if name is None:
+            name = self.attr or ""
+        if group is not None:
+            name = group.prefix + expand_macros(name, group.macros)
+        cls, kwargs = self.get_instantiation_info(group)
+        try:
+            return cls(pvname=name, **kwargs)  # type: ignore[call-arg]
+        except TypeError as exc:
+            given = sorted(self.cls_kwargs or {})
+            raise CaprotoRuntimeError(
+                f"{name}: {cls.__name__} cannot be made with the arguments {given}: {exc}"
+            ) from exc
+
+
+class pvproperty:  # noqa: N801 - the name is a contract
+    """A PV of a group.
+
+    On the class it is itself, on an instance of the group it is the channel. Hooks are given as
+    arguments or with the decorators of the same names.
+
+    Args:
+        get: ``async (group, instance)``, called on every read of a client.
+        put: ``async (group, instance, value)``, called on every write.
+        startup: ``async (group, instance, async_lib)``, started with the server.
+        shutdown: the same, run when the server stops.
+        scan: the same; use the decorator instead, it makes a loop of it.
+        name: the PV's name after the group's prefix; the attribute's name if absent.
+        dtype: a Python type, a `ChannelType` or a data class; the value's type if absent.
+        value: the initial value.
+        max_length: the most elements (of text: bytes); the length of the value if absent.
+        alarm_group: channels with the same one share an alarm.
+        doc: description; also the record's DESC.
+        read_only: clients may not write.
+        field_spec: take record and field hooks from another property.
+        fields: a class of fields.
+        record: record type whose fields are served too.
+        **cls_kwargs: for the data class.
+
+    Raises:
+        CaprotoRuntimeError: a hook with a wrong signature.
+        CaprotoValueError: arguments that exclude each other.
+    """
+
+    def __init__(
+        self,
+        get: Callable[..., Any] | None = None,
+        put: Callable[..., Any] | None = None,
+        startup: Callable[..., Any] | None = None,
+        shutdown: Callable[..., Any] | None = None,
+        *,
+        scan: Callable[..., Any] | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+        value: Any = None,
+        max_length: int | None = None,
+        alarm_group: Any = None,
+        doc: str | None = None,
+        read_only: bool | None = None,
+        field_spec: FieldSpec | None = None,
+        fields: Any = None,
+        record: Any = None,
+        **cls_kwargs: Any,
+    ) -> None:
+        self.attr_name: str | None = None
+        if isinstance(dtype, GenericAlias):
+            if record is None and dtype.__args__:
+                record = dtype.__args__[0]
+            dtype = dtype.__origin__
+        for kind, hook in (
+            ("get", get),
+            ("put", put),
+            ("startup", startup),
+            ("shutdown", shutdown),
+            ("scan", scan),
+        ):
+            check_signature(kind, hook, True)
+        if put is not None and read_only:
+            raise CaprotoValueError("a read only property has no putter")
+        if doc is None and get is not None:
+            doc = inspect.getdoc(get)
+        if record is None and field_spec is not None:
+            record = field_spec.record_type
+        if record is not None:
+            get_record_class(record)  # an unknown one is refused here
+            if name is not None and "." in name:
+                raise CaprotoValueError(
+                    f"{name!r}: the name of a property with a record cannot contain a dot"
+                )
+        self.pvspec = PVSpec(
+            get=get,
+            put=put,
+            startup=startup,
+            shutdown=shutdown,
+            name=name,
+            dtype=dtype,
+            value=value,
+            max_length=max_length,
+            alarm_group=alarm_group,
+            read_only=read_only,
+            doc=doc,
+            fields=fields,
+            scan=scan,
+            record=record,
+            cls_kwargs=cls_kwargs,
+        )
+        self.field_spec: FieldSpec | None = None
+        if record is not None:
+            self.field_spec = FieldSpec(self, record_type=record)
+            if field_spec is not None:
+                self.field_spec.record_class = field_spec.record_class
+                self.pvspec = self.pvspec._replace(fields=field_spec.record_class)
+        self.__doc__ = doc
+
+    def __class_getitem__(cls, item: Any) -> GenericAlias:
+        return GenericAlias(cls, item)
+
+    @classmethod
+    def from_pvspec(cls, pvspec: PVSpec, **kwargs: Any) -> pvproperty:
+        """Return a property with a specification; keyword arguments replace parts of it."""
+        given = pvspec._asdict()
+        given.pop("attr")
+        cls_kwargs = given.pop("cls_kwargs") or {}
+        return cls(**{**given, **cls_kwargs, **kwargs})
+
+    def __copy__(self) -> pvproperty:
+        fresh = self.__class__.__new__(self.__class__)
+        fresh.__dict__.update(self.__dict__)
+        if self.field_spec is not None:
+            fresh.field_spec = FieldSpec(fresh, record_type=self.field_spec.record_type)
+            fresh.field_spec.record_class = self.field_spec.record_class
+        return fresh
+
+    @property
+    def record_type(self) -> Any:
+        """The record, as given."""
+        return self.pvspec.record
+
+    @property
+    def fields(self) -> FieldSpec:
+        """The fields of the record, to give them hooks.
+
+        Raises:
+            AttributeError: there is no record.
+        """
+        if self.field_spec is None:
+            raise AttributeError(f"{self.attr_name or 'the property'} has no record")
+        return self.field_spec
+
+    # ------------------------------------------------------------------ descriptor
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        # A decorated hook under another name puts the property into the class a second time.
+        if self.attr_name is None:
+            self.attr_name = name
+            self.pvspec = self.pvspec.new_names(
+                name, name if self.pvspec.name is None else self.pvspec.name
+            )
+
+    def __get__(self, instance: PVGroup | None, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        return instance.attr_pvdb[self.attr_name]
+
+    def __set__(self, instance: PVGroup, value: Any) -> None:
+        instance.attr_pvdb[self.attr_name] = value
+
+    def __delete__(self, instance: PVGroup) -> None:
+        del instance.attr_pvdb[self.attr_name]
+
+    # ------------------------------------------------------------------ decorators
+
+    def __call__(self, get: Callable[..., Any]) -> pvproperty:
+        """Take a getter: ``@pvproperty(value=1)`` above a method."""
+        check_signature("get", get, True)
+        doc = self.pvspec.doc or inspect.getdoc(get)
+        self.pvspec = self.pvspec._replace(get=get, doc=doc)
+        self.__doc__ = doc
+        return self
+
+    def _hook(self, kind: str, hook: Callable[..., Any]) -> pvproperty:
+        check_signature(kind, hook, True)
+        change: dict[str, Any] = {kind: hook}
+        self.pvspec = self.pvspec._replace(**change)
+        return self
+
+    def getter(self, get: Callable[..., Any]) -> pvproperty:
+        """Set the hook of reads: ``async (group, instance)``."""
+        return self._hook("get", get)
+
+    def putter(self, put: Callable[..., Any]) -> pvproperty:
+        """Set the hook of writes: ``async (group, instance, value)``."""
+        if self.pvspec.read_only:
+            raise CaprotoValueError("a read only property has no putter")
+        return self._hook("put", put)
+
+    def startup(self, startup: Callable[..., Any]) -> pvproperty:
+        """Set the hook of the start: ``async (group, instance, async_lib)``."""
+        return self._hook("startup", startup)
+
+    def shutdown(self, shutdown: Callable[..., Any]) -> pvproperty:
+        """Set the hook of the end: ``async (group, instance, async_lib)``."""
+        return self._hook("shutdown", shutdown)
+
+    def scan(
+        self,
+        period: float,
+        *,
+        subtract_elapsed: bool = True,
+        stop_on_error: bool = False,
+        failure_severity: AlarmSeverity = AlarmSeverity.MAJOR_ALARM,
+        use_scan_field: bool = False,
+    ) -> Callable[[Callable[..., Any]], pvproperty]:
+        """Return a decorator for a method that is called periodically; see `scan_wrapper`.
+
+        Raises:
+            CaprotoValueError: `use_scan_field` without a record, or no positive period.
+        """
+        if use_scan_field and self.pvspec.record is None:
+            raise CaprotoValueError("use_scan_field needs a record, which has the SCAN field")
+        if period <= 0 and not use_scan_field:
+            raise CaprotoValueError(f"the period of a scan must be positive, not {period}")
+
+        def decorate(function: Callable[..., Any]) -> pvproperty:
+            wrapped = scan_wrapper(
+                function,
+                period,
+                subtract_elapsed=subtract_elapsed,
+                stop_on_error=stop_on_error,
+                failure_severity=failure_severity,
+                use_scan_field=use_scan_field,
+            )
+            self.pvspec = self.pvspec._replace(scan=wrapped)
+            return self
+
+        return decorate
+
+    def copy(self) -> pvproperty:
+        """Return an independent property with the same specification."""
+        return copy.copy(self)
+
+
+def data_class_from_pvspec(group: Any, pvspec: PVSpec) -> type[ChannelData]:
+    """Return the data class of a specification in a group."""
+    return pvspec.get_data_class(group)
+
+
+def channeldata_from_pvspec(group: Any, pvspec: PVSpec) -> tuple[str, ChannelData]:
+    """Return (PV name, channel) of a specification in a group."""
+    channel = pvspec.create(group)
+    return channel.pvname, channel

@@ -1,0 +1,384 @@
+"""Channels of text and of named states: CHAR text, STRING, ENUM, and long string views."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from cachannel.protocol.channel_types import ChannelType, SubscriptionType
+from cachannel.protocol.dbr import MAX_ENUM_STATES, MAX_ENUM_STRING_SIZE, DbrLayout
+from cachannel.protocol.errors import CaprotoValueError
+
+from .data import ChannelData, conversion_error, standard
+from .encoding import (
+    Elements,
+    Reply,
+    is_array,
+    number_in_text,
+    numpy,
+    pack_numbers,
+    pack_scalar,
+    pack_texts,
+    parse_number,
+    reply,
+    to_integer,
+)
+
+__all__ = ["ChannelChar", "ChannelEnum", "ChannelString", "LongStringView"]
+
+_STRING: Final = int(ChannelType.STRING)
+_CHAR: Final = int(ChannelType.CHAR)
+
+
+def _numbers_of_texts(texts: Sequence[str], base: int) -> Elements:
+    data = b"".join(pack_scalar(number_in_text(text, base), base) for text in texts)
+    return Elements(len(texts), data)
+
+
+class ChannelChar(ChannelData):
+    """Text, served as an array of CHAR.
+
+    Args:
+        report_as_string: serve it as one STRING instead; its name with a ``$`` is still CHAR.
+        **kwargs: see `ChannelData`; ``max_length`` counts bytes.
+    """
+
+    data_type = ChannelType.CHAR
+
+    def __init__(self, *, report_as_string: bool = False, **kwargs: Any) -> None:
+        self.report_as_string = report_as_string
+        super().__init__(**kwargs)
+        if report_as_string:
+            self.data_type = ChannelType.STRING  # type: ignore[misc]
+
+    @property
+    def long_string_max_length(self) -> int:
+        """The bytes that the text may have."""
+        return self._max_length
+
+    @property
+    def max_length(self) -> int:
+        """The count that a client sees: the bytes of the text, or one STRING."""
+        return 1 if self.report_as_string else self._max_length
+
+    @standard
+    def calculate_length(self, value: Any) -> int:
+        """Return the number of bytes of a text."""
+        if value is None:
+            return 1
+        if isinstance(value, str):
+            return len(value.encode(self.string_encoding, "replace"))
+        return len(value) if hasattr(value, "__len__") else 1
+
+    @standard
+    def preprocess_value(self, value: Any) -> Any:
+        """Make text of what is written; it ends at the first NUL and is cut at ``max_length``."""
+        if value is None:
+            return ""
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            value = bytes(value).decode(self.string_encoding, "replace")
+        elif not isinstance(value, str):
+            value = self._join(value)
+        value = value.partition("\0")[0]
+        raw = value.encode(self.string_encoding, "replace")
+        if len(raw) > self._max_length:
+            self.log.warning(
+                "%s: a text of %d bytes was cut to its max_length (%d)",
+                self.name,
+                len(raw),
+                self._max_length,
+            )
+            value = raw[: self._max_length].decode(self.string_encoding, "ignore")
+        return value
+
+    def _join(self, value: Any) -> str:
+        parts = value.tolist() if hasattr(value, "tolist") else value
+        if isinstance(parts, (int, float)):
+            parts = [parts]
+        try:
+            parts = list(parts)
+            if parts and isinstance(parts[0], str):
+                return "".join(parts)
+            if parts and isinstance(parts[0], bytes):
+                raw = b"".join(parts)
+            else:
+                raw = bytes(to_integer(part) & 0xFF for part in parts)
+        except TypeError as exc:
+            raise CaprotoValueError(f"write to {self.name}: {value!r} is no text") from exc
+        return raw.decode(self.string_encoding, "replace")
+
+    def from_wire(self, base: int, data: Any) -> Any:
+        """Return put elements as text: STRING elements joined, or characters by number."""
+        if base == _STRING:
+            return b"".join(data).decode(self.string_encoding, "replace")
+        if is_array(data):
+            np = numpy()
+            with np.errstate(invalid="ignore", over="ignore"):
+                raw = data.astype("u1").tobytes()
+        else:
+            raw = bytes((to_integer(data) & 0xFF,))
+        text: bytes = raw.partition(b"\0")[0]
+        return text.decode(self.string_encoding, "replace")
+
+    def raw_text(self) -> bytes:
+        """Return the text in its encoding."""
+        text: str = self._value
+        return text.encode(self.string_encoding, "replace")
+
+    def _elements(self, base: int) -> Elements:
+        raw = self.raw_text()
+        if self.report_as_string:
+            if base == _STRING:
+                return pack_texts([raw])
+            return _numbers_of_texts([self._value], base)
+        if base == _CHAR:
+            return Elements(len(raw), raw)
+        # EPICS base converts CHAR arrays number by number, also to STRING.
+        if base == _STRING:
+            return pack_texts([str(number).encode() for number in raw])
+        return pack_numbers(numpy().frombuffer(raw, "u1"), base)
+
+
+class ChannelString(ChannelData):
+    """Text of up to 39 bytes, or an array of such texts.
+
+    Args:
+        long_string_max_length: bytes that are reachable under the name with a ``$``.
+        **kwargs: see `ChannelData`.
+    """
+
+    data_type = ChannelType.STRING
+
+    def __init__(self, *, long_string_max_length: int = 81, **kwargs: Any) -> None:
+        self.long_string_max_length = long_string_max_length
+        super().__init__(**kwargs)
+
+    @standard
+    def preprocess_value(self, value: Any) -> Any:
+        """Make text, or a list of texts, of what is written."""
+        value = super().preprocess_value(value)
+        if isinstance(value, str):
+            return value.partition("\0")[0]
+        if self._max_length == 1:
+            return self._text(value)
+        return [self._text(part) for part in value]
+
+    def _text(self, value: Any) -> str:
+        if value is None:
+            return ""
+        if isinstance(value, (bytes, bytearray)):
+            value = bytes(value).decode(self.string_encoding, "replace")
+        return str(value).partition("\0")[0]
+
+    def from_wire(self, base: int, data: Any) -> Any:
+        """Return put elements as texts; numbers become their decimal texts."""
+        return self._texts(base, data)
+
+    def raw_text(self) -> bytes:
+        """Return the (first) text in its encoding."""
+        value = self._value
+        text = value if isinstance(value, str) else (value[0] if value else "")
+        return text.encode(self.string_encoding, "replace")
+
+    def _elements(self, base: int) -> Elements:
+        value = self._value
+        texts = [value] if self._max_length == 1 else value
+        if base == _STRING:
+            return pack_texts([text.encode(self.string_encoding, "replace") for text in texts])
+        return _numbers_of_texts(texts, base)
+
+
+class ChannelEnum(ChannelData):
+    """One of up to 16 named states.
+
+    Args:
+        enum_strings: the names, each of at most 25 bytes.
+        **kwargs: see `ChannelData`.
+
+    Raises:
+        ValueError: too many names, or one that is too long.
+    """
+
+    data_type = ChannelType.ENUM
+
+    def __init__(self, *, enum_strings: Sequence[str] | None = None, **kwargs: Any) -> None:
+        self._enum_strings: tuple[str, ...] = self._checked_strings(enum_strings or ())
+        super().__init__(**kwargs)
+
+    @staticmethod
+    def _checked_strings(strings: Sequence[str]) -> tuple[str, ...]:
+        texts = tuple(
+            text.decode("latin-1") if isinstance(text, bytes) else str(text) for text in strings
+        )
+        if len(texts) > MAX_ENUM_STATES:
+            raise CaprotoValueError(
+                f"an ENUM has at most {MAX_ENUM_STATES} states, not {len(texts)}"
+            )
+        for text in texts:
+            if len(text.encode("utf-8")) >= MAX_ENUM_STRING_SIZE:
+                raise CaprotoValueError(
+                    f"the name of a state has at most {MAX_ENUM_STRING_SIZE - 1} bytes: {text!r}"
+                )
+        return texts
+
+    @property
+    def enum_strings(self) -> tuple[str, ...]:
+        """The names of the states."""
+        return self._enum_strings
+
+    @property
+    def raw_value(self) -> Any:
+        """The state's index, or the indices of an array of states."""
+        value = self._value
+        if isinstance(value, (list, tuple)) or is_array(value):
+            return self.get_raw_values(value)
+        return self.get_raw_value(value)
+
+    def get_raw_value(self, value: Any) -> int:
+        """Return the index of a state given by name or index; 0 for what is neither."""
+        if isinstance(value, bytes):
+            value = value.decode("latin-1")
+        if isinstance(value, str):
+            try:
+                return self._enum_strings.index(value)
+            except ValueError:
+                return to_integer(parse_number(value, 3)) if value.isdecimal() else 0
+        if value is None:
+            return 0
+        return int(value)
+
+    def get_raw_values(self, values: Sequence[Any]) -> list[int]:
+        """Return the indices of several states."""
+        return [self.get_raw_value(value) for value in values]
+
+    def _check(self, value: Any) -> Any:
+        if isinstance(value, (list, tuple)) or is_array(value):
+            return [self._state(part) for part in value]
+        return self._state(value)
+
+    def _state(self, value: Any) -> str:
+        """Return the name of a state given by name, index or index as text."""
+        strings = self._enum_strings
+        if isinstance(value, bytes):
+            value = value.decode(self.string_encoding, "replace")
+        if isinstance(value, str):
+            if value in strings:
+                return value
+            # As base does: what is no name may be a number.
+            if not value.strip().isdecimal():
+                raise conversion_error(self, value, f"state; there are {list(strings)}")
+            value = int(value)
+        try:
+            index = int(value)
+        except (TypeError, ValueError):
+            raise conversion_error(self, value, "state") from None
+        if not 0 <= index < len(strings):
+            raise conversion_error(
+                self, value, f"index of a state; there are {len(strings)}: {list(strings)}"
+            )
+        return strings[index]
+
+    def _set_metadata(self, metadata: dict[str, Any]) -> int:
+        strings = metadata.get("enum_strings")
+        if strings is None:
+            return 0
+        self._enum_strings = self._checked_strings(strings)
+        if self.field_inst is not None:
+            self.field_inst.metadata_changed()
+        return int(SubscriptionType.DBE_PROPERTY)
+
+    def from_wire(self, base: int, data: Any) -> Any:
+        """Return put elements as names of states.
+
+        Raises:
+            CaprotoConversionError: no such state.
+        """
+        if base == _STRING:
+            parts: list[Any] = [self._state(part) for part in data]
+        else:
+            numbers = data.tolist() if hasattr(data, "tolist") else [data]
+            parts = [self._state(to_integer(number)) for number in numbers]
+        return parts if self._max_length > 1 else (parts[0] if parts else [])
+
+    def _name(self, value: Any) -> bytes:
+        if isinstance(value, str):
+            return value.encode(self.string_encoding, "replace")
+        index = self.get_raw_value(value)
+        if 0 <= index < len(self._enum_strings):
+            return self._enum_strings[index].encode(self.string_encoding, "replace")
+        return str(index).encode()
+
+    def _elements(self, base: int) -> Elements:
+        value = self._value
+        values = [value] if self._max_length == 1 else value
+        if base == _STRING:
+            return pack_texts([self._name(part) for part in values])
+        data = b"".join(pack_scalar(self.get_raw_value(part), base) for part in values)
+        return Elements(len(values), data)
+
+    def _fill_metadata(self, layout: DbrLayout, values: list[Any]) -> None:
+        if layout.base_type == int(ChannelType.ENUM):
+            names = [
+                text.encode(self.string_encoding, "replace")[: MAX_ENUM_STRING_SIZE - 1]
+                for text in self._enum_strings
+            ]
+            values[2] = len(names)
+            values[3] = b"".join(name.ljust(MAX_ENUM_STRING_SIZE, b"\0") for name in names)
+
+
+class LongStringView:
+    """A text channel under its name with a ``$``: an array of CHAR.
+
+    Args:
+        channel: the channel with the text.
+    """
+
+    data_type = ChannelType.CHAR
+
+    def __init__(self, channel: ChannelChar | ChannelString) -> None:
+        self.channel = channel
+        self._cache: dict[int, Reply] = {}
+        self._version = -1
+
+    @property
+    def max_length(self) -> int:
+        """The count that a client sees."""
+        return self.channel.long_string_max_length
+
+    def encoded(self, dbr_type: int, count: int) -> Reply:
+        """Return the reply with the present text as characters; see `ChannelData.encoded`."""
+        channel = self.channel
+        if dbr_type > 34:
+            return channel.encoded(dbr_type, count)
+        if self._version != channel._version or len(self._cache) > 8:
+            self._cache.clear()
+            self._version = channel._version
+        key = count << 6 | dbr_type
+        found = self._cache.get(key)
+        if found is None:
+            raw = channel.raw_text()[: self.max_length - 1] + b"\0"
+            base = dbr_type % 7
+            if base == _CHAR:
+                elements = Elements(len(raw), raw)
+            elif base == _STRING:
+                elements = pack_texts([raw[:-1]])
+            else:
+                elements = pack_numbers(numpy().frombuffer(raw, "u1"), base)
+            found = reply(dbr_type, channel._metadata(dbr_type), elements, count)
+            if count <= self.max_length:
+                self._cache[key] = found
+        return found
+
+    def from_wire(self, base: int, data: Any) -> str:
+        """Return put elements as text."""
+        channel = self.channel
+        if base == _STRING:
+            raw = b"".join(data)
+        elif is_array(data):
+            np = numpy()
+            with np.errstate(invalid="ignore", over="ignore"):
+                raw = data.astype("u1").tobytes()
+        else:
+            raw = bytes((to_integer(data) & 0xFF,))
+        text: bytes = raw.partition(b"\0")[0]
+        return text.decode(channel.string_encoding, "replace")
