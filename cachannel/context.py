@@ -106,6 +106,10 @@ class Context:
         queue_bytes: the same limit for the data of arrays and strings.
         repeater: start a caRepeater if none runs.
 
+    Attributes:
+        after_batch: functions that are called on the dispatcher thread after each batch of
+            events, so that what a batch brings can be handed on with one wake-up.
+
     Raises:
         CAError: libca could not make a context.
     """
@@ -136,6 +140,7 @@ class Context:
         self.queue = lib.cc_queue_create(queue_records, queue_bytes)
         self._batch = ffi.new("cc_batch *")
         self._sinks: list[Any] = []
+        self.after_batch: list[Callable[[], object]] = []
         token = self.token()
         self.owners[token] = self._notice
         self.id: int = lib.cc_context_create(self.queue, token)
@@ -243,6 +248,8 @@ class Context:
                     report(exc, owner)
         finally:
             self._running = 0
+            for function in self.after_batch:
+                function()
         return length
 
     def pend(self, timeout: float) -> None:
