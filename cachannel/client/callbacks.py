@@ -100,9 +100,7 @@ class Outbox:
 
     __slots__ = ("_dirty", "_items", "_send")
 
-    def __init__(
-        self, dirty: list[Outbox], send: Callable[[list[Item]], object]
-    ) -> None:
+    def __init__(self, dirty: list[Outbox], send: Callable[[list[Item]], object]) -> None:
         self._items: list[Item] = []
         self._dirty = dirty
         self._send = send

@@ -181,6 +181,10 @@ class BaseSubscription:
         if manager is None:
             return
         self._manager = manager
+        for entry in self._entries:
+            # Made before the circuit was known.
+            if entry.outbox is pv.context._outbox:
+                entry.outbox = manager.outbox
         self.subscriptionid = manager.next_subscriptionid()
         manager.subscriptions[self.subscriptionid] = self
         count = self.data_count or 0
@@ -617,6 +621,8 @@ class BaseContext:
     _circuit_class: ClassVar[type[BaseCircuitManager]] = BaseCircuitManager
 
     log = _context_logger
+    _outbox: Outbox
+    """Calls of plain functions for PVs whose circuit is not known yet."""
 
     def __init__(
         self,
@@ -733,7 +739,9 @@ class BaseContext:
             if self._closed:
                 return []
             self._closed = True
-            alone = all(c is self for c in self.broadcaster._contexts)
+            alone = not self.broadcaster._endless and all(
+                c is self for c in self.broadcaster._contexts
+            )
             for pv in self.pvs.values():
                 if alone:
                     pv._id, pv._up = 0, False

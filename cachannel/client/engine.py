@@ -8,7 +8,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from cachannel._native import lib
 from cachannel.context import Context
@@ -152,6 +152,9 @@ class BaseBroadcaster:
         registration_retry_time: kept; libca registers with the repeater by itself.
     """
 
+    _endless: ClassVar[bool] = False
+    """Whether the libca context outlives the last client context."""
+
     def __init__(self, *, registration_retry_time: float = 10.0) -> None:
         self.registration_retry_time = registration_retry_time
         self._made: Engine | None = None
@@ -187,7 +190,7 @@ class BaseBroadcaster:
 
     def _remove(self, listener: BaseContext) -> None:
         self._contexts.discard(listener)
-        if not self._contexts:
+        if not self._contexts and not self._endless:
             self._close()
 
     def _close(self) -> None:

@@ -6,7 +6,6 @@ may callbacks, which run on the worker threads of a circuit.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -310,7 +309,11 @@ class PV(BasePV):
         notify = check_notify(notify, wait, callback)
         limit = self._limit(timeout)
         deadline = _deadline(limit)
-        if data_count is not None and not isinstance(data, str | bytes) and hasattr(data, "__len__"):
+        if (
+            data_count is not None
+            and not isinstance(data, str | bytes)
+            and hasattr(data, "__len__")
+        ):
             data = data[:data_count]
         self._pending += 1
         try:
@@ -669,6 +672,3 @@ class Batch:
 
 def _ignore(status: int) -> None:
     """Take a status that nobody waits for."""
-
-
-_ = threading
