@@ -15,6 +15,10 @@ there, since no other callback could run meanwhile.
 
 from __future__ import annotations
 
+# The extension module of CaChannel let these three show, and scripts took them from here.
+import os  # noqa: F401
+import warnings  # noqa: F401
+from enum import IntEnum  # noqa: F401
 from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsInt
 
 from cachannel._ca.constants import *  # noqa: F403 - the constants are half of this module
@@ -48,7 +52,7 @@ from cachannel._ca.groups import (
     sg_reset,
     sg_test,
 )
-from cachannel._ca.handles import Chid, DBRValue, Evid
+from cachannel._ca.handles import Chid, DBRValue, Evid, format_dbr
 from cachannel._ca.texts import *  # noqa: F403 - likewise
 from cachannel._ca.texts import __all__ as _texts
 from cachannel._native import ffi, lib
@@ -74,6 +78,8 @@ from cachannel.values.encode import integer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cachannel.context import Deliver
+
     Callback = Callable[[dict[str, Any]], object]
 
 __all__ = [
@@ -90,6 +96,7 @@ __all__ = [
     "Chid",
     "DBRValue",
     "Evid",
+    "HAS_NUMPY",
     "add_exception_event",
     "attach_context",
     "beacon_period",
@@ -105,6 +112,7 @@ __all__ = [
     "element_count",
     "field_type",
     "flush_io",
+    "format_dbr",
     "get",
     "host_minor_protocol",
     "host_name",
@@ -231,7 +239,7 @@ def _open(chid: Chid) -> int:
     if not isinstance(chid, Chid):
         message = f"a chid is expected, not {chid!r}"
         raise TypeError(message)
-    return chid.id
+    return max(chid.id, 0)
 
 
 def create_channel(
@@ -377,9 +385,7 @@ def version() -> str:
 # Reading ------------------------------------------------------------------------------------
 
 
-def _deliver_value(
-    chid: Chid, callback: Callback, use_numpy: bool
-) -> Callable[[Record, Any, int], None]:
+def _deliver_value(chid: Chid, callback: Callback, use_numpy: bool) -> Deliver:
     def deliver(record: Record, buffer: Any, offset: int) -> None:
         result = answer(chid, record)
         known = record[7] == 1 and record[2] and record[3] >= 0
@@ -489,7 +495,9 @@ def clear_subscription(evid: Evid) -> ECA | int:
 
 
 def _quick(value: Any, chtype: Any, count: Any) -> bool:
-    return (type(value) is float or type(value) is int) and chtype is None and count is None
+    kind = type(value)
+    small = kind is float or (kind is int and -0x80000000 <= value < 0x80000000)
+    return small and chtype is None and count is None
 
 
 def put(
@@ -553,12 +561,12 @@ def replace_access_rights_event(chid: Chid, callback: Callback | None = None) ->
     channel = _open(chid)
     if not channel:
         return ECA.BADCHID
+    hooks = chid.hooked()
     if not callable(callback):
-        chid._access = None
+        hooks.access = None
         return eca(lib.cc_channel_tell_access(channel, 0))
-    if not chid.token:
-        give_token(chid)
-    chid._access = callback
+    give_token(chid)
+    hooks.access = callback
     status = lib.cc_channel_tell_access(channel, 1)
     if status == 1 and lib.cc_channel_is_connected(channel) == 1:
         callback(rights(chid, max(lib.cc_access(channel), 0)))

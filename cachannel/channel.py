@@ -33,16 +33,17 @@ from cachannel._ca.core import (
     subscribe_with,
     type_number,
 )
-from cachannel._ca.handles import FLOAT, INTEGER, PENDING, Chid, DBRValue, Evid, fetch
+from cachannel._ca.handles import FLOAT, PENDING, Chid, DBRValue, Evid, fetch
+from cachannel._ca.pv_values import as_text, value_of
 from cachannel._native import lib
-from cachannel.errors import CAError, StringTooLongError, describe
+from cachannel.errors import CaChannelException, CAError, StringTooLongError
 from cachannel.protocol.enums import CA_OP, DBF, DBR_BY_NUMBER, ECA, ChannelState
-from cachannel.values.decode import Record, pv_items, text
+from cachannel.values.decode import Record, pv_items
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cachannel.context import Context
+    from cachannel.context import Context, Deliver
 
     Arguments = dict[str, Any]
     Callback = Callable[[Arguments, tuple[Any, ...]], object]
@@ -52,36 +53,6 @@ __all__ = ["CaChannel", "CaChannelException"]
 _NORMAL = ECA.NORMAL
 _TEXT_TYPES = frozenset((0, 7, 14, 21, 28))
 _CHAR = 4
-
-
-class CaChannelException(CAError):
-    """What the CaChannel family raises.
-
-    ``int(e)`` is the status, ``e.args`` is ``(status,)``, and ``str(e)`` is libca's text for it,
-    followed by the operation and the PV when they are known.
-
-    Args:
-        status: a CA status code, or an exception that carries one.
-        pvname: name of the PV.
-        operation: what was attempted.
-        detail: more about the cause.
-    """
-
-    def __init__(
-        self, status: Any, pvname: str = "", operation: str = "", detail: str = ""
-    ) -> None:
-        number = int(getattr(status, "status", status))
-        super().__init__(number, pvname, operation, detail)
-        self._text = describe(number, pvname, operation, detail)
-        self.args = (self.status,)
-
-    def __str__(self) -> str:
-        return self._text
-
-    def __int__(self) -> int:
-        return int(self.status)
-
-    __index__ = __int__
 
 
 class CaChannel:
@@ -98,10 +69,8 @@ class CaChannel:
     __slots__ = (
         "__dict__",
         "__weakref__",
-        "_callbacks",
         "_chid",
         "_dbrvalue",
-        "_evid",
         "_pvname",
         "_timeout",
     )
@@ -111,22 +80,26 @@ class CaChannel:
 
     _pvname: str | bytes | None
     _chid: Chid | None
-    _evid: Evid | None
     _timeout: float | None
     _dbrvalue: DBRValue | None
-    _callbacks: dict[str, Any] | None
+    # Nothing is kept here; scripts that look into it find it empty.
+    _callbacks: ClassVar[dict[str, Any] | None] = None
 
     def __init__(self, pvName: str | bytes | None = None) -> None:
         self._pvname = pvName
         self._chid = None
-        self._evid = None
         self._timeout = None
         self._dbrvalue = None
-        self._callbacks = None
+
+    @property
+    def _evid(self) -> Evid | None:
+        """The monitor, which lives with the channel."""
+        chid = self._chid
+        return None if chid is None or chid.hooks is None else chid.hooks.evid
 
     def __del__(self) -> None:
         chid = getattr(self, "_chid", None)
-        if chid is not None and chid.id:
+        if chid is not None and chid.id > 0:
             try:
                 chid.clear()
                 chid.context.flush()
@@ -166,10 +139,6 @@ class CaChannel:
         shared = attach_shared()
         chid = self._chid
         return shared if chid is None else chid.context
-
-    @staticmethod
-    def _limit(timeout: float) -> float | None:
-        return None if timeout == 0 else timeout
 
     # Connecting -----------------------------------------------------------------------------
 
@@ -247,7 +216,7 @@ class CaChannel:
         self._create(pvName, None, "searchw")
         chid = self._open("searchw")
         context, timeout = chid.context, self.getTimeout()
-        status = context.wait(lib.cc_wait_mine, context.id, self._limit(timeout))
+        status = context.wait(lib.cc_wait_mine, context.id, timeout or None)
         if status == ECA.TIMEOUT:
             lib.cc_forget_mine(context.id)
         if lib.cc_channel_is_connected(chid.id) != 1:
@@ -255,8 +224,7 @@ class CaChannel:
 
     def clear_channel(self) -> None:
         """End the channel and its monitor. The object can search again."""
-        chid, self._chid, self._evid = self._chid, None, None
-        self._callbacks = self._dbrvalue = None
+        chid, self._chid, self._dbrvalue = self._chid, None, None
         if chid is not None:
             chid.clear()
 
@@ -417,17 +385,22 @@ class CaChannel:
             CaChannelException: ECA_BADTYPE, ECA_DISCONN, ECA_NORDACCESS.
             OverflowError: `count` is negative.
         """
-        self._start_get(req_type, count, keywords, "array_get")
-
-    def _start_get(
-        self, req_type: Any, count: Any, keywords: dict[str, Any], operation: str
-    ) -> DBRValue:
-        chid = self._chid
-        if chid is None:
-            chid = self._open(operation)
         value = self._dbrvalue
         if value is None:
             self._dbrvalue = value = DBRValue(0, False)
+        self._start_get(value, req_type, count, keywords, "array_get")
+
+    def _start_get(
+        self,
+        value: DBRValue,
+        req_type: Any,
+        count: Any,
+        keywords: dict[str, Any],
+        operation: str,
+    ) -> None:
+        chid = self._chid
+        if chid is None:
+            chid = self._open(operation)
         request = lib.cc_get(
             chid.id,
             ANY if req_type is None else type_number(req_type),
@@ -443,7 +416,6 @@ class CaChannel:
         value.use_numpy = (
             bool(keywords["use_numpy"]) if "use_numpy" in keywords else (_package.USE_NUMPY)
         )
-        return value
 
     def getValue(self) -> Any:
         """Return the value of the last `array_get`, as often as wanted.
@@ -456,18 +428,7 @@ class CaChannel:
             ``pv_statestrings``.
         """
         value = self._dbrvalue
-        if value is None:
-            return None
-        request = value._request
-        state = lib.cc_request_state(request)
-        if state == FLOAT:
-            return lib.cc_request_value(request)
-        if state == INTEGER:
-            return int(lib.cc_request_value(request))
-        got = value.answer()
-        if got is None or got[0][7] != _NORMAL:
-            return None
-        return value._decode(_bare, *got)
+        return None if value is None else value_of(value)
 
     def getw(
         self,
@@ -492,22 +453,25 @@ class CaChannel:
             CaChannelException: ECA_TIMEOUT; the server's status when it refused; ECA_DISCONN
                 when the connection was lost meanwhile; as for `array_get`.
         """
-        as_text = False
+        text_wanted = False
         if req_type is not None and self._chid is not None:
             kind = type_number(req_type)
             if kind in _TEXT_TYPES and lib.cc_field_type(self._chid.id) == _CHAR:
-                as_text, req_type = True, kind + _CHAR
-        value = self._start_get(req_type, count, keywords, "getw")
+                text_wanted, req_type = True, kind + _CHAR
+        # A request of its own: several threads may read the same object at the same time.
+        value = DBRValue(0, False)
+        self._start_get(value, req_type, count, keywords, "getw")
         self._await_get(value)
-        if not as_text:
-            return self.getValue()
+        self._dbrvalue = value
+        if not text_wanted:
+            return value_of(value)
         value.use_numpy = False
-        return _as_text(self.getValue())
+        return as_text(value_of(value))
 
     def _await_get(self, value: DBRValue) -> None:
         chid, request, timeout = self._open("getw"), value._request, self.getTimeout()
         context = chid.context
-        status = context.wait(lib.cc_wait_mine, context.id, self._limit(timeout))
+        status = context.wait(lib.cc_wait_mine, context.id, timeout or None)
         if status != _NORMAL:
             lib.cc_forget_mine(context.id)
         state = lib.cc_request_state(request)
@@ -596,7 +560,7 @@ class CaChannel:
         callback: Any,
         user_args: tuple[Any, ...],
         keywords: dict[str, Any],
-    ) -> Callable[[Record, Any, int], None]:
+    ) -> Deliver:
         """Make what delivers values to a user's function. It keeps this object alive."""
         if not callable(callback):
             message = f"the callback for {self._pvname!r} cannot be called: {callback!r}"
@@ -661,13 +625,15 @@ class CaChannel:
         status, evid = subscribe_with(chid, deliver, kind, elements, events)
         if evid is None:
             raise self._failed(status, operation)
-        self._evid = evid
+        chid.hooked().evid = evid
 
     def clear_event(self) -> None:
         """End the monitor. When this returns its callback does not start any more."""
-        evid, self._evid = self._evid, None
-        if evid is not None:
-            evid.clear()
+        chid = self._chid
+        if chid is not None and chid.hooks is not None:
+            evid, chid.hooks.evid = chid.hooks.evid, None
+            if evid is not None:
+                evid.clear()
 
     # Waiting --------------------------------------------------------------------------------
 
@@ -836,19 +802,3 @@ class CaChannel:
 
 def _reason(exc: CAError) -> str:
     return str(exc).rpartition(", ")[2]
-
-
-def _bare(record: Record, buffer: Any, offset: int, use_numpy: bool) -> Any:
-    """Decode a value as `CaChannel.getValue` gives it."""
-    result: dict[str, Any] = {}
-    pv_items(result, record, buffer, offset, use_numpy)
-    return result["pv_value"] if len(result) == 1 else result
-
-
-def _as_text(value: Any) -> Any:
-    """Make one text of the CHAR elements of a value or of the ``pv_value`` of a dict."""
-    if isinstance(value, dict):
-        value["pv_value"] = _as_text(value["pv_value"])
-        return value
-    data = [value] if isinstance(value, int) else value
-    return text(bytes(data))

@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from cachannel._native import ffi, lib
 from cachannel.errors import CAError, check, describe
@@ -32,7 +32,7 @@ from cachannel.values.decode import RECORD, Record
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    Deliver = Callable[[Record, Any, int], None]
+    Deliver = Callable[[Record, Any, int], object]
 
 __all__ = ["Context", "contexts", "report"]
 
@@ -76,7 +76,7 @@ def report(exc: BaseException, owner: object) -> None:
     """Tell of an exception in a callback: to the logger and to `sys.unraisablehook`."""
     _callback_logger.error("exception in a callback: %r", exc, exc_info=exc)
     try:
-        sys.unraisablehook(_Unraisable(exc, owner))
+        sys.unraisablehook(cast("sys.UnraisableHookArgs", _Unraisable(exc, owner)))
     except Exception:
         _callback_logger.exception("sys.unraisablehook failed")
 
@@ -130,11 +130,13 @@ class Context:
         self.owners: dict[int, Deliver] = {}
         self._running = 0
         self._dispatcher = 0
-        self._draining = False
+        # Who takes batches out of the queue holds this; a batch is good until the next is taken.
+        self._consuming = threading.Lock()
+        self._orphaned = False
         self._closing = threading.Lock()
         self._text = ""
         self._exceptions: Deliver | None = None
-        self._messages: Callable[[str], None] | None = None
+        self._messages: Callable[[str], object] | None = None
         if repeater:
             _start_repeater()
         self.queue = lib.cc_queue_create(queue_records, queue_bytes)
@@ -142,7 +144,7 @@ class Context:
         self._sinks: list[Any] = []
         self.after_batch: list[Callable[[], object]] = []
         token = self.token()
-        self.owners[token] = self._notice
+        self.owners[token] = _weak_notice(self)
         self.id: int = lib.cc_context_create(self.queue, token)
         if self.id < 0:
             status, self.id = -self.id, 0
@@ -214,8 +216,19 @@ class Context:
         """Run the callbacks of what is queued, in the calling thread.
 
         Returns:
-            The number of events.
+            The number of events; 0 also when another thread is delivering.
         """
+        if not self._consuming.acquire(blocking=False):
+            return 0
+        try:
+            return 0 if self.closed else self._deliver()
+        finally:
+            if self._orphaned:
+                self._destroy_queue()
+            self._consuming.release()
+
+    def _deliver(self) -> int:
+        self._dispatcher = threading.get_ident()
         batch = self._batch
         length: int = lib.cc_queue_take(self.queue, batch)
         if not length:
@@ -267,7 +280,6 @@ class Context:
                     return
                 time.sleep(left)
             return
-        self._dispatcher = threading.get_ident()
         while not self.closed:
             while self.deliver():
                 if 0 <= timeout <= time.monotonic() - deadline + timeout:
@@ -275,7 +287,13 @@ class Context:
             left = SLICE if timeout < 0 else min(SLICE, deadline - time.monotonic())
             if left <= 0:
                 return
-            lib.cc_queue_wait(self.queue, left)
+            if not self._consuming.acquire(timeout=left):
+                continue
+            try:
+                if not self.closed:
+                    lib.cc_queue_wait(self.queue, left)
+            finally:
+                self._consuming.release()
 
     def wait(
         self, function: Callable[[int, float], int], target: int, timeout: float | None
@@ -291,8 +309,6 @@ class Context:
             The CA status: ECA_NORMAL, ECA_TIMEOUT, or what the function says.
         """
         drain = not self.preemptive and not self.in_callback
-        if drain:
-            self._dispatcher = threading.get_ident()
         if timeout is not None and timeout <= SLICE and not drain:
             return int(function(target, max(timeout, 0.0)))
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -316,7 +332,7 @@ class Context:
         """Install who gets libca's exceptions; None: they go to the logger."""
         self._exceptions = deliver
 
-    def on_message(self, function: Callable[[str], None] | None) -> None:
+    def on_message(self, function: Callable[[str], object] | None) -> None:
         """Install who gets libca's messages, in the pieces they come in; None: the logger."""
         self._messages = function
 
@@ -359,13 +375,22 @@ class Context:
             lib.cc_queue_close(sink.queue)
         lib.cc_context_close(self.id)
         _contexts.discard(self)
-        inside = threading.get_ident() == self._dispatcher
-        if self._thread is not None and not inside:
-            self._thread.join(2.0)
-        if self._thread is None or not (inside or self._thread.is_alive()):
-            # Otherwise a callback still runs and the dispatcher will look at the queue again.
-            lib.cc_queue_destroy(self.queue)
-            self.queue = ffi.NULL
+        # A callback may still be running, even the one that called this. Who consumes the queue
+        # looks at it again after that, and destroys it.
+        inside = self.in_callback
+        if self._thread is not None:
+            if not inside:
+                self._thread.join(2.0)
+        elif inside or not self._consuming.acquire(timeout=2.0):
+            self._orphaned = True
+        else:
+            self._destroy_queue()
+            self._consuming.release()
+
+    def _destroy_queue(self) -> None:
+        queue, self.queue = self.queue, ffi.NULL
+        if queue:
+            lib.cc_queue_destroy(queue)
 
     def __del__(self) -> None:
         if not getattr(self, "closed", True):
@@ -373,17 +398,27 @@ class Context:
 
 
 def _dispatch(context: Context) -> None:
-    """Run the dispatcher thread: hold the context weakly while there is nothing to do."""
+    """Run the dispatcher thread."""
     context._dispatcher = threading.get_ident()
-    queue, reference = context.queue, weakref.ref(context)
-    wait = lib.cc_queue_wait
     while True:
-        state = wait(queue, FOREVER)
+        state = lib.cc_queue_wait(context.queue, FOREVER)
         if state < 0:
+            context._destroy_queue()
             return
         if state:
             context.deliver()
-    del reference
+
+
+def _weak_notice(context: Context) -> Deliver:
+    """Make the owner of a context's own events; it must not keep the context alive."""
+    reference = weakref.ref(context)
+
+    def notice(record: Record, buffer: Any, offset: int) -> None:
+        found = reference()
+        if found is not None:
+            found._notice(record, buffer, offset)
+
+    return notice
 
 
 def _log_exception(record: Record, data: bytes) -> None:
@@ -412,6 +447,8 @@ def _after_fork() -> None:
     for context in list(_contexts):
         context.closed = True
         context.owners.clear()
+        for sink in context._sinks:
+            sink.closed = True
     _contexts.clear()
 
 

@@ -9,13 +9,15 @@ script.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 __all__ = ["LESSONS", "main"]
 
@@ -89,6 +91,25 @@ missing.searchw()  # raises
 """
 
 
+class _WholeLines(io.TextIOBase):
+    """Standard output, a line at a time, for the statements and the callbacks that print at once.
+
+    `print` writes a line in pieces, and two threads that print would mix theirs.
+    """
+
+    def __init__(self, output: TextIO) -> None:
+        self._output = output
+        self._pieces = threading.local()
+
+    def write(self, text: str) -> int:
+        pending = getattr(self._pieces, "text", "") + text
+        lines, newline, self._pieces.text = pending.rpartition("\n")
+        if newline:
+            self._output.write(lines + newline)
+            self._output.flush()
+        return len(text)
+
+
 def main() -> int:
     """Run the demo.
 
@@ -115,8 +136,9 @@ def main() -> int:
         print(f"EPICS_CA_SERVER_PORT={settings['EPICS_CA_SERVER_PORT']}")
         code = 0
         try:
-            if not _teach(LESSONS):
-                code = 1
+            with contextlib.redirect_stdout(_WholeLines(sys.stdout)):
+                done = _teach(LESSONS)
+            code = 0 if done else 1
         except KeyboardInterrupt:
             code = 130
         finally:

@@ -12,10 +12,12 @@ The tree::
     │   ├── RangeError          also OverflowError: a number that the type cannot hold
     │   └── StringTooLongError  text of 40 bytes and more for a STRING
     ├── ValueTypeError          also TypeError: an object that is no value at all
-    └── CaChannelException      what the CaChannel family raises (cachannel.channel)
+    └── CaChannelException      what the CaChannel family raises
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from cachannel.protocol.enums import ECA, eca, eca_message
 
@@ -26,6 +28,7 @@ __all__ = [
     "BadValueError",
     "CAError",
     "CATimeoutError",
+    "CaChannelException",
     "DisconnectedError",
     "RangeError",
     "StringTooLongError",
@@ -122,6 +125,36 @@ class StringTooLongError(BadValueError):
 
 class ValueTypeError(CAError, TypeError):
     """The object is nothing that could be sent as a value."""
+
+
+class CaChannelException(CAError):
+    """What the CaChannel family raises.
+
+    ``int(e)`` is the status, ``e.args`` is ``(status,)``, and ``str(e)`` is libca's text for it,
+    followed by the operation and the PV when they are known.
+
+    Args:
+        status: a CA status code, or an exception that carries one.
+        pvname: name of the PV.
+        operation: what was attempted.
+        detail: more about the cause.
+    """
+
+    def __init__(
+        self, status: Any, pvname: str = "", operation: str = "", detail: str = ""
+    ) -> None:
+        number = int(getattr(status, "status", status))
+        super().__init__(number, pvname, operation, detail)
+        self._text = describe(number, pvname, operation, detail)
+        self.args = (self.status,)
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __int__(self) -> int:
+        return int(self.status)
+
+    __index__ = __int__
 
 
 _CLASSES: dict[int, type[CAError]] = {

@@ -66,7 +66,7 @@ def connect_many(names: Sequence[str | bytes], timeout: float = 3.0) -> list[CaC
     for name, channel_id in zip(names, ids, strict=True):
         channel = CaChannel(name)
         if channel_id > 0:
-            channel._chid = Chid(channel_id, name, context, 0)
+            channel._chid = Chid(channel_id, name, context)
         channels.append(channel)
     status = context.wait(lib.cc_wait_mine, context.id, timeout or None)
     if status == ECA.TIMEOUT:
@@ -188,7 +188,7 @@ def get_many(
         for index, value in zip(enums, states, strict=True):
             values[index] = value
     if others:
-        read = _read([channels[i] for i in others], _ANY, count, limit, False)
+        read = _read([channels[i] for i in others], _ANY, count, limit, use_numpy)
         for index, value in zip(others, read, strict=True):
             is_text = types[index] == _CHAR
             data = [value] if isinstance(value, int) else value
@@ -380,9 +380,9 @@ class BulkSink:
         )  # fmt: skip
         answers = ffi.unpack(subscriptions, length) if length else []
         self._subscriptions += [answer for answer in answers if answer > 0]
-        for name, answer in zip(self.names[first:], answers, strict=True):
+        for added, answer in zip(self.names[first:], answers, strict=True):
             if answer < 0:
-                raise CaChannelException(-answer, str(name), "BulkSink.add")
+                raise CaChannelException(-answer, str(added), "BulkSink.add")
         self.context.flush()
         return range(first, len(self.names))
 

@@ -6,6 +6,7 @@ take a list of names; the whole list then costs about as much as a single name.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -25,6 +26,16 @@ _Callback = Callable[[dict[str, Any], tuple[Any, ...]], object]
 _channels_: dict[_Name, CaChannel] = {}
 # Two threads that ask for the same new name shall end up with the same channel.
 _lock = threading.Lock()
+
+
+def _after_fork() -> None:
+    """In the child of a fork the channels are of no use, and the lock may be held by nobody."""
+    global _lock
+    _lock = threading.Lock()
+    _channels_.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _keep(name: _Name, channel: CaChannel) -> CaChannel:

@@ -110,6 +110,8 @@ def test_interrupt_ends_the_ioc_too() -> None:
         text=True,
         # Its own group, which gets the signal as a whole, as from the keyboard.
         start_new_session=True,
+        # A test run in the background ignores interrupts, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     with process, process.stdout:

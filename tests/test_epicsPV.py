@@ -334,7 +334,8 @@ def test_monitored_read_after_put_wait_finds_the_new_value() -> None:
     pv = monitored("caplain")
     for number in range(20):
         pv.putWait(100 + number)
-        assert pv.getw() == 100 + number
+        # The server may send the event a little later than the completion.
+        wait_until(lambda number=number: pv.getw() == 100 + number)
     assert pv.callBack.putComplete == 1
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from cachannel.context import Context
-
 from benchmarks.peers.protocol import EventCounter, Parameters, Result, names
+from cachannel.many import BulkSink
 
 __all__ = ["SCENARIOS"]
 
 LIBRARY = "cachannel bulk sink"
+
+POSIX_TIME_AT_EPICS_EPOCH = 631152000
 
 
 def open_sink(pvnames: list[str], timeout: float) -> Any:
@@ -19,12 +20,12 @@ def open_sink(pvnames: list[str], timeout: float) -> Any:
 
     The only place that knows the sink's interface, together with `read_batch`.
     """
-    return Context.shared().bulk_sink(pvnames, timeout=timeout)
+    return BulkSink(pvnames)
 
 
 def read_batch(sink: Any, timeout: float) -> Any:
     """Return the next batch: an array with fields id, seconds, nanoseconds, ..., value."""
-    return sink.read(timeout=timeout)
+    return sink.get(timeout)
 
 
 def monitor(parameters: Parameters) -> Result:
@@ -36,8 +37,10 @@ def monitor(parameters: Parameters) -> Result:
             batch = read_batch(sink, min(left, 0.1))
             counter.count += len(batch)
             if len(batch):
-                counter.newest = float(batch["seconds"][-1]) + 1e-9 * float(
-                    batch["nanoseconds"][-1]
+                counter.newest = (
+                    POSIX_TIME_AT_EPICS_EPOCH
+                    + float(batch["seconds"][-1])
+                    + 1e-9 * float(batch["nanoseconds"][-1])
                 )
 
     take_until(time.perf_counter() + parameters.number("settle"))

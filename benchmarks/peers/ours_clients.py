@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from cachannel.asyncio.client import Context
 
@@ -54,7 +55,8 @@ async def monitor(parameters: Parameters) -> Result:
         await asyncio.sleep(parameters.number("window"))
         result = counter.end(LIBRARY)
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        with suppress(asyncio.CancelledError):
+            await task
         return result
 
 

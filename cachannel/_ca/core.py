@@ -6,11 +6,12 @@ the event queue; the two faces above turn those into their own dictionaries.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, SupportsInt
 
-from cachannel._ca.handles import Chid, Evid
+from cachannel._ca.handles import Chid, Evid, Hooks
 from cachannel._native import ffi, lib
 from cachannel.context import Context
 from cachannel.protocol.enums import CA_OP, DBR, DBR_BY_NUMBER, ECA, eca
@@ -19,6 +20,7 @@ from cachannel.values.encode import Encoded, encode, integer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cachannel.context import Deliver
     from cachannel.values.decode import Record
 
 ANY = -1
@@ -53,6 +55,15 @@ def current() -> Context:
 # The context of all `CaChannel` objects, and what guards making it.
 _shared: Context | None = None
 _sharing = threading.Lock()
+
+
+def _after_fork() -> None:
+    """Let go of a lock that a thread of the parent may have held."""
+    global _sharing
+    _sharing = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def attach_shared() -> Context:
@@ -112,20 +123,19 @@ def create_in(
         channel = lib.cc_channel_create(context.id, data, priority, 0, _WAITED)
         if channel < 0:
             return eca(-channel), None
-        return ECA.NORMAL, Chid(channel, name, context, 0)
-    chid = Chid(0, name, context, 0)
-    chid.token = context.own(connection(chid, callback))
-    channel = lib.cc_channel_create(context.id, data, priority, chid.token, _TELL_CONNECTION)
+        return ECA.NORMAL, Chid(channel, name, context)
+    hooks = Hooks()
+    chid = Chid(0, name, context, hooks)
+    hooks.token = context.own(connection(chid, callback))
+    channel = lib.cc_channel_create(context.id, data, priority, hooks.token, _TELL_CONNECTION)
     if channel < 0:
-        context.disown(chid.token)
+        context.disown(hooks.token)
         return eca(-channel), None
     chid.known(channel)
     return ECA.NORMAL, chid
 
 
-def connection(
-    chid: Chid, callback: Callable[[Chid, CA_OP], object]
-) -> Callable[[Record, Any, int], None]:
+def connection(chid: Chid, callback: Callable[[Chid, CA_OP], object]) -> Deliver:
     up, down = CA_OP.CONN_UP, CA_OP.CONN_DOWN
 
     def deliver(record: Record, buffer: Any, offset: int) -> None:
@@ -133,34 +143,32 @@ def connection(
             return
         if record[1] == 1:
             callback(chid, up if record[7] == 6 else down)
-        elif chid._access is not None:
-            rights = record[7]
-            chid._access(rights(chid, rights))
+        else:
+            hooks = chid.hooks
+            if hooks is not None and hooks.access is not None:
+                hooks.access(rights(chid, record[7]))
 
     return deliver
 
 
-def rights(chid: Chid, rights: int) -> dict[str, Any]:
-    return {"chid": chid, "read_access": bool(rights & 1), "write_access": bool(rights & 2)}
+def rights(chid: Chid, bits: int) -> dict[str, Any]:
+    """Make the argument of an access rights callback."""
+    return {"chid": chid, "read_access": bool(bits & 1), "write_access": bool(bits & 2)}
 
 
 def change_connection(chid: Chid, callback: Callable[[Chid, CA_OP], object] | None) -> ECA | int:
     """Install, replace or remove ``callback(chid, op)``."""
     channel = chid.id
-    if not channel:
+    if channel <= 0:
         return ECA.BADCHID
-    context = chid.context
+    context, hooks = chid.context, chid.hooks
     if callback is None:
-        if chid.token and chid._access is None:
-            status = lib.cc_channel_tell_connection(channel, 0)
-        else:
-            status = ECA.NORMAL
-        if chid.token:
-            context.owners[chid.token] = connection(chid, nothing)
-        return eca(status)
-    if not chid.token:
-        give_token(chid)
-    context.owners[chid.token] = connection(chid, callback)
+        if hooks is None or not hooks.token:
+            return ECA.NORMAL
+        context.owners[hooks.token] = connection(chid, nothing)
+        return eca(lib.cc_channel_tell_connection(channel, 0))
+    token = give_token(chid)
+    context.owners[token] = connection(chid, callback)
     return eca(lib.cc_channel_tell_connection(channel, 1))
 
 
@@ -168,11 +176,14 @@ def nothing(chid: Chid, op: CA_OP) -> None:
     """Do nothing about a connect or disconnect."""
 
 
-def give_token(chid: Chid) -> None:
-    """Let a channel that was made without callbacks be told of events."""
-    token = chid.context.own(connection(chid, nothing))
-    lib.cc_channel_set_token(chid.id, token)
-    chid.token = token
+def give_token(chid: Chid) -> int:
+    """Let a channel be told of connects and access rights, if it is not yet."""
+    hooks = chid.hooked()
+    if not hooks.token:
+        token = chid.context.own(connection(chid, nothing))
+        lib.cc_channel_set_token(chid.id, token)
+        hooks.token = token
+    return hooks.token
 
 
 def type_number(chtype: Any) -> int:
@@ -208,15 +219,13 @@ def answer(chid: Chid, record: Record) -> dict[str, Any]:
     }
 
 
-def once(
-    chid: Chid, function: Callable[[Record, Any, int], None]
-) -> Callable[[Record, Any, int], None]:
+def once(chid: Chid, function: Deliver) -> Deliver:
     """Make the owner of one request: it is called once, and not after the channel was cleared."""
     owners = chid.context.owners
 
     def deliver(record: Record, buffer: Any, offset: int) -> None:
         owners.pop(record[0], None)
-        if record[1] != _DROPPED and chid.id:
+        if record[1] != _DROPPED and chid.id > 0:
             function(record, buffer, offset)
 
     return deliver
@@ -224,7 +233,7 @@ def once(
 
 def subscribe_with(
     chid: Chid,
-    deliver: Callable[[Record, Any, int], None],
+    deliver: Deliver,
     kind: int,
     elements: int,
     events: int,
@@ -238,7 +247,7 @@ def subscribe_with(
     if subscription < 0:
         context.disown(token)
         return eca(-subscription), None
-    chid.own(token)
+    chid.hooked().tokens.add(token)
     return ECA.NORMAL, Evid(subscription, chid, token)
 
 
@@ -248,7 +257,7 @@ def prepare(
     """Convert a value for a channel, or return the status that says why it cannot be sent."""
     kind = type_number(chtype)
     elements = None if count is None else count_number(count)
-    if not chid.id:
+    if chid.id <= 0:
         return ECA.BADCHID
     native_type = lib.cc_field_type(chid.id)
     if native_type < 0:
@@ -259,14 +268,12 @@ def prepare(
         return ECA.BADTYPE
     native = lib.cc_element_count(chid.id)
     encoded = encode(value, kind, native, elements, str(chid.pvname), operation)
-    if encoded.count == 0 and (elements == 0 or native == 1):
+    if encoded.length == 0 and (elements == 0 or native == 1):
         return ECA.BADCOUNT
     return encoded
 
 
-def put_with(
-    chid: Chid, encoded: Encoded, deliver: Callable[[Record, Any, int], None]
-) -> ECA | int:
+def put_with(chid: Chid, encoded: Encoded, deliver: Deliver) -> ECA | int:
     """Write with completion; the answer goes to `deliver` as it comes from the queue."""
     token = chid.context.own(once(chid, deliver))
     status = lib.cc_put_callback(chid.id, *encoded, token)
@@ -284,7 +291,7 @@ def exception_dict(context: Context, record: Record, buffer: Any, offset: int) -
     if channel:
         buffer_ = ffi.new("char[]", 1024)
         lib.cc_name(channel, buffer_, 1024)
-        chid = Chid(channel, ffi.string(buffer_), context, 0)
+        chid = Chid(channel, ffi.string(buffer_), context)
     status = eca(record[7])
     return {
         "chid": chid,

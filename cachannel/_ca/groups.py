@@ -15,6 +15,7 @@ from cachannel._ca.core import count_number, current, prepare, type_number
 from cachannel._ca.handles import Chid, DBRValue
 from cachannel._native import lib
 from cachannel.context import Context
+from cachannel.errors import StringTooLongError
 from cachannel.protocol.enums import ECA, eca
 
 __all__ = ["sg_block", "sg_create", "sg_delete", "sg_get", "sg_put", "sg_reset", "sg_test"]
@@ -98,7 +99,7 @@ def sg_get(
     if group is None:
         return ECA.BADSYNCGRP, None
     kind, elements = type_number(chtype), count_number(count)
-    if not chid.id:
+    if chid.id <= 0:
         return ECA.BADCHID, None
     request = lib.cc_get(chid.id, kind, elements or 1, 0, 0)
     if request < 0:
@@ -126,7 +127,10 @@ def sg_put(
     group = _find(gid)
     if group is None:
         return ECA.BADSYNCGRP
-    encoded = prepare(chid, value, chtype, count, "sg_put")
+    try:
+        encoded = prepare(chid, value, chtype, count, "sg_put")
+    except StringTooLongError:
+        return ECA.BADSTR
     if isinstance(encoded, int):
         return eca(encoded)
     request = lib.cc_put_request(chid.id, *encoded, 1)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
 from cachannel._native import ffi, lib
 from cachannel.errors import DisconnectedError
+from cachannel.protocol.dbr import LAYOUTS, dbr_size_n
 from cachannel.protocol.enums import DBR, ECA
 from cachannel.values.decode import RECORD, Record, ca_value
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
     from cachannel.context import Context
 
-__all__ = ["Chid", "DBRValue", "Evid", "fetch"]
+__all__ = ["Chid", "DBRValue", "Evid", "fetch", "format_dbr"]
 
 # States of a request, see engine.h.
 PENDING: Final = 0
@@ -25,36 +27,59 @@ OTHER: Final = 3
 _ON_HEAP: Final = 3
 _COPY: Final = 2
 _BIG: Final = 65536
+_CODES: Final = ("", "h", "f", "H", "B", "i", "d")
+
+
+class Hooks:
+    """What hangs on a channel, for the channels on which something does.
+
+    Attributes:
+        token: under which connection and access events come; 0: none do.
+        access: the access rights callback.
+        tokens: those of the subscriptions.
+        evid: the monitor of a `CaChannel` object.
+    """
+
+    __slots__ = ("access", "evid", "token", "tokens")
+
+    def __init__(self, token: int = 0) -> None:
+        self.token = token
+        self.access: Callable[[dict[str, Any]], object] | None = None
+        self.tokens: set[int] = set()
+        self.evid: Evid | None = None
 
 
 class Chid:
     """A channel. Opaque, but comparable and hashable: the same channel is the same chid.
 
+    There is one for each of perhaps 100,000 channels, so it is small; what only some channels
+    need is in `hooks`.
+
     Attributes:
-        id: the C id; 0 until it is known, and once the channel has been cleared.
-        key: the C id for good, what makes chids equal.
+        id: the C id; 0 until it is known, negative once the channel has been cleared.
         pvname: the name as it was given.
         context: the context the channel belongs to.
+        hooks: what hangs on the channel, or None.
     """
 
-    __slots__ = ("_access", "_tokens", "context", "id", "key", "pvname", "token")
+    __slots__ = ("context", "hooks", "id", "pvname")
 
-    def __init__(self, channel: int, pvname: str | bytes, context: Context, token: int) -> None:
-        self.id = self.key = channel
+    def __init__(
+        self, channel: int, pvname: str | bytes, context: Context, hooks: Hooks | None = None
+    ) -> None:
+        self.id = channel
         self.pvname = pvname
         self.context = context
-        self.token = token
-        self._access: Callable[[dict[str, Any]], object] | None = None
-        self._tokens: set[int] | None = None
+        self.hooks = hooks
 
     def __repr__(self) -> str:
-        return f"<chid {self.pvname!r}{'' if self.id else ' cleared'}>"
+        return f"<chid {self.pvname!r}{' cleared' if self.id < 0 else ''}>"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Chid) and self.key == other.key
+        return isinstance(other, Chid) and abs(self.id) == abs(other.id)
 
     def __hash__(self) -> int:
-        return hash(self.key)
+        return hash(abs(self.id))
 
     def known(self, channel: int) -> bool:
         """Learn the C id, which an event may bring before the creating call returns.
@@ -62,34 +87,36 @@ class Chid:
         Returns:
             False when the channel has been cleared.
         """
-        if not self.key:
-            self.id = self.key = channel
-        return self.id != 0
+        if not self.id:
+            self.id = channel
+        return self.id > 0
 
-    def own(self, token: int) -> None:
-        """Remember a subscription, so that its events end with the channel."""
-        if self._tokens is None:
-            self._tokens = set()
-        self._tokens.add(token)
+    def hooked(self) -> Hooks:
+        """Return the hooks, making them if need be."""
+        hooks = self.hooks
+        if hooks is None:
+            self.hooks = hooks = Hooks()
+        return hooks
 
     def disown(self, token: int) -> None:
         """Forget a subscription that has been cleared."""
-        if self._tokens is not None:
-            self._tokens.discard(token)
+        if self.hooks is not None:
+            self.hooks.tokens.discard(token)
         self.context.disown(token)
 
     def clear(self) -> int:
         """End the channel and all that hangs on it. Returns the CA status."""
-        channel, self.id = self.id, 0
-        if not channel:
+        channel = self.id
+        if channel <= 0:
             return int(ECA.BADCHID)
+        self.id = -channel
         status: int = lib.cc_channel_clear(channel)
-        if self.token:
-            self.context.disown(self.token)
-        if self._tokens:
-            for token in self._tokens:
+        hooks, self.hooks = self.hooks, None
+        if hooks is not None:
+            if hooks.token:
+                self.context.disown(hooks.token)
+            for token in list(hooks.tokens):
                 self.context.disown(token)
-            self._tokens = None
         return status
 
     def checked(self) -> int:
@@ -98,7 +125,7 @@ class Chid:
         Raises:
             DisconnectedError: (ECA_BADCHID) the channel has been cleared.
         """
-        if not self.id:
+        if self.id <= 0:
             raise DisconnectedError(ECA.BADCHID, str(self.pvname), "use", "it has been cleared")
         return self.id
 
@@ -219,3 +246,47 @@ class DBRValue:
         """The number of elements of the answer."""
         answer = self.answer()
         return int(answer[0][8]) if answer is not None else 0
+
+    @property
+    def cvalue(self) -> bytes:
+        """The answer as a DBR structure in host byte order; empty while there is none."""
+        answer = self.answer()
+        if answer is None or answer[0][3] < 0:
+            return b""
+        record, data = answer
+        return structure(record) if data is None else bytes(data)
+
+
+def structure(record: Record) -> bytes:
+    """Rebuild the DBR structure of a single number, which came in the record itself."""
+    layout = LAYOUTS[record[3]]
+    known = {"status": record[4], "severity": record[5], "secs": record[9], "nsec": record[10]}
+    members = [known[field.name] for field in layout.fields]
+    number = record[12] if layout.base_type in (2, 6) else int(record[12])
+    return layout.native.pack(*members) + Struct(f"={_CODES[layout.base_type]}").pack(number)
+
+
+def format_dbr(dbrType: int, count: int, dbrValue: Any, use_numpy: bool = False) -> Any:
+    """Decode a DBR structure.
+
+    Args:
+        dbrType: its request type.
+        count: number of elements.
+        dbrValue: the structure in host byte order: bytes, a buffer, or a pointer of cffi.
+        use_numpy: several numbers are an ndarray of shape ``(count,)``.
+
+    Returns:
+        The value as `get` gives it.
+    """
+    kind, length = int(dbrType), int(count)
+    if isinstance(dbrValue, ffi.CData):
+        data = bytes(ffi.buffer(ffi.cast("char *", dbrValue), dbr_size_n(kind, length)))
+    else:
+        data = bytes(dbrValue)
+    status = severity = seconds = nanoseconds = 0
+    if 7 <= kind <= 37:
+        status, severity = Struct("=hh").unpack_from(data)
+    if 14 <= kind <= 20:
+        seconds, nanoseconds = Struct("=II").unpack_from(data, 4)
+    record = (0, 4, _COPY, kind, status, severity, 0, 1, length, seconds, nanoseconds)
+    return ca_value((*record, len(data), 0.0, 0), bytearray(data), 0, use_numpy)

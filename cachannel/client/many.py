@@ -360,7 +360,7 @@ class Stream:
         names: names, or PVs of the context.
         data_type: of the updates.
         mask: what is an update; None: value, alarm and property changes.
-        wake: called on the dispatcher thread when there is something after nothing.
+        wake: called on the dispatcher thread when something has come.
     """
 
     def __init__(
@@ -387,10 +387,9 @@ class Stream:
                 self._tokens.append(token)
 
     def _send(self, items: list[Item]) -> None:
-        was_empty = not self._batches
         self._batches.extend((entry.backlog[0][0], response) for entry, _, response in items)
-        if was_empty:
-            self._wake()
+        # Also when something was there: it may have been taken in between.
+        self._wake()
 
     def take(self) -> list[tuple[int, EventAddResponse]]:
         """Take all that has come."""

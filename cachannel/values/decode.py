@@ -77,7 +77,8 @@ def elements(record: Record, buffer: Any, offset: int, use_numpy: bool) -> Any:
     if not count:
         return []
     size = LAYOUTS[dbr_type].element_size
-    return memoryview(buffer)[start : start + size * count].cast(_CODES[base]).tolist()
+    view: Any = memoryview(buffer)[start : start + size * count]
+    return view.cast(_CODES[base]).tolist()
 
 
 def array(record: Record, buffer: Any, start: int, base: int) -> Any:

@@ -36,12 +36,12 @@ class Encoded(NamedTuple):
 
     Attributes:
         dbr_type: the type the data is sent as; text for an ENUM goes as DBR_STRING.
-        count: number of elements.
+        length: number of elements.
         data: the elements, in host byte order.
     """
 
     dbr_type: int
-    count: int
+    length: int
     data: bytes
 
 
@@ -104,6 +104,8 @@ def _number(value: Any, base: int) -> int | float:
         raise _RefusedError(RangeError, f"{_show(value)} does not fit a double") from exc
     except (TypeError, ValueError) as exc:
         raise _RefusedError(ValueTypeError, f"{_show(value)} is not one number") from exc
+    if math.isinf(number) and getattr(value, "dtype", None) is not None and value != number:
+        raise _RefusedError(RangeError, f"{_show(value)} does not fit a double")
     if base == _DOUBLE:
         return number
     if base == _FLOAT:
@@ -165,10 +167,9 @@ def _sequence(value: Any) -> Any | None:
         return value.ravel() if value.ndim > 1 else value
     if isinstance(value, list | tuple | range | bytearray):
         return value
-    if isinstance(value, memoryview):
-        return value.tolist() if value.ndim == 1 else value.cast("B").tolist()
     if hasattr(value, "__len__") and hasattr(value, "__getitem__") and not hasattr(value, "keys"):
-        return value
+        # Not every sequence can be sliced: a deque cannot.
+        return list(value)
     return None
 
 
@@ -183,9 +184,11 @@ def _pack_array(values: Any, base: int) -> bytes | None:
     if base in (_FLOAT, _DOUBLE):
         with np.errstate(over="ignore"):
             converted = values.astype(target)
-        if base == _FLOAT and np.any(np.isinf(converted) & np.isfinite(values)):
-            raise _RefusedError(RangeError, "an element does not fit FLOAT")
-        return converted.tobytes()
+        wider = values.dtype.itemsize > target.itemsize
+        if wider and np.any(np.isinf(converted) & np.isfinite(values)):
+            name = DBR_BY_NUMBER[base].name
+            raise _RefusedError(RangeError, f"an element does not fit {name}")
+        return bytes(converted.tobytes())
     low, high = _LIMITS[base]
     name = DBR_BY_NUMBER[base].name
     if kind == "f":
@@ -194,7 +197,7 @@ def _pack_array(values: Any, base: int) -> bytes | None:
         values = np.trunc(values)
     if values.size and (values.min() < low or values.max() > high):
         raise _RefusedError(RangeError, f"an element does not fit {name} ({low} to {high})")
-    return values.astype(target).tobytes()
+    return bytes(values.astype(target).tobytes())
 
 
 def _pack(values: Any, base: int) -> bytes:
@@ -212,6 +215,11 @@ def _encode(value: Any, dbr_type: int, native: int, count: int | None) -> Encode
     """See `encode`."""
     limit = native if count is None else min(count, native)
     base = _ENUM if dbr_type in (35, 36) else dbr_type
+    if isinstance(value, memoryview):
+        import numpy as np
+
+        # A memoryview itself reads neither other byte orders nor more than one dimension.
+        value = np.asarray(value)
     if hasattr(value, "ndim") and hasattr(value, "item") and value.ndim == 0:
         value = value.item()
     if isinstance(value, str | bytes):

@@ -16,25 +16,6 @@ static int create(void *argument)
                              &c->channel->chid);
 }
 
-static void link_channel(cc_context *context, cc_channel *channel)
-{
-    channel->previous = NULL;
-    channel->next = context->channels;
-    if (channel->next)
-        channel->next->previous = channel;
-    context->channels = channel;
-}
-
-static void unlink_channel(cc_context *context, cc_channel *channel)
-{
-    if (channel->previous)
-        channel->previous->next = channel->next;
-    else
-        context->channels = channel->next;
-    if (channel->next)
-        channel->next->previous = channel->previous;
-}
-
 static void abandon_wait(cc_channel *channel)
 {
     if (channel->waitset) {
@@ -53,7 +34,7 @@ static cc_channel *prepare(cc_context *context, uint64_t token, int flags)
     channel->chid = NULL;
     channel->token = token;
     channel->flags = (uint8_t)flags;
-    channel->access_installed = channel->access_muted = 0;
+    channel->access = 0;
     channel->unconnected = 1;
     channel->native_type = TYPENOTCONN;
     channel->native_count = 0;
@@ -62,7 +43,6 @@ static cc_channel *prepare(cc_context *context, uint64_t token, int flags)
     channel->requests = NULL;
     channel->subscriptions = NULL;
     epicsMutexMustLock(context->lock);
-    link_channel(context, channel);
     if (flags & CC_WAITED)
         channel->waitset = cc_waitset_join(context);
     cc_unlock(context);
@@ -75,7 +55,7 @@ static void discard(cc_channel *channel)
 
     epicsMutexMustLock(context->lock);
     abandon_wait(channel);
-    unlink_channel(context, channel);
+    channel->context = NULL;
     cc_unlock(context);
     cc_pool_give(CC_POOL_CHANNEL, channel);
 }
@@ -98,7 +78,7 @@ cc_id cc_channel_create(cc_id id, const char *name, unsigned priority, uint64_t 
         c.channel = channel;
         status = cc_run_attached(context->ca, create, &c);
         if (status == ECA_NORMAL && (flags & CC_TELL_ACCESS)) {
-            channel->access_installed = 1;
+            channel->access = CC_ACCESS_INSTALLED;
             ca_replace_access_rights_event(channel->chid, cc_on_access);
         }
         if (status != ECA_NORMAL)
@@ -139,7 +119,7 @@ static int create_many(void *argument)
             m->ids[i] = -status;
             discard(channel);
         } else if (m->flags & CC_TELL_ACCESS) {
-            channel->access_installed = 1;
+            channel->access = CC_ACCESS_INSTALLED;
             ca_replace_access_rights_event(channel->chid, cc_on_access);
         }
         m->name += strlen(m->name) + 1;
@@ -172,6 +152,7 @@ int cc_create_many(cc_id id, const char *names, uint32_t length, unsigned priori
 static void give_subscription(cc_subscription *s)
 {
     s->evid = NULL;
+    cc_queue_drop(s->queue);
     cc_pool_give(CC_POOL_SUBSCRIPTION, s);
 }
 
@@ -185,7 +166,7 @@ void cc_channel_dismantle(cc_channel *channel)
     abandon_wait(channel);
     while (channel->requests)
         cc_drop_request(channel->requests, ECA_CHANDESTROY);
-    unlink_channel(context, channel);
+    channel->context = NULL;      /* from here on the context does not find it, see next_of */
     cc_unlock(context);
     while ((s = channel->subscriptions) != NULL) {
         channel->subscriptions = s->next;
@@ -270,13 +251,13 @@ int cc_channel_tell_access(cc_id id, int tell)
         channel->flags |= CC_TELL_ACCESS;
     else
         channel->flags &= (uint8_t)~CC_TELL_ACCESS;
-    install = tell && !channel->access_installed;
-    channel->access_installed |= (uint8_t)install;
-    channel->access_muted = (uint8_t)install;
+    install = tell && !(channel->access & CC_ACCESS_INSTALLED);
+    if (install)
+        channel->access = CC_ACCESS_INSTALLED | CC_ACCESS_MUTED;
     cc_unlock(channel->context);
     if (install) {
         ca_replace_access_rights_event(channel->chid, cc_on_access);
-        channel->access_muted = 0;
+        channel->access = CC_ACCESS_INSTALLED;
     }
     cc_leave(channel);
     return ECA_NORMAL;
@@ -297,7 +278,7 @@ int cc_native(cc_channel *channel)
     count = ca_element_count(channel->chid);
     epicsMutexMustLock(channel->context->lock);
     if (connections == channel->connections && channel->native_type == CC_UNASKED) {
-        channel->native_count = count;
+        channel->native_count = (uint32_t)count;
         channel->native_type = (int16_t)type;
     }
     cc_unlock(channel->context);
@@ -465,13 +446,14 @@ static cc_id subscribe(cc_channel *channel, int type, int64_t count, long mask, 
     id = s->head.id;
     s->channel = channel;
     s->queue = queue ? queue : context->queue;
+    cc_queue_hold(s->queue);
     s->token = token;
     s->evid = NULL;
     s->pending_generation = 0;
     status = ca_create_subscription(type, (unsigned long)count, channel->chid, mask, cc_on_event,
                                     s, &s->evid);
     if (status != ECA_NORMAL) {
-        cc_pool_give(CC_POOL_SUBSCRIPTION, s);
+        give_subscription(s);
         return -status;
     }
     epicsMutexMustLock(context->lock);

@@ -1,17 +1,32 @@
 /* libca contexts, the waits for what is outstanding in them, and attaching threads to them. */
 
+#include "engine.h"
+
 #include <stdio.h>
 
-#include "engine.h"
+#if !defined(_WIN32)
+#include <fcntl.h>
+#include <unistd.h>
+#endif
 
 int cc_memory_initialize(void);
 void cc_memory_after_fork(void);
+int cc_memory_renew(void);
 
 static epicsMutexId list_lock;
 static cc_context *contexts;
 
-/* Its address tells threads apart; it needs no set-up and no clean-up. */
-static CC_THREAD_LOCAL char this_thread;
+/* Tells threads apart. Not by an address, which a later thread would have as well: it would wait
+ * for what a thread that is gone has started. */
+static CC_THREAD_LOCAL size_t this_thread;
+static size_t threads;
+
+static size_t my_number(void)
+{
+    if (!this_thread)
+        this_thread = epicsAtomicIncrSizeT(&threads);
+    return this_thread;
+}
 
 int cc_initialize(void)
 {
@@ -24,11 +39,40 @@ int cc_initialize(void)
     return done;
 }
 
+static int forked;
+
 void cc_after_fork(void)
 {
-    list_lock = epicsMutexCreate();
     contexts = NULL;
     cc_memory_after_fork();
+    cc_queues_after_fork();
+    forked = 1;
+}
+
+/* libCom warns on stderr, once, when the child of a fork uses it. It is told not to: nothing of
+ * the parent's contexts is used here, and what is left of libCom has proved to work. */
+static int renew(void)
+{
+#if !defined(_WIN32)
+    int saved, nowhere;
+
+    fflush(stderr);
+    saved = dup(2);
+    nowhere = open("/dev/null", O_WRONLY);
+    if (saved >= 0 && nowhere >= 0) {
+        dup2(nowhere, 2);
+        epicsThreadGetIdSelf();
+        fflush(stderr);
+        dup2(saved, 2);
+    }
+    if (saved >= 0)
+        close(saved);
+    if (nowhere >= 0)
+        close(nowhere);
+#endif
+    forked = 0;
+    list_lock = epicsMutexCreate();
+    return list_lock && cc_memory_renew();
 }
 
 void cc_get_counts(cc_counts *counts)
@@ -38,7 +82,7 @@ void cc_get_counts(cc_counts *counts)
     counts->subscriptions = cc_pool_live(CC_POOL_SUBSCRIPTION);
     counts->requests = cc_pool_live(CC_POOL_REQUEST);
     counts->payload_bytes = cc_payload_bytes();
-    counts->queues = 0;
+    counts->queues = cc_queues_live();
 }
 
 /* Attaching -------------------------------------------------------------------------------- */
@@ -203,10 +247,11 @@ int cc_wait_counter(cc_context *context, const int *counter, double timeout)
 
 static cc_waitset *find_mine(cc_context *context)
 {
+    size_t me = my_number();
     cc_waitset *s;
 
     for (s = context->waitsets; s; s = s->next)
-        if (s->thread == &this_thread)
+        if (s->thread == me)
             return s;
     return NULL;
 }
@@ -239,7 +284,7 @@ cc_waitset *cc_waitset_join(cc_context *context)
             set = malloc(sizeof *set);
         if (!set)
             return NULL;
-        set->thread = &this_thread;
+        set->thread = my_number();
         set->outstanding = set->references = set->forgotten = 0;
         set->next = context->waitsets;
         context->waitsets = set;
@@ -410,20 +455,24 @@ static int create(void *argument)
 
 cc_id cc_context_create(cc_queue *queue, uint64_t exception_token)
 {
-    cc_context *context = cc_pool_take(CC_POOL_CONTEXT);
+    cc_context *context;
     int status;
 
+    if (forked && !renew())
+        return -ECA_ALLOCMEM;
+    context = cc_pool_take(CC_POOL_CONTEXT);
     if (!context)
         return -ECA_ALLOCMEM;
     if (!context->lock)
         context->lock = epicsMutexCreate();
     context->queue = queue;
+    cc_queue_hold(queue);
     context->exception_token = exception_token;
     context->closed = context->takes_messages = context->outstanding = context->refused = 0;
     context->ndue = 0;
-    context->channels = NULL;
     status = cc_run_attached(NULL, create, context);
     if (status != ECA_NORMAL) {
+        cc_queue_drop(queue);
         cc_pool_give(CC_POOL_CONTEXT, context);
         return -status;
     }
@@ -441,11 +490,23 @@ static int destroy(void *unused)
     return ECA_NORMAL;
 }
 
+/* The next channel of a context. A channel that is new, or gone, has no context. */
+static cc_channel *next_of(cc_context *context, uint32_t *index)
+{
+    cc_channel *channel;
+
+    while ((channel = cc_pool_next(CC_POOL_CHANNEL, index)) != NULL)
+        if (channel->context == context)
+            return channel;
+    return NULL;
+}
+
 int cc_context_close(cc_id id)
 {
     cc_context *context, **link;
-    cc_channel *channel, *next;
+    cc_channel *channel;
     cc_waiter *w;
+    uint32_t at;
     void *object;
 
     if (!cc_begin_close(CC_POOL_CONTEXT, id, &object))
@@ -462,19 +523,18 @@ int cc_context_close(cc_id id)
     context->closed = 1;
     for (w = context->waiters; w; w = w->next)
         cc_event_signal(w->event);
-    for (channel = context->channels; channel; channel = channel->next)
-        epicsAtomicCmpAndSwapIntT(&channel->head.closing, 0, 2);
     cc_unlock(context);
+    /* Whoever is inside may still make a channel. */
     cc_await_users(context);
-    for (channel = context->channels; channel; channel = channel->next)
+    for (at = 0; (channel = next_of(context, &at)) != NULL;)
+        epicsAtomicCmpAndSwapIntT(&channel->head.closing, 0, 2);
+    for (at = 0; (channel = next_of(context, &at)) != NULL;)
         cc_await_users(channel);
 
     cc_run_attached(context->ca, destroy, NULL);
 
-    for (channel = context->channels; channel; channel = next) {
-        next = channel->next;
+    for (at = 0; (channel = next_of(context, &at)) != NULL;)
         cc_channel_dismantle(channel);
-    }
     while (context->spare_waiters) {
         w = context->spare_waiters;
         context->spare_waiters = w->next;
@@ -486,6 +546,7 @@ int cc_context_close(cc_id id)
         context->spare_waitsets = set->next;
         free(set);
     }
+    cc_queue_drop(context->queue);
     cc_pool_give(CC_POOL_CONTEXT, context);
     return ECA_NORMAL;
 }

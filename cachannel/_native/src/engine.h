@@ -47,12 +47,12 @@
 
 /* memory.c ------------------------------------------------------------------------------- */
 
+/* There may be 100,000 channels, so no object has a byte too many. In the free list `id` is the
+ * negated index, and the pointer behind the head is the link. */
 typedef struct cc_head {
-    cc_id id;           /* 0 while the object is in the free list */
+    cc_id id;
     int users;          /* calls inside, see "Life" above */
     int closing;
-    uint32_t index;
-    struct cc_head *next_free;
 } cc_head;
 
 enum { CC_POOL_CONTEXT, CC_POOL_CHANNEL, CC_POOL_SUBSCRIPTION, CC_POOL_REQUEST, CC_POOLS };
@@ -64,6 +64,7 @@ void cc_leave(void *object);
 int cc_begin_close(int pool, cc_id id, void **object);
 void cc_await_users(void *object);
 unsigned cc_pool_live(int pool);
+void *cc_pool_next(int pool, uint32_t *index);
 
 uint64_t cc_payload_copy(const void *data, size_t nbytes);
 uint64_t cc_payload_bytes(void);
@@ -71,6 +72,7 @@ uint64_t cc_payload_bytes(void);
 /* events.c ------------------------------------------------------------------------------- */
 
 struct cc_queue {
+    int references;          /* its owner, and the context and subscriptions that feed it */
     epicsMutexId lock;
     cc_event wake;
     int waiting;             /* the consumer sleeps and wants the event */
@@ -86,6 +88,10 @@ struct cc_queue {
 
 struct cc_subscription;
 
+void cc_queue_hold(cc_queue *queue);
+void cc_queue_drop(cc_queue *queue);
+unsigned cc_queues_live(void);
+void cc_queues_after_fork(void);
 void cc_describe(cc_record *record, long type, long count, const void *dbr);
 int cc_is_number(long type, long count);
 void cc_queue_push(cc_queue *queue, cc_record *record, const void *data,
@@ -95,7 +101,7 @@ void cc_queue_push(cc_queue *queue, cc_record *record, const void *data,
 
 /* What one thread has asked for and has not got yet. It exists only while something is out. */
 typedef struct cc_waitset {
-    const void *thread;
+    size_t thread;
     int outstanding;
     int references;
     int forgotten;
@@ -125,26 +131,26 @@ typedef struct cc_context {
     cc_waiter *waiters, *spare_waiters;
     cc_event due[CC_DUE];     /* to be signalled when the lock is released */
     int ndue;
-    struct cc_channel *channels;
     struct cc_context *next;      /* list of all, under the list lock of context.c */
 } cc_context;
 
 typedef struct cc_channel {
     cc_head head;
-    cc_context *context;
+    cc_context *context;          /* NULL while it is in nobody's hands */
     chid chid;
     uint64_t token;
-    uint8_t flags;
-    uint8_t access_installed, access_muted;
-    int unconnected;              /* 0 while connected: a waiter's counter */
-    int16_t native_type;          /* CC_UNASKED: look with cc_native */
-    unsigned long native_count;
-    uint32_t connections;         /* connects and disconnects so far */
     cc_waitset *waitset;          /* of the first connection, if it is waited for */
     struct cc_request *requests;
     struct cc_subscription *subscriptions;
-    struct cc_channel *next, *previous;
+    int unconnected;              /* 0 while connected: a waiter's counter */
+    uint32_t connections;         /* connects and disconnects so far */
+    uint32_t native_count;
+    int16_t native_type;          /* CC_UNASKED: look with cc_native */
+    uint8_t flags;
+    uint8_t access;               /* of the access rights handler, see below */
 } cc_channel;
+
+enum { CC_ACCESS_INSTALLED = 1, CC_ACCESS_MUTED = 2 };
 
 typedef struct cc_subscription {
     cc_head head;

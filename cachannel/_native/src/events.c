@@ -3,6 +3,7 @@
 #include "engine.h"
 
 static const uint32_t first_records = 256, first_room = 4096;
+static int queues;
 
 cc_queue *cc_queue_create(uint32_t limit_records, uint64_t limit_bytes)
 {
@@ -10,6 +11,8 @@ cc_queue *cc_queue_create(uint32_t limit_records, uint64_t limit_bytes)
 
     if (!q)
         return NULL;
+    epicsAtomicIncrIntT(&queues);
+    q->references = 1;
     q->lock = epicsMutexCreate();
     q->wake = cc_event_create();
     q->generation = 1;
@@ -39,10 +42,17 @@ void cc_queue_close(cc_queue *q)
     cc_event_signal(q->wake);
 }
 
-/* Only when no subscription, no context and no thread uses the queue any more. */
-void cc_queue_destroy(cc_queue *q)
+/* A subscription feeds the queue until libca has forgotten it, which may be after the owner of the
+ * queue has: somebody else may be clearing its channel. */
+void cc_queue_hold(cc_queue *q)
 {
-    cc_queue_close(q);
+    epicsAtomicIncrIntT(&q->references);
+}
+
+void cc_queue_drop(cc_queue *q)
+{
+    if (epicsAtomicDecrIntT(&q->references) > 0)
+        return;
     free(q->fill.records);
     free(q->fill.bytes);
     free(q->drain.records);
@@ -50,6 +60,25 @@ void cc_queue_destroy(cc_queue *q)
     cc_event_destroy(q->wake);
     epicsMutexDestroy(q->lock);
     free(q);
+    epicsAtomicDecrIntT(&queues);
+}
+
+/* Only when no context and no thread uses the queue any more. */
+void cc_queue_destroy(cc_queue *q)
+{
+    cc_queue_close(q);
+    cc_queue_drop(q);
+}
+
+/* In the child of a fork: the queues of the parent are not touched again. */
+void cc_queues_after_fork(void)
+{
+    queues = 0;
+}
+
+unsigned cc_queues_live(void)
+{
+    return (unsigned)epicsAtomicGetIntT(&queues);
 }
 
 /* End a running cc_queue_wait early. */
@@ -353,7 +382,7 @@ void cc_on_access(struct access_rights_handler_args args)
     int tell;
 
     epicsMutexMustLock(context->lock);
-    tell = (channel->flags & CC_TELL_ACCESS) && !channel->access_muted
+    tell = (channel->flags & CC_TELL_ACCESS) && !(channel->access & CC_ACCESS_MUTED)
            && !epicsAtomicGetIntT(&channel->head.closing);
     cc_unlock(context);
     if (!tell)

@@ -28,6 +28,12 @@ static cc_head *at(pool *p, uint32_t index)
     return chunk ? (cc_head *)(chunk + (index % CHUNK) * p->size) : NULL;
 }
 
+/* The link of the free list. */
+static cc_head **link_of(cc_head *head)
+{
+    return (cc_head **)(head + 1);
+}
+
 static int grow(pool *p)
 {
     uint32_t i;
@@ -40,8 +46,8 @@ static int grow(pool *p)
         return 0;
     for (i = CHUNK; i-- > 0;) {
         cc_head *head = (cc_head *)(chunk + i * p->size);
-        head->index = p->nchunks * CHUNK + i;
-        head->next_free = p->free;
+        head->id = -(cc_id)(p->nchunks * CHUNK + i);
+        *link_of(head) = p->free;
         p->free = head;
     }
     p->chunks[p->nchunks++] = chunk;
@@ -57,10 +63,10 @@ void *cc_pool_take(int which)
     epicsMutexMustLock(pool_lock);
     if (p->free || grow(p)) {
         head = p->free;
-        p->free = head->next_free;
+        p->free = *link_of(head);
         p->live++;
-        head->closing = 0;
-        head->id = (cc_id)(++serial << INDEX_BITS | head->index);
+        head->id = (cc_id)(++serial << INDEX_BITS | (uint64_t)-head->id);
+        epicsAtomicSetIntT(&head->closing, 0);
     }
     epicsMutexUnlock(pool_lock);
     return head;
@@ -72,8 +78,8 @@ void cc_pool_give(int which, void *object)
     cc_head *head = object;
 
     epicsMutexMustLock(pool_lock);
-    head->id = 0;
-    head->next_free = p->free;
+    head->id = -(head->id & ((1 << INDEX_BITS) - 1));
+    *link_of(head) = p->free;
     p->free = head;
     p->live--;
     epicsMutexUnlock(pool_lock);
@@ -91,7 +97,9 @@ void *cc_enter(int which, cc_id id)
     if (!head)
         return NULL;
     epicsAtomicIncrIntT(&head->users);
-    if (head->id != id || epicsAtomicGetIntT(&head->closing)) {
+    /* In this order: an object that is given back and taken again meanwhile is closing until it
+     * has its new id. */
+    if (epicsAtomicGetIntT(&head->closing) || head->id != id) {
         epicsAtomicDecrIntT(&head->users);
         return NULL;
     }
@@ -131,6 +139,19 @@ unsigned cc_pool_live(int which)
     return pools[which].live;
 }
 
+/* The next object in use from `*index` on, or NULL. Objects may come and go meanwhile. */
+void *cc_pool_next(int which, uint32_t *index)
+{
+    pool *p = &pools[which];
+
+    while (*index < p->nchunks * CHUNK) {
+        cc_head *head = at(p, (*index)++);
+        if (head && head->id > 0)
+            return head;
+    }
+    return NULL;
+}
+
 /* Copies of data. Large blocks are kept for a while: an 8 MB image ten times a second would
  * otherwise spend its time in page faults. */
 
@@ -147,6 +168,7 @@ static block *kept[KEEP_BLOCKS];
 static size_t kept_bytes;
 static uint64_t used_bytes;
 static epicsMutexId payload_lock;
+static int no_locks;            /* in the child of a fork, until it uses CA */
 
 static block *payload_allocate(size_t nbytes)
 {
@@ -195,6 +217,10 @@ void cc_payload_free(uint64_t payload)
     if (!payload)
         return;
     b = (block *)(uintptr_t)payload - 1;
+    if (no_locks) {
+        free(b);
+        return;
+    }
     epicsMutexMustLock(payload_lock);
     used_bytes -= b->room;
     if (b->room >= KEEP_FROM && kept_bytes + b->room <= KEEP_BYTES)
@@ -231,8 +257,9 @@ int cc_memory_initialize(void)
     return create_locks();
 }
 
-/* In the child of a fork: the objects belong to threads that do not exist here, and a lock may
- * have been held by one of them. Forget them all, touch none. */
+/* In the child of a fork the objects belong to threads that do not exist here, and a lock may be
+ * held by one of them for ever. Forget the objects and touch no lock; new locks are made when the
+ * child uses CA, which most children never do. */
 void cc_memory_after_fork(void)
 {
     int i;
@@ -246,5 +273,11 @@ void cc_memory_after_fork(void)
     memset(kept, 0, sizeof kept);
     kept_bytes = 0;
     used_bytes = 0;
-    create_locks();
+    no_locks = 1;
+}
+
+int cc_memory_renew(void)
+{
+    no_locks = 0;
+    return create_locks();
 }

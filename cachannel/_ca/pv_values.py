@@ -1,0 +1,42 @@
+"""Values as class `CaChannel` gives them: bare, or a dict with ``pv_*`` items."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cachannel._ca.handles import FLOAT, INTEGER, DBRValue
+from cachannel._native import lib
+from cachannel.protocol.enums import ECA
+from cachannel.values.decode import Record, pv_items, text
+
+__all__ = ["as_text", "value_of"]
+
+
+def value_of(value: DBRValue) -> Any:
+    """Decode what `CaChannel.getValue` gives; None while there is nothing."""
+    request = value._request
+    state = lib.cc_request_state(request)
+    if state == FLOAT:
+        return lib.cc_request_value(request)
+    if state == INTEGER:
+        return int(lib.cc_request_value(request))
+    got = value.answer()
+    if got is None or got[0][7] != ECA.NORMAL:
+        return None
+    return value._decode(_bare, *got)
+
+
+def _bare(record: Record, buffer: Any, offset: int, use_numpy: bool) -> Any:
+    """Decode a value as `CaChannel.getValue` gives it."""
+    result: dict[str, Any] = {}
+    pv_items(result, record, buffer, offset, use_numpy)
+    return result["pv_value"] if len(result) == 1 else result
+
+
+def as_text(value: Any) -> Any:
+    """Make one text of the CHAR elements of a value or of the ``pv_value`` of a dict."""
+    if isinstance(value, dict):
+        value["pv_value"] = as_text(value["pv_value"])
+        return value
+    data = [value] if isinstance(value, int) else value
+    return text(bytes(data))
