@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from cachannel.asyncio.client import Context
-
 from benchmarks.peers.protocol import (
     EventCounter,
     Parameters,
@@ -16,6 +14,7 @@ from benchmarks.peers.protocol import (
     names,
     synchronous,
 )
+from cachannel.asyncio.client import Context
 
 __all__ = ["SCENARIOS"]
 

@@ -11,9 +11,10 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cachannel._native import lib
+from cachannel._native import ffi, lib
 from cachannel.asyncio.loop import LATE, Deadlines, Inbox
 from cachannel.client.callbacks import CallbackHandler, Entry, Outbox, Workers
 from cachannel.client.circuits import BaseCircuitManager
@@ -65,6 +66,7 @@ __all__ = [
 
 _NORMAL, _BADTYPE = 1, 114
 _DROPPED = 8
+_REFUSED = -1
 _CLOSED = object()
 
 
@@ -278,53 +280,44 @@ class PV(BasePV):
             KeyError, ValueError: no such type.
         """
         limit = self._limit(timeout)
-        deadline = None if limit is None else time.monotonic() + limit
-        count = data_count or 0
+        start = time.monotonic()
+        deadline = None if limit is None else start + limit
         context = self.context
-        owners = context._engine.ca.owners
-        outbox = context._loop_outbox
         self._pending += 1
         try:
             for attempt in range(ATTEMPTS):
-                native = lib.cc_field_type(self._id) if self._id else -1
-                if native < 0:
+                native = self._native
+                if not self._up:
                     native = await self._connect(deadline, limit, "read")
                 dbr_type = native if data_type is None else choose_type(data_type, native)
-                ioid = self._ioid()
+                manager = self._manager
+                ioid = self._ioid() if manager is None else manager.next_ioid()
                 future = context._loop.create_future()
-
-                def deliver(
-                    record: Record, buffer: Any, offset: int,
-                    future: asyncio.Future[Any] = future,
-                ) -> None:  # fmt: skip
-                    owners.pop(record[0], None)
-                    if record[2] == 2:
-                        buffer = own_buffer(record, buffer, offset)
-                    outbox.put((None, future, (record, buffer)))
-
-                token = context._engine.own(deliver)
-                status = lib.cc_get_callback(self._id, dbr_type, count, token)
-                if status != _NORMAL:
-                    owners.pop(token, None)
-                    if status in LOST or (status == _BADTYPE and not self.connected):
-                        continue
-                    answer: Any = (self._read_failure(status, dbr_type), None)
-                    break
+                context._reads.append((self._id, dbr_type, data_count or 0, future))
                 if not context._flushing:
                     context._flush_once()
                 if not wait:
                     self._answer_later(future, limit, callback, dbr_type, data_count, ioid, notify)
                     return None
-                answer = await context._answer(
-                    future, limit if attempt == 0 else left_until(deadline)
-                )
+                if limit is not None:
+                    left = limit if attempt == 0 else left_until(deadline)
+                    context._deadlines.add(future, left)
+                context._inflight.add(future)
+                try:
+                    answer = await future
+                finally:
+                    context._inflight.discard(future)
                 if answer is LATE:
-                    logger.debug("a read of %s was not answered in time", self.name)
                     raise self._timed_out("read", limit)
                 if answer is _CLOSED:
                     message = f"the context was disconnected while {self.name!r} was being read"
                     raise ContextDisconnectedError(message)
-                if answer[0][7] not in LOST:
+                status = answer[0][7]
+                if status == _NORMAL:
+                    break
+                if status not in LOST and not (status == _BADTYPE and not self.connected):
+                    if answer[0][1] == _REFUSED:
+                        self._read_failure(status, dbr_type)
                     break
             else:
                 raise self._timed_out("read", limit)
@@ -478,6 +471,11 @@ class PV(BasePV):
             subscription._clear()
 
 
+def refusal(status: int) -> Record:
+    """Make the record of a read that libca did not even send."""
+    return (0, _REFUSED, 0, -1, 0, 0, 0, status, 0, 0, 0, 0, 0.0, 0)
+
+
 def _deadline(timeout: float | None) -> float | None:
     return None if timeout is None else time.monotonic() + timeout
 
@@ -555,6 +553,7 @@ class Context(BaseContext):
         self._outbox = Outbox(self._engine.dirty, self._workers.send)
         self._deadlines = Deadlines(self._loop)
         self._flushing = False
+        self._reads: list[tuple[int, int, int, asyncio.Future[Any]]] = []
         self._inflight: set[asyncio.Future[Any]] = set()
 
     async def __aenter__(self) -> Context:
@@ -587,8 +586,44 @@ class Context(BaseContext):
 
     def _flush_now(self) -> None:
         self._flushing = False
-        if not self._closed:
-            lib.cc_flush(self._engine.ca.id)
+        if self._closed:
+            return
+        if self._reads:
+            self._send_reads()
+        lib.cc_flush(self._engine.ca.id)
+
+    def _send_reads(self) -> None:
+        """Send the reads of all tasks that were ready, with one call."""
+        reads, self._reads = self._reads, []
+        answered = self._read_answered
+        first = self._engine.own_block([partial(answered, read[3]) for read in reads])
+        length = len(reads)
+        status = ffi.new("int32_t[]", length)
+        refused = lib.cc_get_callback_many(
+            ffi.new("cc_id[]", [read[0] for read in reads]),
+            length,
+            ffi.new("int32_t[]", [read[1] for read in reads]),
+            ffi.new("int64_t[]", [read[2] for read in reads]),
+            first,
+            status,
+        )
+        if not refused:
+            return
+        for index, code in enumerate(ffi.unpack(status, length)):
+            if code != _NORMAL:
+                self._engine.ca.owners.pop(first + index, None)
+                future = reads[index][3]
+                if not future.done():
+                    future.set_result((refusal(code), None))
+
+    def _read_answered(
+        self, future: asyncio.Future[Any], record: Record, buffer: Any, offset: int
+    ) -> None:
+        """Take an answer, on the dispatcher thread."""
+        self._engine.ca.owners.pop(record[0], None)
+        if record[2] == 2:
+            buffer = own_buffer(record, buffer, offset)
+        self._loop_outbox.put((None, future, (record, buffer)))
 
     async def _answer(self, future: asyncio.Future[Any], timeout: float | None) -> Any:
         """Wait for an answer; `LATE` when the time is over."""

@@ -282,6 +282,7 @@ class BasePV:
         self._token = 0
         self._number = context.broadcaster.new_id()
         self._up = False
+        self._native = -1
         self._idle = False
         self._cancelled = False
         self._manager: BaseCircuitManager | None = None
@@ -448,7 +449,7 @@ class BasePV:
     def _deliver(self, record: Record, buffer: Any, offset: int) -> None:
         if record[1] == _CONNECTION:
             if record[7] == _CONN_UP:
-                self._went_up(record[9])
+                self._went_up(record[3], record[9])
             else:
                 self._went_down()
         elif (
@@ -460,10 +461,11 @@ class BasePV:
             # libca takes all rights away when a channel disconnects; that is no news.
             self._access_handler.process(_RIGHTS[record[7]])
 
-    def _went_up(self, rights: int) -> None:
+    def _went_up(self, native: int, rights: int) -> None:
         with self.context._lock:
             if not self._id:
                 return
+            self._native = native
             self._up = True
             waiters, self._waiters = self._waiters, []
             if logger.isEnabledFor(logging.INFO):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from cachannel._ca.handles import fetch
-from cachannel._native import lib
+from cachannel._native import ffi, lib
 from cachannel.client.callbacks import CallbackHandler, Entry, Outbox, run_guarded
 from cachannel.client.circuits import BaseCircuitManager
 from cachannel.client.common import (
@@ -250,7 +251,7 @@ class PV(BasePV):
 
     def _read_later(
         self, dbr_type: int, count: int, ioid: int, callback: Any, timeout: float | None,
-        notify: bool = True, flush: bool = True,
+        notify: bool = True,
     ) -> None:  # fmt: skip
         owners = self.context._engine.ca.owners
         deadline = _deadline(timeout)
@@ -275,8 +276,7 @@ class PV(BasePV):
             record = self._read_failure(status, dbr_type)
             if callback is not None and status not in LOST:
                 self._call_back(callback, self._read_response(record, None, dbr_type, None, ioid))
-        if flush:
-            self.context._flush_soon()
+        self.context._flush_soon()
 
     def _call_back(self, callback: Callable[[Any], object], response: Any) -> None:
         outbox = self._outbox(callback)
@@ -602,25 +602,72 @@ class Batch:
         timeout: seconds after which answers are ignored; None: never.
     """
 
-    _class: ClassVar[type] = PV
-
     def __init__(self, timeout: float | None = 2.0) -> None:
         self.timeout = timeout
-        self._calls: list[Callable[[], None]] = []
+        self._reads: dict[Any, list[tuple[PV, int, int | None, Any]]] = {}
+        self._writes: list[Callable[[], None]] = []
         self._contexts: set[Any] = set()
 
     def __enter__(self) -> Batch:
         return self
 
     def __exit__(self, *args: object) -> None:
-        calls, self._calls = self._calls, []
+        reads, self._reads = self._reads, {}
+        writes, self._writes = self._writes, []
+        contexts, self._contexts = self._contexts, set()
         try:
-            for call in calls:
-                call()
+            for write in writes:
+                write()
+            for context, group in reads.items():
+                self._send(context, group)
         finally:
-            for context in self._contexts:
+            for context in contexts:
                 context._flush_soon()
-            self._contexts.clear()
+
+    def _send(self, context: Any, group: list[tuple[PV, int, int | None, Any]]) -> None:
+        """Send the reads of one context with one call."""
+        deadline = _deadline(self.timeout)
+        engine = context._engine
+        owners = engine.ca.owners
+
+        def answered(
+            pv: PV, dbr_type: int, count: int | None, callback: Any, ioid: int,
+            record: Record, buffer: Any, offset: int,
+        ) -> None:  # fmt: skip
+            owners.pop(record[0], None)
+            if record[1] == _DROPPED:
+                return
+            if deadline is not None and time.monotonic() > deadline:
+                logger.warning("a read of %s was answered after %g s", pv.name, self.timeout)
+                return
+            if record[2] != 1:
+                buffer = own_buffer(record, buffer, offset)
+            response = pv._read_response(record, buffer, dbr_type, count, ioid)
+            manager = pv._manager
+            outbox = context._outbox if manager is None else manager.outbox
+            outbox.put((Entry.strong(callback, outbox), None, response))
+
+        first = engine.own_block([partial(answered, *read, read[0]._ioid()) for read in group])
+        length = len(group)
+        status = ffi.new("int32_t[]", length)
+        refused = lib.cc_get_callback_many(
+            ffi.new("cc_id[]", [read[0]._id for read in group]),
+            length,
+            ffi.new("int32_t[]", [read[1] for read in group]),
+            ffi.new("int64_t[]", [read[2] or 0 for read in group]),
+            first,
+            status,
+        )
+        if not refused:
+            return
+        for index, code in enumerate(ffi.unpack(status, length)):
+            if code == _NORMAL:
+                continue
+            owners.pop(first + index, None)
+            pv, dbr_type, count, callback = group[index]
+            if code not in LOST:
+                record = pv._read_failure(code, dbr_type)
+                pv._call_back(callback, pv._read_response(record, None, dbr_type, count, 0))
 
     @staticmethod
     def _native(pv: PV) -> int:
@@ -640,11 +687,12 @@ class Batch:
             DisconnectedError: the PV is not connected.
         """
         dbr_type = choose_type(data_type, self._native(pv))
-        count, timeout = data_count or 0, self.timeout
-        self._contexts.add(pv.context)
-        self._calls.append(
-            lambda: pv._read_later(dbr_type, count, pv._ioid(), callback, timeout, flush=False)
-        )
+        context = pv.context
+        self._contexts.add(context)
+        group = self._reads.get(context)
+        if group is None:
+            group = self._reads[context] = []
+        group.append((pv, dbr_type, data_count, callback))
 
     def write(
         self, pv: PV, data: Any, callback: Callable[[Any], object] | None = None,
@@ -663,9 +711,9 @@ class Batch:
         timeout = self.timeout
         self._contexts.add(pv.context)
         if callback is None:
-            self._calls.append(lambda: _ignore(pv._put(encoded)))
+            self._writes.append(lambda: _ignore(pv._put(encoded)))
         else:
-            self._calls.append(
+            self._writes.append(
                 lambda: pv._write_later(encoded, pv._ioid(), callback, timeout, flush=False)
             )
 

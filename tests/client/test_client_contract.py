@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.waiting import wait_until
 
 from cachannel.client.responses import ReadNotifyResponse, ReadResponse, WriteNotifyResponse
 from cachannel.protocol.channel_types import AlarmStatus, ChannelType
 from cachannel.protocol.errors import CaprotoTimeoutError
+from support.waiting import wait_until
 
 
 def test_a_number_is_an_array_of_one_element_in_native_byte_order(client: Any) -> None:
