@@ -27,6 +27,45 @@ _HOMES = {
     "CaChannelException": "cachannel.channel",
     "Context": "cachannel.context",
 }
+_HOMES |= {
+    name: module
+    for module, names in {
+        "cachannel.protocol.channel_types": (
+            "ChannelType AlarmStatus AlarmSeverity AccessRights SubscriptionType CAStatus "
+            "CASeverity CAStatusCode ConnStatus field_types native_type native_types status_types "
+            "time_types graphical_types control_types char_types string_types int_types "
+            "float_types enum_types native_int_types native_float_types CLIENT SERVER CONNECTED "
+            "DISCONNECTED"
+        ),
+        "cachannel.protocol.timestamp": "TimeStamp epics_timestamp_to_unix timestamp_to_epics",
+        "cachannel.protocol.errors": (
+            "CaprotoError ProtocolError LocalProtocolError RemoteProtocolError ValidationError "
+            "ErrorResponseReceived CaprotoTimeoutError CaprotoValueError CaprotoConversionError "
+            "FilterValidationError CaprotoKeyError CaprotoTypeError CaprotoAttributeError "
+            "CaprotoRuntimeError CaprotoNotImplementedError CaprotoNetworkError "
+            "CaprotoEnvironmentSetupError"
+        ),
+        "cachannel.client.common": (
+            "ClientException ThreadingClientException ContextDisconnectedError DeadCircuitError"
+        ),
+        "cachannel.protocol.settings": (
+            "get_environment_variables get_address_list get_client_address_list"
+        ),
+        "cachannel.client.dbr": "DbrStringArray DBR_TYPES",
+        "cachannel.client.headers": "MessageHeader ExtendedMessageHeader",
+        "cachannel.client.responses": (
+            "ReadNotifyResponse ReadResponse WriteNotifyResponse EventAddResponse ErrorResponse"
+        ),
+        "cachannel.client.requests": (
+            "ReadNotifyRequest ReadRequest WriteNotifyRequest WriteRequest EventAddRequest "
+            "EventCancelRequest EventsOffRequest EventsOnRequest EchoRequest"
+        ),
+        "cachannel.client.logs": (
+            "config_caproto_logging set_handler get_handler PVFilter AddressFilter RoleFilter"
+        ),
+    }.items()
+    for name in names.split()
+}
 _MODULES = ("ca", "channel", "context", "errors", "protocol", "util", "values")
 
 
