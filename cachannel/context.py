@@ -46,6 +46,9 @@ SLICE: Final = 0.1
 
 FOREVER: Final = -1.0
 
+_AFTER_BATCH: Final = -1
+"""What runs on the dispatcher besides the owners with their tokens, which are above 0."""
+
 _IN_BATCH: Final = 2
 _ON_HEAP: Final = 3
 _MESSAGE: Final = 7
@@ -260,9 +263,12 @@ class Context:
                 except BaseException as exc:  # user code; it must not stop the others
                     report(exc, owner)
         finally:
-            self._running = 0
-            for function in self.after_batch:
-                function()
+            self._running = _AFTER_BATCH
+            try:
+                for function in self.after_batch:
+                    function()
+            finally:
+                self._running = 0
         return length
 
     def pend(self, timeout: float) -> None:
