@@ -301,7 +301,7 @@ class PV(BasePV):
                     return None
                 if limit is not None:
                     left = limit if attempt == 0 else left_until(deadline)
-                    context._deadlines.add(future, left)
+                    context._deadlines.add(future, limit if left is None else left)
                 context._inflight.add(future)
                 try:
                     answer = await future
@@ -323,7 +323,7 @@ class PV(BasePV):
                 raise self._timed_out("read", limit)
         finally:
             self._pending -= 1
-        response = self._read_response(*answer, dbr_type, data_count, ioid, notify)
+        response = self._read_response(answer[0], answer[1], dbr_type, data_count, ioid, notify)
         if callback is not None:
             self._call_back(callback, response)
         return response if wait else None
@@ -340,7 +340,7 @@ class PV(BasePV):
             if answer is LATE:
                 logger.warning("a read of %s was not answered within %g s", self.name, timeout)
             elif answer is not None and answer is not _CLOSED and answer[0][1] != _DROPPED:
-                response = self._read_response(*answer, dbr_type, count, ioid, notify)
+                response = self._read_response(answer[0], answer[1], dbr_type, count, ioid, notify)
                 self._call_back(callback, response)
 
         if callback is not None:
@@ -439,7 +439,7 @@ class PV(BasePV):
             outbox.put((None, future, (record, None)))
 
         token = context._engine.own(deliver)
-        status: int = lib.cc_put_callback(self._id, *encoded[:3], token)
+        status: int = lib.cc_put_callback(self._id, *encoded.parts, token)
         if status == _NORMAL:
             return future
         owners.pop(token, None)

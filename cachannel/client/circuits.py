@@ -178,7 +178,7 @@ class BaseCircuitManager:
         info = ffi.new("cc_channel_info *")
         if not channel or lib.cc_channel_info_get(channel, info) != 1:
             return None
-        return max(0.0, self.context._engine.watchdog - info.watchdog_delay)
+        return max(0.0, self.context._engine.watchdog - float(info.watchdog_delay))
 
     @property
     def last_tcp_receipt(self) -> float | None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Readings", "Updates", "read_many", "resolve", "start_read", "write_many"]
 
+_GRACE: Final = 0.25
+"""Seconds that connected PVs have to answer when unknown ones have used up the time."""
 _ANY: Final = -1
 _NORMAL, _TIMEOUT, _DISCONN = 1, 80, 192
 _FLOAT, _INTEGER, _OTHER = 1, 2, 3
@@ -217,10 +219,16 @@ def connect_many(pvs: Sequence[BasePV], deadline: float | None) -> None:
             ca.wait(lib.cc_channel_wait, pv._id, left_until(deadline))
 
 
+def left_at_least(deadline: float | None) -> float | None:
+    """Return the seconds to wait for answers: a moment even if others took all to connect."""
+    left = left_until(deadline)
+    return None if left is None else max(left, _GRACE)
+
+
 def wait_bulk(context: BaseContext, bulk: Any, deadline: float | None) -> None:
     """Wait for the answers."""
     lib.cc_flush(context._engine.ca.id)
-    context._engine.ca.wait(lib.cc_bulk_wait, bulk, left_until(deadline))
+    context._engine.ca.wait(lib.cc_bulk_wait, bulk, left_at_least(deadline))
 
 
 def read_many(
@@ -292,13 +300,13 @@ class WriteMany:
             return
         assert not isinstance(encoded, int)
         if wait:
-            request = lib.cc_put_request(pv._id, *encoded[:3], 0)
+            request = lib.cc_put_request(pv._id, *encoded.parts, 0)
             if request > 0:
                 self._requests.append((index, request))
             else:
                 self.status[index] = -request
         else:
-            self.status[index] = lib.cc_put(pv._id, *encoded[:3])
+            self.status[index] = lib.cc_put(pv._id, *encoded.parts)
 
     def wait(self, context: BaseContext, deadline: float | None) -> None:
         """Wait for the answers, and collect them."""
@@ -306,7 +314,7 @@ class WriteMany:
         lib.cc_flush(ca.id)
         length = len(self._pvs)
         if self.bulk is not None:
-            ca.wait(lib.cc_bulk_wait, self.bulk, left_until(deadline))
+            ca.wait(lib.cc_bulk_wait, self.bulk, left_at_least(deadline))
             state, results = ffi.new("uint8_t[]", length), ffi.new("int32_t[]", length)
             numbers = ffi.new("double[]", length)
             lib.cc_bulk_collect(self.bulk, results, state, numbers)
@@ -315,7 +323,7 @@ class WriteMany:
                 if self.status[index] == _NORMAL and index not in slow:
                     self.status[index] = code
         for index, request in self._requests:
-            ca.wait(lib.cc_request_wait, request, left_until(deadline))
+            ca.wait(lib.cc_request_wait, request, left_at_least(deadline))
             record = ffi.new("cc_record *")
             answered = lib.cc_request_record(request, record) == _NORMAL
             self.status[index] = record.status if answered else _TIMEOUT

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sized
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final
 
 from cachannel.protocol.channel_types import ChannelType, field_types
 from cachannel.protocol.dbr import LAYOUTS, MAX_STRING_SIZE
@@ -54,7 +55,8 @@ def string_encoding() -> str:
     )
 
 
-class Encoded(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Encoded:
     """A value in the form that libca takes.
 
     Attributes:
@@ -68,6 +70,11 @@ class Encoded(NamedTuple):
     count: int
     data: Any
     asked: int
+
+    @property
+    def parts(self) -> tuple[int, int, Any]:
+        """Type, count and data."""
+        return self.dbr_type, self.count, self.data
 
 
 def is_text(data: Any) -> bool:

@@ -36,7 +36,11 @@ from cachannel.client.core import (
 )
 from cachannel.client.engine import BaseBroadcaster
 from cachannel.client.many import Readings, Updates, read_many, write_many
-from cachannel.client.responses import EventAddResponse, WriteNotifyResponse
+from cachannel.client.responses import (
+    EventAddResponse,
+    ReadNotifyResponse,
+    WriteNotifyResponse,
+)
 from cachannel.client.values import Encoded, choose_type, own_buffer
 from cachannel.protocol.errors import CaprotoError, ErrorResponseReceived
 from cachannel.values.decode import Record
@@ -352,7 +356,7 @@ class PV(BasePV):
     def _write_now(
         self, encoded: Encoded, deadline: float | None, timeout: float | None
     ) -> tuple[int, int]:
-        request = lib.cc_put_request(self._id, *encoded[:3], 0)
+        request = lib.cc_put_request(self._id, *encoded.parts, 0)
         if request < 0:
             status = -request
             return (192 if status == _BADTYPE and not self.connected else status), -1
@@ -389,7 +393,7 @@ class PV(BasePV):
                 outbox.put((Entry.strong(callback, outbox), None, response))
 
         token = self.context._engine.own(deliver)
-        status = lib.cc_put_callback(self._id, *encoded[:3], token)
+        status = lib.cc_put_callback(self._id, *encoded.parts, token)
         if status != _NORMAL:
             owners.pop(token, None)
             if callback is not None and status not in LOST:
@@ -642,7 +646,10 @@ class Batch:
                 return
             if record[2] != 1:
                 buffer = own_buffer(record, buffer, offset)
-            response = pv._read_response(record, buffer, dbr_type, count, ioid)
+            if record[7] == _NORMAL and not count:
+                response = ReadNotifyResponse.from_record(record, buffer, ioid)
+            else:
+                response = pv._read_response(record, buffer, dbr_type, count, ioid)
             manager = pv._manager
             outbox = context._outbox if manager is None else manager.outbox
             outbox.put((Entry.strong(callback, outbox), None, response))

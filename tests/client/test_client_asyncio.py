@@ -5,10 +5,10 @@ import threading
 from typing import Any
 
 import pytest
-from support.waiting import wait_until
 
 from cachannel._native import ffi, lib
 from cachannel.asyncio.client import Context
+from support.waiting import wait_until
 
 
 def requests() -> int:

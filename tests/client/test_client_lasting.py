@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.waiting import wait_until
 
 from cachannel.client.common import ContextDisconnectedError, DisconnectedError
 from cachannel.protocol.channel_types import AccessRights, ChannelType
 from cachannel.protocol.errors import CaprotoTimeoutError, ValidationError
+from support.waiting import wait_until
 
 RECORD = 'record(ao, "{name}") {{ field(VAL, "{value}") field(PINI, "YES") }}\n'
 
@@ -132,18 +132,17 @@ def test_a_callback_that_raises_is_logged_and_stops_nobody(
         on_loop(lasting, subscription.add_callback, bad)
         on_loop(lasting, subscription.add_callback, good)
         wait_until(lambda: seen)
-        lasting.write("cascratch1", 3)
+        lasting.write("cascratch1", seen[0].data[0] + 1)
         wait_until(lambda: len(seen) >= 2)
     assert "on purpose" in caplog.text
 
 
 def test_a_collected_callback_ends_the_subscription(lasting: Any) -> None:
-    following = lasting.follow("catest")
-    subscription = following.subscription
-    wait_until(lambda: following.responses)
+    kept = [lasting.follow("catest")]
+    subscription = kept[0].subscription
+    wait_until(lambda: kept[0].responses)
     assert subscription.subscriptionid == 0
-    following.stop = lambda: None
-    del following
+    kept.clear()
     gc.collect()
     wait_until(lambda: subscription.subscriptionid is None)
     assert not subscription.callbacks

@@ -5,9 +5,9 @@ import time
 from typing import Any
 
 import pytest
-from support.waiting import wait_until
 
 from cachannel.threading.client import Batch, Context, DisconnectedError
+from support.waiting import wait_until
 
 
 def test_a_batch_sends_all_at_its_end(ioc: Any) -> None:
