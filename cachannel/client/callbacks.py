@@ -69,6 +69,21 @@ class Entry:
         return cls(lambda: func, True, outbox)
 
 
+class Once:
+    """The entry of a plain function that is called once, with one argument; cheap to make."""
+
+    __slots__ = ("_func",)
+
+    single = True
+
+    def __init__(self, func: Callable[..., object]) -> None:
+        self._func = func
+
+    def ref(self) -> Callable[..., object]:
+        """Return the function."""
+        return self._func
+
+
 def run_item(item: Item) -> Any:
     """Call the function of an entry.
 

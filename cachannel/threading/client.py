@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cachannel._ca.handles import fetch
 from cachannel._native import ffi, lib
-from cachannel.client.callbacks import CallbackHandler, Entry, Outbox, run_guarded
+from cachannel.client.callbacks import CallbackHandler, Entry, Once, Outbox, run_guarded
 from cachannel.client.circuits import BaseCircuitManager
 from cachannel.client.common import (
     CONTEXT_DEFAULT_TIMEOUT,
@@ -652,9 +652,18 @@ class Batch:
                 response = pv._read_response(record, buffer, dbr_type, count, ioid)
             manager = pv._manager
             outbox = context._outbox if manager is None else manager.outbox
-            outbox.put((Entry.strong(callback, outbox), None, response))
+            outbox.put((Once(callback), None, response))
 
-        first = engine.own_block([partial(answered, *read, read[0]._ioid()) for read in group])
+        first = engine.own_block(
+            [
+                partial(
+                    answered,
+                    *read,
+                    read[0]._ioid() if (m := read[0]._manager) is None else m.next_ioid(),
+                )
+                for read in group
+            ]
+        )
         length = len(group)
         status = ffi.new("int32_t[]", length)
         refused = lib.cc_get_callback_many(
@@ -678,6 +687,8 @@ class Batch:
 
     @staticmethod
     def _native(pv: PV) -> int:
+        if pv._up:
+            return pv._native
         native: int = lib.cc_field_type(pv._id) if pv._id else -1
         if native < 0:
             message = f"{pv.name!r} is not connected"
@@ -693,7 +704,8 @@ class Batch:
         Raises:
             DisconnectedError: the PV is not connected.
         """
-        dbr_type = choose_type(data_type, self._native(pv))
+        native = pv._native if pv._up else self._native(pv)
+        dbr_type = native if data_type is None else choose_type(data_type, native)
         context = pv.context
         self._contexts.add(context)
         group = self._reads.get(context)
