@@ -27,6 +27,27 @@ _HOMES = {
     "CaChannelException": "cachannel.channel",
     "Context": "cachannel.context",
 }
+_HOMES |= {
+    name: module
+    for module, names in {
+        "cachannel.client.common": (
+            "ClientException ThreadingClientException ContextDisconnectedError DeadCircuitError"
+        ),
+        "cachannel.client.dbr": "DbrStringArray DBR_TYPES",
+        "cachannel.client.headers": "MessageHeader ExtendedMessageHeader",
+        "cachannel.client.responses": (
+            "ReadNotifyResponse ReadResponse WriteNotifyResponse EventAddResponse ErrorResponse"
+        ),
+        "cachannel.client.requests": (
+            "ReadNotifyRequest ReadRequest WriteNotifyRequest WriteRequest EventAddRequest "
+            "EventCancelRequest EventsOffRequest EventsOnRequest EchoRequest"
+        ),
+        "cachannel.client.logs": (
+            "config_caproto_logging set_handler get_handler PVFilter AddressFilter RoleFilter"
+        ),
+    }.items()
+    for name in names.split()
+}
 _MODULES = ("ca", "channel", "context", "errors", "many", "protocol", "server", "util", "values")
 
 

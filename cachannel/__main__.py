@@ -10,6 +10,9 @@ usage: python -m cachannel COMMAND
 commands:
   demo      show Channel Access at work, against an IOC that the demo brings
   repeater  run a CA repeater in the foreground
+
+with the extra 'cli' (pip install 'cachannel-cffi[cli]'):
+  get put monitor info search doctor ioc shell
 """
 
 
@@ -31,9 +34,20 @@ def main(arguments: list[str] | None = None) -> int:
         from cachannel import repeater
 
         return repeater.main([])
-    asked = arguments in (["-h"], ["--help"])
-    (sys.stdout if asked else sys.stderr).write(_USAGE)
-    return 0 if asked else 2
+    try:
+        import click  # noqa: F401
+    except ImportError:
+        asked = arguments in (["-h"], ["--help"])
+        (sys.stdout if asked else sys.stderr).write(_USAGE)
+        return 0 if asked else 2
+    from cachannel.cli.main import main as command
+
+    return command(arguments) if arguments else _no_command()
+
+
+def _no_command() -> int:
+    sys.stderr.write(_USAGE)
+    return 2
 
 
 if __name__ == "__main__":

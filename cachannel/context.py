@@ -46,6 +46,9 @@ SLICE: Final = 0.1
 
 FOREVER: Final = -1.0
 
+_AFTER_BATCH: Final = -1
+"""What runs on the dispatcher besides the owners with their tokens, which are above 0."""
+
 _IN_BATCH: Final = 2
 _ON_HEAP: Final = 3
 _MESSAGE: Final = 7
@@ -106,6 +109,10 @@ class Context:
         queue_bytes: the same limit for the data of arrays and strings.
         repeater: start a caRepeater if none runs.
 
+    Attributes:
+        after_batch: functions that are called on the dispatcher thread after each batch of
+            events, so that what a batch brings can be handed on with one wake-up.
+
     Raises:
         CAError: libca could not make a context.
     """
@@ -139,6 +146,7 @@ class Context:
         self.queue = lib.cc_queue_create(queue_records, queue_bytes)
         self._batch = ffi.new("cc_batch *")
         self._sinks: list[Any] = []
+        self.after_batch: list[Callable[[], object]] = []
         token = self.token()
         self.owners[token] = _weak_notice(self)
         self.id: int = lib.cc_context_create(self.queue, token)
@@ -256,7 +264,12 @@ class Context:
                 except BaseException as exc:  # user code; it must not stop the others
                     report(exc, owner)
         finally:
-            self._running = 0
+            self._running = _AFTER_BATCH
+            try:
+                for function in self.after_batch:
+                    function()
+            finally:
+                self._running = 0
             if self._flush_wanted:
                 self._flush_wanted = False
                 self.flush()

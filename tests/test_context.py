@@ -160,11 +160,12 @@ def test_callback_that_raises_is_reported_and_stops_nothing(
 
     lib.cc_subscribe(channel, 6, 1, 5, rig.context.own(callback), ffi.NULL)
     with caplog.at_level(logging.ERROR, "cachannel.callback"):
-        rig.put(channel, [-1.0])
-        rig.put(channel, [-2.0])
-        while seen.next() != -2.0:
-            unraisable.next()
+        rig.context.flush()
+        before = seen.next()
         first = unraisable.next()
+        rig.put(channel, [before - 1.0])
+        assert seen.next() == before - 1.0
+        unraisable.next()
     assert first.exc_type is error
     assert first.object is callback
     assert [entry.name for entry in caplog.records][:2] == ["cachannel.callback"] * 2

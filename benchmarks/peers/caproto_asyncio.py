@@ -128,6 +128,8 @@ async def waveform(parameters: Parameters) -> Result:
     repeats = parameters.integer("repeats")
     last = parameters.integer("elements") - 1
     done = received = 0
+    # NumPy may be imported no earlier than with the first data.
+    values = (await pv.read(timeout=timeout)).data
     watch = Stopwatch()
     for _ in range(repeats):
         values = (await pv.read(timeout=timeout)).data

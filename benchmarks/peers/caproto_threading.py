@@ -158,6 +158,8 @@ def waveform(parameters: Parameters) -> Result:
     repeats = parameters.integer("repeats")
     last = parameters.integer("elements") - 1
     done = received = 0
+    # NumPy may be imported no earlier than with the first data.
+    values = pv.read(timeout=timeout).data
     watch = Stopwatch()
     for _ in range(repeats):
         values = pv.read(timeout=timeout).data

@@ -168,6 +168,8 @@ int cc_create_many(cc_id context, const char *names, uint32_t length, unsigned p
                    uint64_t first_token, int flags, cc_id *channels);
 cc_bulk *cc_get_many(const cc_id *channels, uint32_t length, int type, int64_t count,
                      int variant);
+int cc_get_callback_many(const cc_id *channels, uint32_t length, const int32_t *types,
+                         const int64_t *counts, uint64_t first_token, int32_t *status);
 int cc_put_many(const cc_id *channels, uint32_t length, const double *values, int32_t *status);
 cc_bulk *cc_put_many_wait(const cc_id *channels, uint32_t length, const double *values,
                           int32_t *status);

@@ -67,6 +67,20 @@ cc_bulk *cc_get_many(const cc_id *channels, uint32_t length, int type, int64_t c
     return bulk;
 }
 
+/* A cc_get_callback for each, with tokens one after the other. Returns how many were refused. */
+int cc_get_callback_many(const cc_id *channels, uint32_t length, const int32_t *types,
+                         const int64_t *counts, uint64_t first_token, int32_t *status)
+{
+    uint32_t i;
+    int failures = 0;
+
+    for (i = 0; i < length; i++) {
+        status[i] = cc_get_callback(channels[i], types[i], counts[i], first_token + i);
+        failures += status[i] != ECA_NORMAL;
+    }
+    return failures;
+}
+
 static int native_number(cc_channel *channel, double value, int *type, double *data)
 {
     *type = cc_native(channel);

@@ -1,0 +1,201 @@
+"""The way from libca's dispatcher thread into an event loop, with one wake-up per batch."""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import Any
+
+from cachannel.client.callbacks import Entry, Item, logger, run_item
+
+__all__ = ["Deadlines", "Inbox"]
+
+
+class Late:
+    """The result of a request whose time was over before its answer came."""
+
+
+LATE = Late()
+
+
+class Deadlines:
+    """Time-outs of many futures with one timer for each length.
+
+    A request nearly always has its answer long before its time is over; a timer of the loop for
+    each would cost more than the request.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._queues: dict[float, deque[tuple[float, asyncio.Future[Any]]]] = {}
+        self._timers: dict[float, asyncio.TimerHandle] = {}
+
+    def add(self, future: asyncio.Future[Any], delay: float) -> None:
+        """Give a future the result `LATE` in `delay` seconds unless it has another by then."""
+        when = self._loop.time() + delay
+        queue = self._queues.get(delay)
+        if queue is None:
+            queue = self._queues[delay] = deque()
+            self._timers[delay] = self._loop.call_at(when, self._expire, delay)
+        else:
+            while queue and queue[0][1].done():
+                queue.popleft()
+        queue.append((when, future))
+
+    def _expire(self, delay: float) -> None:
+        queue = self._queues[delay]
+        now = self._loop.time() + 1e-3
+        while queue:
+            when, future = queue[0]
+            if not future.done():
+                if when > now:
+                    self._timers[delay] = self._loop.call_at(when, self._expire, delay)
+                    return
+                future.set_result(LATE)
+            queue.popleft()
+        del self._queues[delay], self._timers[delay]
+
+    def clear(self) -> None:
+        """Forget all."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self._queues.clear()
+
+
+@types.coroutine
+def _drive(inbox: Inbox, coroutine: Any, waited: list[bool]) -> Generator[Any, Any, None]:
+    """Run a coroutine in the present task; when it has to wait, another task takes over the rest.
+
+    Args:
+        inbox: whose pump the present task is.
+        coroutine: what to run.
+        waited: gets an item if the coroutine had to wait.
+    """
+    try:
+        future = coroutine.send(None)
+        # From here on this task belongs to the coroutine, which may ask for it or cancel it.
+        waited.append(True)
+        inbox.start_pump()
+        while True:
+            try:
+                value = yield future
+            except BaseException as exc:
+                future = coroutine.throw(exc)
+            else:
+                future = coroutine.send(value)
+    except StopIteration:
+        return
+
+
+class Inbox:
+    """What the dispatcher has for an event loop.
+
+    Items are calls of coroutine functions, or ``(None, future, result)``.
+
+    Args:
+        loop: the event loop.
+        died: called when the loop turns out to be closed, on the thread that noticed.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, died: Callable[[], object]) -> None:
+        self._loop = loop
+        self._died = died
+        self._items: deque[list[Item]] = deque()
+        self._scheduled = False
+        self._calls: deque[Item] = deque()
+        self._pumping = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.closed = False
+
+    def send(self, items: list[Item]) -> None:
+        """Take items, on any thread; a closed loop drops them."""
+        if self.closed:
+            return
+        self._items.append(items)
+        if not self._scheduled:
+            self._scheduled = True
+            try:
+                self._loop.call_soon_threadsafe(self._drain)
+            except RuntimeError:
+                self.closed = True
+                self._items.clear()
+                self._died()
+
+    def _drain(self) -> None:
+        self._scheduled = False
+        batches = self._items
+        calls = self._calls
+        while batches:
+            for item in batches.popleft():
+                if item[0] is not None:
+                    calls.append(item)
+                    continue
+                _, future, result = item
+                if not future.done():
+                    future.set_result(result)
+        if calls and not self._pumping:
+            self.start_pump()
+
+    def start_pump(self) -> None:
+        """Let a new task work on the calls."""
+        self._pumping = bool(self._calls)
+        if self._pumping:
+            task = self._loop.create_task(self._pump())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pump(self) -> None:
+        calls = self._calls
+        while calls:
+            item = calls.popleft()
+            entry: Entry = item[0]
+            if entry.backlog is not None:
+                entry.backlog.append(item)
+                continue
+            if await self._call(item):
+                # Another task does the rest. This one has been the callback's, and follows it.
+                while entry.backlog:
+                    backlog, entry.backlog = entry.backlog, []
+                    for later in backlog:
+                        await self._call_alone(later)
+                entry.backlog = None
+                return
+        self._pumping = False
+
+    async def _call(self, item: Item) -> bool:
+        entry: Entry = item[0]
+        waited: list[bool] = []
+        try:
+            coroutine = run_item(item)
+            if coroutine is None:
+                return False
+            entry.backlog = []
+            await _drive(self, coroutine, waited)
+        except Exception:
+            logger.exception("a callback failed: %r", entry.ref())
+        if not waited:
+            entry.backlog = None
+        return bool(waited)
+
+    async def _call_alone(self, item: Item) -> None:
+        try:
+            coroutine = run_item(item)
+            if coroutine is not None:
+                await coroutine
+        except Exception:
+            logger.exception("a callback failed: %r", item[0].ref())
+
+    async def close(self) -> None:
+        """End what is running; on the loop."""
+        self.closed = True
+        self._items.clear()
+        self._calls.clear()
+        current = asyncio.current_task()
+        tasks = [task for task in self._tasks if task is not current]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,1 @@
+"""The `cachannel` command; needs the extra ``cli``."""

@@ -1,0 +1,90 @@
+"""The exceptions of the clients and their default time-outs."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final, Literal
+
+from cachannel.protocol.errors import CaprotoEnvironmentSetupError, CaprotoError
+
+__all__ = [
+    "CONTEXT_DEFAULT_TIMEOUT",
+    "GLOBAL_DEFAULT_TIMEOUT",
+    "PV_DEFAULT_TIMEOUT",
+    "ChannelReadError",
+    "ClientException",
+    "ContextDisconnectedError",
+    "DeadCircuitError",
+    "DisconnectedError",
+    "ThreadingClientException",
+    "Timeout",
+]
+
+
+def _global_timeout() -> float:
+    for name in ("CACHANNEL_DEFAULT_TIMEOUT", "CAPROTO_DEFAULT_TIMEOUT"):
+        text = os.environ.get(name)
+        if text:
+            try:
+                return float(text)
+            except ValueError:
+                message = f"{name}={text!r} is no number of seconds"
+                raise CaprotoEnvironmentSetupError(message) from None
+    return 2.0
+
+
+class Sentinel:
+    """A default that stands for a time-out which is set elsewhere."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return self._name
+
+
+GLOBAL_DEFAULT_TIMEOUT: Final = _global_timeout()
+"""Seconds; CACHANNEL_DEFAULT_TIMEOUT or CAPROTO_DEFAULT_TIMEOUT at import, or 2."""
+CONTEXT_DEFAULT_TIMEOUT: Final = Sentinel("CONTEXT_DEFAULT_TIMEOUT")
+"""The time-out of the context counts."""
+PV_DEFAULT_TIMEOUT: Final = Sentinel("PV_DEFAULT_TIMEOUT")
+"""The time-out of the PV counts."""
+
+Timeout = float | None | Sentinel
+"""Seconds, None for no limit, or one of the sentinels."""
+
+TypeRequest = Literal["native", "status", "time", "graphic", "control"] | str | int | None
+"""A group of types, a type, its number, or None for the native type."""
+
+
+class ClientException(CaprotoError):  # noqa: N818 - the names are a contract with user code
+    """Base of what the clients raise besides time-outs and errors of the server."""
+
+
+class ThreadingClientException(ClientException):
+    """The other name of the base: one family serves both kinds of clients."""
+
+
+class ChannelReadError(ClientException):
+    """A channel could not be read."""
+
+
+class DisconnectedError(ThreadingClientException):
+    """The PV is not connected."""
+
+
+class ContextDisconnectedError(ThreadingClientException):
+    """The context has been closed with ``disconnect()``."""
+
+
+class DeadCircuitError(ThreadingClientException):
+    """The circuit was lost while a request was under way."""
+
+
+def seconds(value: float | None) -> str:
+    """Show a time-out in a message."""
+    return "any time" if value is None else f"{value:g} s"
+
+
+def forget(*_: Any) -> None:
+    """Take what comes and do nothing."""

@@ -1,0 +1,224 @@
+"""One libca context for the client contexts that share a broadcaster."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from cachannel._native import lib
+from cachannel.context import Context
+from cachannel.errors import describe
+from cachannel.values.decode import Record
+
+if TYPE_CHECKING:
+    from cachannel.client.callbacks import Outbox
+    from cachannel.client.core import BaseContext, BasePV
+
+__all__ = ["BaseBroadcaster", "Engine", "SearchResults"]
+
+logger = logging.getLogger("cachannel.ctx")
+_search_logger = logging.getLogger("cachannel.bcast.search")
+
+_ECA_DBLCHNL: Final = 200
+
+
+class Engine:
+    """A libca context, its outboxes, and its tokens.
+
+    Attributes:
+        ca: the libca context.
+        lock: guards the state of everything on this engine. It is held for moments only and
+            never while user code runs.
+        dirty: outboxes that have something since the current batch began.
+        watchdog: seconds without a sign of life after which libca takes a server for dead.
+    """
+
+    def __init__(self, repeater: bool = True) -> None:
+        self.lock = threading.RLock()
+        self.dirty: list[Outbox] = []
+        self._tokens = itertools.count(1 << 32)
+        self._flush_wanted = False
+        self.watchdog = float(os.environ.get("EPICS_CA_CONN_TMO") or 30.0)
+        self.ca = Context(repeater=repeater)
+        self.ca.after_batch.append(self._hand_over)
+        self.ca.on_exception(_log_exception)
+        self._addresses: dict[str, tuple[str, int] | None] = {}
+
+    def _hand_over(self) -> None:
+        if self.dirty:
+            dirty = self.dirty[:]
+            self.dirty.clear()
+            for outbox in dirty:
+                outbox.flush()
+        if self._flush_wanted:
+            self._flush_wanted = False
+            lib.cc_flush(self.ca.id)
+
+    def flush_after_batch(self) -> None:
+        """Send requests when the batch ends that is being worked on; on the dispatcher only."""
+        self._flush_wanted = True
+
+    @property
+    def in_batch(self) -> bool:
+        """Whether the calling thread is the dispatcher, with a batch in its hands."""
+        return self.ca.in_callback
+
+    def own(self, deliver: Callable[[Record, Any, int], None]) -> int:
+        """Register the owner of a request, and return its token."""
+        token = next(self._tokens)
+        self.ca.owners[token] = deliver
+        return token
+
+    def own_block(self, delivers: list[Callable[[Record, Any, int], None]]) -> int:
+        """Register owners with tokens one after the other, and return the first."""
+        with self.lock:
+            first = next(self._tokens)
+            self._tokens = itertools.count(first + max(1, len(delivers)))
+        self.ca.owners.update(zip(itertools.count(first), delivers, strict=False))
+        return first
+
+    def address(self, text: str) -> tuple[str, int] | None:
+        """Return the dotted address of what libca calls a host."""
+        try:
+            return self._addresses[text]
+        except KeyError:
+            from cachannel.client.circuits import resolve
+
+            found = resolve(text)
+            if found is not None:
+                self._addresses[text] = found
+            return found
+
+    def close(self) -> None:
+        """End the libca context."""
+        self.ca.close()
+
+
+def _log_exception(record: Record, buffer: Any, offset: int) -> None:
+    """Log what libca says about no request in particular."""
+    data = bytes(buffer[offset : offset + record[11]])
+    text = data[8:].split(b"\0")[0].decode(errors="replace")
+    if record[7] == _ECA_DBLCHNL:
+        _search_logger.warning("%s: %s", describe(record[7]), text)
+    elif record[7] == 192:
+        logger.debug("%s: %s", describe(record[7]), text)
+    else:
+        logger.warning("%s: %s", describe(record[7]), text)
+
+
+class SearchResults:
+    """What a broadcaster knows about names."""
+
+    def __init__(self, broadcaster: BaseBroadcaster) -> None:
+        self._broadcaster = broadcaster
+
+    @property
+    def unanswered_searches(self) -> dict[int, str]:
+        """Names that are searched for, by the numbers of their PVs."""
+        return {pv._number: pv.name for pv in self._broadcaster._pvs() if pv._searching()}
+
+    @property
+    def name_to_addrs(self) -> dict[str, tuple[str, int]]:
+        """Address of each name that was found."""
+        found = {}
+        for pv in self._broadcaster._pvs():
+            manager = pv.circuit_manager
+            if manager is not None:
+                found[pv.name] = manager.circuit.address
+        return found
+
+    def cancel(self, *names: str) -> None:
+        """Stop searching for names."""
+        self._broadcaster._cancel(names)
+
+    def print_debug_information(self) -> None:
+        """Log and print what is searched for and what was found."""
+        import sys
+
+        lines = ["unanswered: " + ", ".join(sorted(self.unanswered_searches.values()))]
+        lines += [f"{name}: {address}" for name, address in sorted(self.name_to_addrs.items())]
+        sys.stdout.write("\n".join(lines) + "\n")
+
+
+class BaseBroadcaster:
+    """What contexts share: one libca context, which searches for all of them.
+
+    Args:
+        registration_retry_time: kept; libca registers with the repeater by itself.
+    """
+
+    _endless: ClassVar[bool] = False
+    """Whether the libca context outlives the last client context."""
+
+    def __init__(self, *, registration_retry_time: float = 10.0) -> None:
+        self.registration_retry_time = registration_retry_time
+        self._made: Engine | None = None
+        self._contexts: weakref.WeakSet[BaseContext] = weakref.WeakSet()
+        self._numbers = itertools.count()
+        self.results = SearchResults(self)
+
+    def __repr__(self) -> str:
+        state = "unused" if self._made is None else repr(self._made.ca)
+        return f"<{type(self).__name__} contexts={len(self._contexts)} {state}>"
+
+    @property
+    def _engine(self) -> Engine:
+        if self._made is None:
+            self._made = Engine()
+        return self._made
+
+    @property
+    def listeners(self) -> list[BaseContext]:
+        """The contexts that use this broadcaster."""
+        return list(self._contexts)
+
+    def add_listener(self, listener: BaseContext) -> None:
+        """Let a context use this broadcaster."""
+        self._contexts.add(listener)
+
+    def new_id(self) -> int:
+        """Return a number that no channel has."""
+        return next(self._numbers)
+
+    def _pvs(self) -> list[BasePV]:
+        return [pv for context in self._contexts for pv in list(context.pvs.values())]
+
+    def _remove(self, listener: BaseContext) -> None:
+        self._contexts.discard(listener)
+        if not self._contexts and not self._endless:
+            self._close()
+
+    def _close(self) -> None:
+        if self._made is not None:
+            self._made.close()
+
+    def _cancel(self, names: tuple[str, ...]) -> None:
+        wanted = set(names)
+        for pv in self._pvs():
+            if pv.name in wanted and not pv.connected:
+                pv._cancel()
+
+    def time_since_last_heard(self) -> dict[tuple[str, int], float]:
+        """Return seconds since the last sign of life of each known server, by address."""
+        found: dict[tuple[str, int], float] = {}
+        for context in self._contexts:
+            for manager in list(context.circuit_managers.values()):
+                silence = manager.silence
+                if silence is not None:
+                    address = manager.circuit.address
+                    found[address] = min(silence, found.get(address, silence))
+        return found
+
+    @property
+    def server_protocol_versions(self) -> dict[tuple[str, int], int]:
+        """Minor protocol version of each known server, by address."""
+        return {
+            manager.circuit.address: manager.server_protocol_version
+            for context in self._contexts
+            for manager in list(context.circuit_managers.values())
+        }

@@ -1,0 +1,1 @@
+"""Commands with the options and the output of caproto's, as ``python -m`` programs."""

@@ -1,0 +1,63 @@
+"""``python -m cachannel.commandline.get``."""
+
+from __future__ import annotations
+
+import sys
+
+from cachannel.commandline import shared
+from cachannel.protocol.channel_types import ChannelType
+from cachannel.sync.client import read
+
+__all__ = ["main"]
+
+
+def main() -> int:
+    """Read the PVs that ``sys.argv`` names and print them. Returns the exit status."""
+    parser = shared.parser("Read PVs.")
+    parser.add_argument("pv_names", nargs="+", metavar="PV")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("-d", dest="data_type", metavar="TYPE", help="name or number, or a group")
+    how.add_argument("--terse", "-t", action="store_true", help="values only")
+    how.add_argument("-a", "-l", "--wide", dest="wide", action="store_true", help="with time")
+    parser.add_argument("--list-types", action="store_true", help="print the names of types")
+    parser.add_argument("--notify", "-c", action="store_true", help="accepted; always so")
+    parser.add_argument("-#", type=int, dest="count", metavar="N", help="so many elements")
+    shared.formats(parser)
+    if "--list-types" in sys.argv:
+        sys.stdout.write("".join(f"{int(t):2d} {t.name}\n" for t in ChannelType))
+        return 0
+    options = parser.parse_args()
+    from cachannel.cli.work import parse_type
+
+    try:
+        data_type = parse_type(options.data_type)
+    except ValueError as exc:
+        parser.error(str(exc))
+    layout = options.format
+    if layout is None:
+        layout = "{pv_name: <40}  {response.data}"
+        if options.terse:
+            layout = "{bare}"
+        elif options.wide:
+            layout = "{pv_name} {timestamp} {response.data} {response.status.name}"
+    if data_type is None and (options.wide or "{timestamp" in layout):
+        data_type = "time"
+    shown = shared.ValueFormat(options)
+    status = 0
+    for name in options.pv_names:
+        try:
+            response = read(
+                name, data_type=data_type, timeout=options.timeout, priority=options.priority,
+                data_count=options.count, force_int_enums=options.numbers,
+                repeater=not options.no_repeater,
+            )  # fmt: skip
+        except Exception as exc:
+            shared.failed(exc, options.verbose)
+            status = 1
+            continue
+        shared.show(layout, response, shown, pv_name=name, bare=shown.value(response, False))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

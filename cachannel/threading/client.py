@@ -1,0 +1,741 @@
+"""A client whose calls block, with callbacks on threads of their own.
+
+A `Context` finds and connects PVs in the background. Any thread may use any object here, and so
+may callbacks, which run on the worker threads of a circuit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from cachannel._ca.handles import fetch
+from cachannel._native import ffi, lib
+from cachannel.client.callbacks import CallbackHandler, Entry, Once, Outbox, run_guarded
+from cachannel.client.circuits import BaseCircuitManager
+from cachannel.client.common import (
+    CONTEXT_DEFAULT_TIMEOUT,
+    PV_DEFAULT_TIMEOUT,
+    ContextDisconnectedError,
+    DeadCircuitError,
+    DisconnectedError,
+    ThreadingClientException,
+    Timeout,
+)
+from cachannel.client.core import (
+    ATTEMPTS,
+    LOST,
+    BaseContext,
+    BasePV,
+    BaseSubscription,
+    check_notify,
+    left_until,
+    logger,
+)
+from cachannel.client.engine import BaseBroadcaster
+from cachannel.client.many import Readings, Updates, read_many, write_many
+from cachannel.client.responses import (
+    EventAddResponse,
+    ReadNotifyResponse,
+    WriteNotifyResponse,
+)
+from cachannel.client.values import Encoded, choose_type, own_buffer
+from cachannel.protocol.errors import CaprotoError, ErrorResponseReceived
+from cachannel.values.decode import Record
+
+if TYPE_CHECKING:
+    from cachannel.client.many import Names
+
+__all__ = [
+    "PV",
+    "Batch",
+    "CallbackHandler",
+    "Context",
+    "ContextDisconnectedError",
+    "DeadCircuitError",
+    "DisconnectedError",
+    "SharedBroadcaster",
+    "Subscription",
+    "ThreadingClientException",
+    "VirtualCircuitManager",
+]
+
+_NORMAL, _BADTYPE, _TIMEOUT = 1, 114, 80
+_DROPPED = 8
+
+
+class Subscription(BaseSubscription):
+    """Updates of one PV, fanned out to any number of callbacks. Made by `PV.subscribe`."""
+
+    pv: PV
+
+    def remove_callback(self, token: int) -> None:
+        """Forget a function; unknown tokens are ignored."""
+        self._forget(token)
+
+    def clear(self) -> None:
+        """Forget all functions, and end the subscription at the server."""
+        self._clear()
+
+    def _tell_latest(self, entry: Entry, response: EventAddResponse) -> None:
+        # In the thread of the caller, so that the value is there when `add_callback` returns.
+        run_guarded((entry, self, response))
+
+
+class VirtualCircuitManager(BaseCircuitManager):
+    """One connection to a server, with the channels and subscriptions of a context on it."""
+
+    def events_off(self) -> None:
+        """Hold back the updates of all subscriptions on this circuit."""
+        self._off()
+
+    def events_on(self) -> None:
+        """Let updates through again, beginning with the latest of each subscription."""
+        self._on()
+
+    def send(self, *commands: Any) -> None:
+        """Obey messages that switch events off and on.
+
+        Raises:
+            CaprotoNotImplementedError: any other message; libca sends those.
+        """
+        self._obey(commands)
+
+    def disconnect(self) -> None:
+        """Close the channels on this circuit; requests open them again."""
+        for pv in list(self.pvs.values()):
+            with self.context._lock:
+                pv._close()
+                pv._idle = True
+
+
+class PV(BasePV):
+    """A process variable of a context; made by `Context.get_pvs` only."""
+
+    _subscription_class = Subscription
+
+    def _outbox(self, func: Callable[..., object]) -> Outbox:
+        manager = self.circuit_manager
+        return self.context._outbox if manager is None else manager.outbox
+
+    def _connect(self, deadline: float | None, timeout: float | None, operation: str) -> int:
+        """Wait for the connection; return the native type."""
+        while True:
+            if self._id:
+                native = lib.cc_field_type(self._id)
+                if native >= 0:
+                    return int(native)
+            elif self._idle and not self.context._closed:
+                self._open()
+            left = left_until(deadline)
+            channel = self._id
+            if not channel:
+                # Nothing searches: the context is closed, or the search was cancelled.
+                time.sleep(min(0.05, 0.05 if left is None else left))
+                if self.context._closed and left is None:
+                    message = f"{operation} of {self.name!r}: the context is disconnected"
+                    raise ContextDisconnectedError(message)
+            else:
+                slice_ = 0.5 if left is None else min(left, 0.5)
+                self.context._engine.ca.wait(lib.cc_channel_wait, channel, slice_)
+            if left is not None and left <= 0:
+                raise self._timed_out(operation, timeout)
+
+    def wait_for_search(self, *, timeout: Timeout = PV_DEFAULT_TIMEOUT) -> None:
+        """Wait until a server has the PV.
+
+        Raises:
+            CaprotoTimeoutError: none was found in time.
+        """
+        limit = self._limit(timeout)
+        self._connect(_deadline(limit), limit, "search")
+
+    def wait_for_connection(self, *, timeout: Timeout = PV_DEFAULT_TIMEOUT) -> None:
+        """Wait until the PV is connected; an idle PV connects again.
+
+        Args:
+            timeout: seconds; None: without limit; default: that of the PV or its context.
+
+        Raises:
+            CaprotoTimeoutError: it did not connect in time.
+        """
+        limit = self._limit(timeout)
+        self._connect(_deadline(limit), limit, "connection")
+
+    def go_idle(self) -> None:
+        """Close the channel until it is needed again, if nothing uses it now.
+
+        Ignored while a subscription has callbacks. Waits for requests in progress.
+        """
+        deadline = time.monotonic() + (self.timeout or 60.0)
+        while self._pending and time.monotonic() < deadline:
+            time.sleep(0.002)
+        with self.context._lock:
+            if self._may_idle():
+                self._close()
+                self._idle = True
+
+    def time_since_last_heard(self, timeout: Timeout = PV_DEFAULT_TIMEOUT) -> float:
+        """Return the seconds since the server of the PV was heard from.
+
+        Raises:
+            CaprotoTimeoutError: it is not connected.
+        """
+        self.wait_for_connection(timeout=timeout)
+        return self._last_heard()
+
+    def read(
+        self, *, wait: bool = True, callback: Callable[[Any], object] | None = None,
+        timeout: Timeout = PV_DEFAULT_TIMEOUT, data_type: Any = None,
+        data_count: int | None = None, notify: bool = True,
+    ) -> Any:  # fmt: skip
+        """Read the PV.
+
+        Args:
+            wait: wait for the answer and return it.
+            callback: called with the response on a worker thread; held strongly.
+            timeout: seconds for connection and answer together; None: without limit.
+            data_type: None for the native type, the name of a group of types, or a type.
+            data_count: elements; None: the current length. More than the PV has are zeros.
+            notify: False gives an old-style `ReadResponse`.
+
+        Returns:
+            A `ReadNotifyResponse`, whose status may be bad; None with ``wait=False``.
+
+        Raises:
+            CaprotoTimeoutError: there was no connection or no answer in time.
+            KeyError, ValueError: no such type.
+        """
+        limit = self._limit(timeout)
+        deadline = _deadline(limit)
+        count = data_count or 0
+        self._pending += 1
+        try:
+            for attempt in range(ATTEMPTS):
+                native = self._connect(deadline, limit, "read")
+                dbr_type = choose_type(data_type, native)
+                ioid = self._ioid()
+                if not wait:
+                    self._read_later(dbr_type, count, ioid, callback, limit, notify)
+                    return None
+                answer = self._read_now(dbr_type, count, deadline, limit)
+                if answer[0][7] not in LOST or attempt == ATTEMPTS - 1:
+                    break
+        finally:
+            self._pending -= 1
+        response = self._read_response(*answer, dbr_type, data_count, ioid, notify)
+        if callback is not None:
+            self._call_back(callback, response)
+        return response
+
+    def _read_now(
+        self, dbr_type: int, count: int, deadline: float | None, timeout: float | None
+    ) -> tuple[Record, Any]:
+        request = lib.cc_get(self._id, dbr_type, count, 0, 0)
+        if request < 0:
+            status = -request
+            if status == _BADTYPE and not self.connected:
+                status = 192
+            return self._read_failure(status, dbr_type), None
+        try:
+            ca = self.context._engine.ca
+            lib.cc_flush(ca.id)
+            ca.wait(lib.cc_request_wait, request, left_until(deadline))
+            answer = fetch(request, steal=True)
+        finally:
+            lib.cc_request_release(request)
+        if answer is None:
+            if self.context._closed:
+                message = f"the context was disconnected while {self.name!r} was being read"
+                raise ContextDisconnectedError(message)
+            raise self._timed_out("read", timeout)
+        return answer
+
+    def _read_later(
+        self, dbr_type: int, count: int, ioid: int, callback: Any, timeout: float | None,
+        notify: bool = True,
+    ) -> None:  # fmt: skip
+        owners = self.context._engine.ca.owners
+        deadline = _deadline(timeout)
+        outbox = self._outbox(callback)
+        asked = count
+
+        def deliver(record: Record, buffer: Any, offset: int) -> None:
+            owners.pop(record[0], None)
+            if record[1] == _DROPPED or callback is None:
+                return
+            if deadline is not None and time.monotonic() > deadline:
+                logger.warning("a read of %s was answered after %g s", self.name, timeout)
+                return
+            buffer = own_buffer(record, buffer, offset)
+            response = self._read_response(record, buffer, dbr_type, asked, ioid, notify)
+            outbox.put((Entry.strong(callback, outbox), None, response))
+
+        token = self.context._engine.own(deliver)
+        status = lib.cc_get_callback(self._id, dbr_type, count, token)
+        if status != _NORMAL:
+            owners.pop(token, None)
+            record = self._read_failure(status, dbr_type)
+            if callback is not None and status not in LOST:
+                self._call_back(callback, self._read_response(record, None, dbr_type, None, ioid))
+        self.context._flush_soon()
+
+    def _call_back(self, callback: Callable[[Any], object], response: Any) -> None:
+        outbox = self._outbox(callback)
+        outbox.post((Entry.strong(callback, outbox), None, response))
+
+    def write(
+        self, data: Any, *, wait: bool = True, callback: Callable[[Any], object] | None = None,
+        timeout: Timeout = PV_DEFAULT_TIMEOUT, notify: bool | None = None, data_type: Any = None,
+        data_count: int | None = None,
+    ) -> Any:  # fmt: skip
+        """Write to the PV.
+
+        Args:
+            data: a number, text, or a sequence of these.
+            wait: wait until the server has completed the write.
+            callback: called with the response on a worker thread; held strongly.
+            timeout: seconds for connection and answer together; None: without limit.
+            notify: ask for an answer; None: if somebody wants it.
+            data_type: the type to send; None: the native one.
+            data_count: at most so many elements.
+
+        Returns:
+            A `WriteNotifyResponse`, whose status may be bad; None with ``wait=False``.
+
+        Raises:
+            CaprotoTimeoutError: there was no connection or no answer in time.
+            ErrorResponseReceived: the server answered with an error message.
+            ValueError, TypeError: the data cannot be sent; nothing was.
+        """
+        notify = check_notify(notify, wait, callback)
+        limit = self._limit(timeout)
+        deadline = _deadline(limit)
+        if (
+            data_count is not None
+            and not isinstance(data, str | bytes)
+            and hasattr(data, "__len__")
+        ):
+            data = data[:data_count]
+        self._pending += 1
+        try:
+            for attempt in range(ATTEMPTS):
+                native = self._connect(deadline, limit, "write")
+                encoded = self._encode(data, data_type, native)
+                ioid = self._ioid()
+                if isinstance(encoded, int):
+                    result: Any = self._refused_type(data_type, encoded, ioid)
+                    break
+                if not notify:
+                    if self._put(encoded) in LOST and attempt < ATTEMPTS - 1:
+                        continue
+                    self.context._flush_soon()
+                    return None
+                if not wait:
+                    self._write_later(encoded, ioid, callback, limit)
+                    return None
+                status, answered = self._write_now(encoded, deadline, limit)
+                if status in LOST and attempt < ATTEMPTS - 1:
+                    continue
+                result = self._write_response(status, answered, encoded, ioid)
+                break
+        finally:
+            self._pending -= 1
+        if isinstance(result, ErrorResponseReceived):
+            raise result
+        if callback is not None:
+            self._call_back(callback, result)
+        return result if wait else None
+
+    @staticmethod
+    def _refused_type(data_type: Any, status: int, ioid: int) -> WriteNotifyResponse:
+        return WriteNotifyResponse(choose_type(data_type, 6), 0, status, ioid)
+
+    def _write_now(
+        self, encoded: Encoded, deadline: float | None, timeout: float | None
+    ) -> tuple[int, int]:
+        request = lib.cc_put_request(self._id, *encoded.parts, 0)
+        if request < 0:
+            status = -request
+            return (192 if status == _BADTYPE and not self.connected else status), -1
+        try:
+            ca = self.context._engine.ca
+            lib.cc_flush(ca.id)
+            ca.wait(lib.cc_request_wait, request, left_until(deadline))
+            answer = fetch(request, steal=False)
+        finally:
+            lib.cc_request_release(request)
+        if answer is None:
+            raise self._timed_out("write", timeout)
+        return answer[0][7], answer[0][3]
+
+    def _write_later(
+        self, encoded: Encoded, ioid: int, callback: Any, timeout: float | None,
+        flush: bool = True,
+    ) -> None:  # fmt: skip
+        owners = self.context._engine.ca.owners
+        deadline = _deadline(timeout)
+        outbox = self._outbox(callback)
+
+        def deliver(record: Record, buffer: Any, offset: int) -> None:
+            owners.pop(record[0], None)
+            if record[1] == _DROPPED:
+                return
+            if deadline is not None and time.monotonic() > deadline:
+                logger.warning("a write to %s was answered after %g s", self.name, timeout)
+                return
+            response = self._write_response(record[7], record[3], encoded, ioid)
+            if isinstance(response, ErrorResponseReceived):
+                logger.warning("%s: write refused: %s", self.name, response)
+            elif callback is not None:
+                outbox.put((Entry.strong(callback, outbox), None, response))
+
+        token = self.context._engine.own(deliver)
+        status = lib.cc_put_callback(self._id, *encoded.parts, token)
+        if status != _NORMAL:
+            owners.pop(token, None)
+            if callback is not None and status not in LOST:
+                self._call_back(callback, self._write_response(status, -1, encoded, ioid))
+        if flush:
+            self.context._flush_soon()
+
+    def unsubscribe_all(self) -> None:
+        """Clear every subscription."""
+        for subscription in list(self.subscriptions.values()):
+            subscription._clear()
+
+
+def _deadline(timeout: float | None) -> float | None:
+    return None if timeout is None else time.monotonic() + timeout
+
+
+class SharedBroadcaster(BaseBroadcaster):
+    """What searches for the PVs of one context or several."""
+
+    def remove_listener(self, listener: BaseContext) -> None:
+        """Let a context go; after the last one the libca context ends."""
+        self._remove(listener)
+
+    def disconnect(self, *, wait: bool = True) -> None:
+        """End the libca context, and with it all channels."""
+        for context in list(self._contexts):
+            context._shut()
+        self._close()
+
+    def cancel(self, *names: str) -> None:
+        """Stop searching for names until `Context.get_pvs` asks for them again."""
+        self._cancel(names)
+
+    def register(self) -> None:
+        """Make sure that there is a repeater; libca registers with it by itself."""
+        from cachannel.repeater import spawn_repeater
+
+        spawn_repeater()
+
+    def search(self, results_queue: Any, names: Sequence[str], *, timeout: float = 2.0) -> None:
+        """Find servers; (address, names) is put into the queue for each."""
+        context = Context(self)
+        try:
+            pvs = context.get_pvs(*names)
+            deadline = time.monotonic() + timeout
+            found: dict[Any, list[str]] = {}
+            for pv in pvs:
+                try:
+                    pv.wait_for_connection(timeout=left_until(deadline))
+                except TimeoutError:
+                    continue
+                manager = pv.circuit_manager
+                if manager is not None:
+                    found.setdefault(manager.circuit.address, []).append(pv.name)
+            for address, known in found.items():
+                results_queue.put((address, known))
+        finally:
+            context.disconnect()
+
+    def search_now(self) -> None:
+        """Do nothing: libca paces its searches by itself."""
+
+    @property
+    def search_results(self) -> dict[str, tuple[tuple[str, int], float]]:
+        """Address of each name that was found, and when it was heard from last."""
+        result = {}
+        for pv in self._pvs():
+            manager = pv.circuit_manager
+            if manager is not None:
+                result[pv.name] = (manager.circuit.address, manager.last_tcp_receipt or 0.0)
+        return result
+
+    @property
+    def unanswered_searches(self) -> dict[int, str]:
+        """Names that are searched for, by the numbers of their PVs."""
+        return self.results.unanswered_searches
+
+    def send(self, *commands: Any) -> None:
+        """Refuse to send datagrams.
+
+        Raises:
+            CaprotoNotImplementedError: always; libca sends them.
+        """
+        BaseCircuitManager._obey(self, commands)  # type: ignore[arg-type]
+
+
+class Context(BaseContext):
+    """Finds and connects PVs in the background, and keeps them.
+
+    Args:
+        broadcaster: a `SharedBroadcaster` to share with other contexts; None: one of its own.
+        timeout: default of all requests, seconds; None: no limit.
+        host_name: kept; libca sends the real one.
+        client_name: kept; libca sends the real one.
+        max_workers: threads per circuit that run callbacks. With one, callbacks end in the order
+            of the events; with more they only begin in that order.
+    """
+
+    _broadcaster_class = SharedBroadcaster
+    _pv_class = PV
+    _circuit_class = VirtualCircuitManager
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        from cachannel.client.callbacks import Workers
+
+        self._workers = Workers(self.max_workers)
+        self._outbox = Outbox(self._engine.dirty, self._workers.send)
+
+    def __enter__(self) -> Context:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.disconnect()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            self.disconnect(wait=False)
+
+    def __repr__(self) -> str:
+        searching = sum(pv._searching() for pv in list(self.pvs.values()))
+        return "<Context searches_pending={} circuits={} pvs={} idle={}>".format(
+            searching, *self._counts()
+        )
+
+    def get_pvs(
+        self, *names: str, priority: int = 0, connection_state_callback: Any = None,
+        access_rights_callback: Any = None, timeout: Timeout = CONTEXT_DEFAULT_TIMEOUT,
+    ) -> list[PV]:  # fmt: skip
+        """Make PVs, which connect in the background.
+
+        Args:
+            names: any number of names; the same name gives the same object.
+            priority: of the circuits, 0 to 99.
+            connection_state_callback: ``f(pv, 'connected' | 'disconnected')``; held weakly.
+            access_rights_callback: ``f(pv, access_rights)``; held weakly.
+            timeout: default of the requests of new PVs, seconds; None: no limit.
+
+        Raises:
+            ContextDisconnectedError: after `disconnect`.
+            ValidationError: the priority is out of range.
+        """
+        return self._make_pvs(
+            names, priority, connection_state_callback, access_rights_callback, timeout
+        )
+
+    def read_many(
+        self, names: Names, *, timeout: Timeout = CONTEXT_DEFAULT_TIMEOUT, data_type: Any = None,
+        data_count: int | None = None, throw: bool = True,
+    ) -> Readings:  # fmt: skip
+        """Read many PVs with one request; see `Readings`.
+
+        Args:
+            names: names, or PVs of this context; ones that are not connected are waited for.
+            timeout: seconds for all together; None: no limit.
+            data_type: as for `PV.read`.
+            data_count: as for `PV.read`.
+            throw: raise if any fails; otherwise failures are in the result.
+
+        Raises:
+            CaprotoTimeoutError: names the PVs that did not connect or answer.
+        """
+        return read_many(self, names, timeout, data_type, data_count, throw)
+
+    def write_many(
+        self, names: Names, values: Any, *, wait: bool = True,
+        timeout: Timeout = CONTEXT_DEFAULT_TIMEOUT, throw: bool = True,
+    ) -> list[Any]:  # fmt: skip
+        """Write to many PVs with one request.
+
+        Args:
+            names: names, or PVs of this context.
+            values: one for each, or one number or text for all.
+            wait: wait until all servers have completed the writes.
+            timeout: seconds for all together; None: no limit.
+            throw: raise if any fails; otherwise failures are in the result.
+
+        Returns:
+            For each PV None, or with ``throw=False`` the exception that says what failed.
+        """
+        return write_many(self, names, values, wait, timeout, throw)
+
+    def monitor_many(
+        self, names: Names, *, data_type: Any = "time", mask: int | None = None,
+        numpy: bool = False,
+    ) -> Updates:  # fmt: skip
+        """Follow many PVs; iterating gives batches, see `Updates`."""
+        return Updates(self, names, data_type, mask, numpy)
+
+    def disconnect(self, *, wait: bool = True) -> None:
+        """End all channels, circuits and threads of this context; for good.
+
+        Args:
+            wait: wait for callbacks that are running, for a moment.
+        """
+        circuits = self._shut()
+        if not circuits and self not in self.broadcaster._contexts:
+            return
+        self.broadcaster._remove(self)
+        self._workers.stop(0.4 if wait else 0.0)
+        for circuit in circuits:
+            circuit.workers.stop(0.4 if wait else 0.0)
+
+
+class Batch:
+    """Collects reads and writes, and sends them together when its block ends.
+
+    Args:
+        timeout: seconds after which answers are ignored; None: never.
+    """
+
+    def __init__(self, timeout: float | None = 2.0) -> None:
+        self.timeout = timeout
+        self._reads: dict[Any, list[tuple[PV, int, int | None, Any]]] = {}
+        self._writes: list[Callable[[], None]] = []
+        self._contexts: set[Any] = set()
+
+    def __enter__(self) -> Batch:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        reads, self._reads = self._reads, {}
+        writes, self._writes = self._writes, []
+        contexts, self._contexts = self._contexts, set()
+        try:
+            for write in writes:
+                write()
+            for context, group in reads.items():
+                self._send(context, group)
+        finally:
+            for context in contexts:
+                context._flush_soon()
+
+    def _send(self, context: Any, group: list[tuple[PV, int, int | None, Any]]) -> None:
+        """Send the reads of one context with one call."""
+        deadline = _deadline(self.timeout)
+        engine = context._engine
+        owners = engine.ca.owners
+
+        def answered(
+            pv: PV, dbr_type: int, count: int | None, callback: Any, ioid: int,
+            record: Record, buffer: Any, offset: int,
+        ) -> None:  # fmt: skip
+            owners.pop(record[0], None)
+            if record[1] == _DROPPED:
+                return
+            if deadline is not None and time.monotonic() > deadline:
+                logger.warning("a read of %s was answered after %g s", pv.name, self.timeout)
+                return
+            if record[2] != 1:
+                buffer = own_buffer(record, buffer, offset)
+            if record[7] == _NORMAL and not count:
+                response = ReadNotifyResponse.from_record(record, buffer, ioid)
+            else:
+                response = pv._read_response(record, buffer, dbr_type, count, ioid)
+            manager = pv._manager
+            outbox = context._outbox if manager is None else manager.outbox
+            outbox.put((Once(callback), None, response))
+
+        first = engine.own_block(
+            [
+                partial(
+                    answered,
+                    *read,
+                    read[0]._ioid() if (m := read[0]._manager) is None else m.next_ioid(),
+                )
+                for read in group
+            ]
+        )
+        length = len(group)
+        status = ffi.new("int32_t[]", length)
+        refused = lib.cc_get_callback_many(
+            ffi.new("cc_id[]", [read[0]._id for read in group]),
+            length,
+            ffi.new("int32_t[]", [read[1] for read in group]),
+            ffi.new("int64_t[]", [read[2] or 0 for read in group]),
+            first,
+            status,
+        )
+        if not refused:
+            return
+        for index, code in enumerate(ffi.unpack(status, length)):
+            if code == _NORMAL:
+                continue
+            owners.pop(first + index, None)
+            pv, dbr_type, count, callback = group[index]
+            if code not in LOST:
+                record = pv._read_failure(code, dbr_type)
+                pv._call_back(callback, pv._read_response(record, None, dbr_type, count, 0))
+
+    @staticmethod
+    def _native(pv: PV) -> int:
+        if pv._up:
+            return pv._native
+        native: int = lib.cc_field_type(pv._id) if pv._id else -1
+        if native < 0:
+            message = f"{pv.name!r} is not connected"
+            raise DisconnectedError(message)
+        return native
+
+    def read(
+        self, pv: PV, callback: Callable[[Any], object], data_type: Any = None,
+        data_count: int | None = None,
+    ) -> None:  # fmt: skip
+        """Read a connected PV; `callback` gets the response on a worker thread.
+
+        Raises:
+            DisconnectedError: the PV is not connected.
+        """
+        native = pv._native if pv._up else self._native(pv)
+        dbr_type = native if data_type is None else choose_type(data_type, native)
+        context = pv.context
+        self._contexts.add(context)
+        group = self._reads.get(context)
+        if group is None:
+            group = self._reads[context] = []
+        group.append((pv, dbr_type, data_count, callback))
+
+    def write(
+        self, pv: PV, data: Any, callback: Callable[[Any], object] | None = None,
+        data_type: Any = None, data_count: int | None = None,
+    ) -> None:  # fmt: skip
+        """Write to a connected PV; with a callback, it gets the response.
+
+        Raises:
+            DisconnectedError: the PV is not connected.
+            ValueError, TypeError: the data cannot be sent.
+        """
+        encoded = pv._encode(data, data_type, self._native(pv))
+        if isinstance(encoded, int):
+            message = f"{pv.name!r} cannot be written as {data_type!r}"
+            raise CaprotoError(message)
+        timeout = self.timeout
+        self._contexts.add(pv.context)
+        if callback is None:
+            self._writes.append(lambda: _ignore(pv._put(encoded)))
+        else:
+            self._writes.append(
+                lambda: pv._write_later(encoded, pv._ioid(), callback, timeout, flush=False)
+            )
+
+
+def _ignore(status: int) -> None:
+    """Take a status that nobody waits for."""

@@ -1,0 +1,292 @@
+"""What the threading and the asyncio client do alike with contexts, PVs and subscriptions."""
+
+import gc
+import logging
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cachannel.client.common import ContextDisconnectedError, DisconnectedError
+from cachannel.protocol.channel_types import AccessRights, ChannelType
+from cachannel.protocol.errors import CaprotoTimeoutError, ValidationError
+from support.waiting import wait_until
+
+RECORD = 'record(ao, "{name}") {{ field(VAL, "{value}") field(PINI, "YES") }}\n'
+
+
+def do(lasting: Any, made: Any) -> Any:
+    """Wait for what a call of the asyncio client gives; that of the other is the answer."""
+    return lasting.do(made) if lasting.name == "asyncio" else made
+
+
+def on_loop(lasting: Any, function: Any, *arguments: Any) -> Any:
+    """Call a plain function where the client wants it called."""
+    if lasting.name != "asyncio":
+        return function(*arguments)
+
+    async def call() -> Any:
+        return function(*arguments)
+
+    return lasting.do(call())
+
+
+def test_the_same_name_and_priority_give_the_same_pv(lasting: Any) -> None:
+    first = lasting.pv("catest")
+    assert lasting.pv("catest") is first
+    (other,) = do(lasting, lasting.context.get_pvs("catest", priority=5))
+    assert other is not first
+    assert set(lasting.context.pvs) == {("catest", 0), ("catest", 5)}
+    with pytest.raises(ValidationError):
+        do(lasting, lasting.context.get_pvs("catest", priority=100))
+
+
+def test_reprs_tell_the_state(lasting: Any, ioc: Any) -> None:
+    pv, lost = lasting.pv("catest"), lasting.pv("cadoesnotexist")
+    do(lasting, pv.wait_for_connection())
+    assert repr(pv) == (
+        f"<PV name='catest' priority=0 address=('127.0.0.1', {ioc.port}), "
+        "circuit_state=States.CONNECTED, channel_state=States.CONNECTED>"
+    )
+    assert repr(lost) == "<PV name='cadoesnotexist' priority=0 (searching....)>"
+    pending = "searches_pending=1 " if lasting.name == "threading" else ""
+    assert repr(lasting.context) == f"<Context {pending}circuits=1 pvs=2 idle=0>"
+    do(lasting, pv.go_idle())
+    assert repr(pv) == "<PV name='catest' priority=0 (idle)>"
+
+
+def test_an_idle_pv_connects_again_when_it_is_used(lasting: Any) -> None:
+    pv = lasting.pv("catest")
+    do(lasting, pv.read())
+    do(lasting, pv.go_idle())
+    assert not pv.connected
+    assert do(lasting, pv.read()).status.success
+    assert pv.connected
+
+
+def test_a_pv_with_a_subscription_does_not_go_idle(lasting: Any) -> None:
+    following = lasting.follow("catest")
+    wait_until(lambda: following.responses)
+    pv = following.subscription.pv
+    do(lasting, pv.go_idle())
+    assert pv.connected
+    following.stop()
+    do(lasting, pv.go_idle())
+    assert not pv.connected
+
+
+def test_what_a_connected_pv_knows(lasting: Any, ioc: Any) -> None:
+    pv = lasting.pv("caread")
+    assert pv.channel is None or pv.connected
+    do(lasting, pv.wait_for_connection())
+    assert pv.channel.native_data_type is ChannelType.DOUBLE
+    assert pv.channel.native_data_count == 1
+    assert pv.access_rights == AccessRights.READ
+    assert pv.circuit_manager.circuit.address == ("127.0.0.1", ioc.port)
+    assert 0 <= pv.time_since_last_heard() < 30
+    heard = lasting.context.broadcaster.time_since_last_heard()
+    assert list(heard) == [("127.0.0.1", ioc.port)]
+
+
+def test_numbers_of_requests_count_from_zero(lasting: Any) -> None:
+    pv = lasting.pv("catest")
+    assert [do(lasting, pv.read()).ioid for _ in range(3)] == [0, 1, 2]
+    assert do(lasting, pv.write(1)).ioid == 3
+
+
+def test_time_outs_fall_back_from_call_to_pv_to_context(lasting: Any) -> None:
+    pv = lasting.pv("cadoesnotexist")
+    assert pv.timeout == lasting.context.timeout
+    pv.timeout = 0.15
+    with pytest.raises(CaprotoTimeoutError, match=r"0\.15 s"):
+        do(lasting, pv.read())
+    with pytest.raises(CaprotoTimeoutError, match=r"0\.05 s"):
+        do(lasting, pv.write(1, timeout=0.05))
+
+
+def test_a_callback_of_a_read_gets_the_response(lasting: Any) -> None:
+    seen: list[Any] = []
+    pv = lasting.pv("catest")
+    assert do(lasting, pv.read(wait=False, callback=seen.append)) is None
+    wait_until(lambda: len(seen) == 1)
+    assert do(lasting, pv.write(2.5, wait=False, callback=seen.append)) is None
+    wait_until(lambda: len(seen) == 2)
+    assert seen[1].status.success
+    with pytest.raises(ValueError, match="notify"):
+        do(lasting, pv.write(1, notify=False))
+
+
+def test_a_callback_that_raises_is_logged_and_stops_nobody(
+    lasting: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[Any] = []
+
+    def bad(subscription: Any, response: Any) -> None:
+        raise RuntimeError("on purpose")
+
+    def good(subscription: Any, response: Any) -> None:
+        seen.append(response)
+
+    subscription = lasting.pv("cascratch1").subscribe()
+    with caplog.at_level(logging.ERROR, logger="cachannel.ch"):
+        on_loop(lasting, subscription.add_callback, bad)
+        on_loop(lasting, subscription.add_callback, good)
+        wait_until(lambda: seen)
+        lasting.write("cascratch1", seen[0].data[0] + 1)
+        wait_until(lambda: len(seen) >= 2)
+    assert "on purpose" in caplog.text
+
+
+def test_a_collected_callback_ends_the_subscription(lasting: Any) -> None:
+    kept = [lasting.follow("catest")]
+    subscription = kept[0].subscription
+    wait_until(lambda: kept[0].responses)
+    assert subscription.subscriptionid == 0
+    kept.clear()
+    gc.collect()
+    wait_until(lambda: subscription.subscriptionid is None)
+    assert not subscription.callbacks
+
+
+def test_a_later_callback_gets_the_latest_value_at_once(lasting: Any) -> None:
+    following = lasting.follow("catest")
+    wait_until(lambda: following.responses)
+    seen: list[Any] = []
+
+    def later(subscription: Any, response: Any) -> None:
+        seen.append(response)
+
+    on_loop(lasting, following.subscription.add_callback, later)
+    wait_until(lambda: seen)
+    assert seen[0] is following.subscription.most_recent_response
+    following.stop()
+
+
+def test_the_same_arguments_give_the_same_subscription(lasting: Any) -> None:
+    pv = lasting.pv("catest")
+    assert pv.subscribe() is pv.subscribe()
+    assert pv.subscribe(data_type="time") is not pv.subscribe()
+    with pytest.raises(KeyError):
+        pv.subscribe(data_type="bogus")
+
+
+def test_events_off_keeps_only_the_latest(lasting: Any) -> None:
+    lasting.write("cascratch3", 0)
+    following = lasting.follow("cascratch3")
+    wait_until(lambda: following.responses)
+    circuit = following.subscription.pv.circuit_manager
+    do(lasting, circuit.events_off())
+    for number in (1, 2, 3):
+        lasting.write("cascratch3", number)
+    wait_until(lambda: circuit.held and [r.data[0] for r in circuit.held.values()] == [3])
+    assert following.numbers == [0]
+    do(lasting, circuit.events_on())
+    wait_until(lambda: following.numbers == [0, 3])
+    following.stop()
+
+
+def test_a_cancelled_search_begins_again_with_get_pvs(lasting: Any, make_ioc: Any) -> None:
+    pv = lasting.pv("calate")
+    lasting.context.broadcaster.cancel("calate")
+    make_ioc(RECORD.format(name="calate", value=4))
+    with pytest.raises(CaprotoTimeoutError):
+        do(lasting, pv.read(timeout=0.1))
+    assert lasting.pv("calate") is pv
+    assert do(lasting, pv.read()).data[0] == 4
+
+
+def test_everything_goes_on_after_a_restart_of_the_server(lasting: Any, make_ioc: Any) -> None:
+    names = [f"camany{i}" for i in range(200)]
+    running = make_ioc("".join(RECORD.format(name=n, value=1) for n in names))
+    states: dict[str, list[str]] = {name: [] for name in names}
+    latest: dict[str, float] = {}
+
+    def state(pv: Any, text: str) -> None:
+        states[pv.name].append(text)
+
+    def update(subscription: Any, response: Any) -> None:
+        latest[subscription.pv.name] = response.data[0]
+
+    pvs = do(lasting, lasting.context.get_pvs(*names, connection_state_callback=state))
+    for pv in pvs:
+        on_loop(lasting, pv.subscribe().add_callback, update)
+    wait_until(lambda: len(latest) == 200)
+    running.restart(["".join(RECORD.format(name=n, value=2) for n in names)], crash=True)
+    wait_until(lambda: all(latest[name] == 2 for name in names), 30)
+    wait_until(
+        lambda: all(s == ["connected", "disconnected", "connected"] for s in states.values())
+    )
+
+
+def test_access_rights_are_told_when_they_change(lasting: Any, ioc: Any) -> None:
+    told: list[Any] = []
+
+    def rights(pv: Any, value: Any) -> None:
+        told.append(value)
+
+    do(lasting, lasting.context.get_pvs("carights", access_rights_callback=rights))
+    both = AccessRights.READ | AccessRights.WRITE
+    wait_until(lambda: told == [both])
+    ioc.command("dbpf carights.ASG READONLY")
+    wait_until(lambda: told == [both, AccessRights.READ])
+    ioc.command("dbpf carights.ASG DEFAULT")
+    wait_until(lambda: told == [both, AccessRights.READ, both])
+
+
+def test_two_contexts_share_a_broadcaster(lasting: Any) -> None:
+    cls = type(lasting.context)
+    other = on_loop(lasting, cls, lasting.context.broadcaster)
+    (pv,) = do(lasting, other.get_pvs("catest"))
+    assert do(lasting, pv.read()).status.success
+    do(lasting, other.disconnect())
+    assert lasting.read("catest").status.success
+
+
+def test_after_disconnect_nothing_works_any_more(lasting: Any) -> None:
+    pv = lasting.pv("catest")
+    do(lasting, pv.read())
+    do(lasting, lasting.context.disconnect())
+    do(lasting, lasting.context.disconnect())
+    assert "(searching....)" in repr(pv)
+    with pytest.raises(CaprotoTimeoutError):
+        do(lasting, pv.read(timeout=0.05))
+    with pytest.raises(DisconnectedError):
+        pv._last_heard()
+    with pytest.raises(ContextDisconnectedError):
+        do(lasting, lasting.context.get_pvs("catest"))
+
+
+def test_many_pvs_are_read_with_one_call(lasting: Any) -> None:
+    names = ["catest", "calong", "castring", "cawaveh", "canoaccess"]
+    lasting.write("catest", 1.5)
+    lasting.write("cawaveh", [1, 2])
+    readings = do(lasting, lasting.context.read_many(names, throw=False, data_type="time"))
+    assert readings.values[:3] == [1.5, 3, "a string"]
+    assert list(readings.values[3]) == [1, 2]
+    assert readings.values[4] is None
+    assert list(readings.failed) == ["canoaccess"]
+    assert readings[0].metadata.timestamp > 1e9
+    assert readings[4].status.name == "ECA_NORDACCESS"
+    assert np.isnan(readings.array[2])
+    assert readings.array[0] == 1.5
+    with pytest.raises(Exception, match="canoaccess"):
+        do(lasting, lasting.context.read_many(names))
+
+
+def test_an_unknown_pv_among_many_is_named(lasting: Any) -> None:
+    names = ["catest", "cadoesnotexist"]
+    with pytest.raises(CaprotoTimeoutError, match="cadoesnotexist"):
+        do(lasting, lasting.context.read_many(names, timeout=0.3))
+    readings = do(lasting, lasting.context.read_many(names, timeout=0.3, throw=False))
+    assert readings[0].status.success
+
+
+def test_many_pvs_are_written_with_one_call(lasting: Any) -> None:
+    names = ["cascratch1", "cascratch2", "cambbo"]
+    assert do(lasting, lasting.context.write_many(names, [1.5, 2.5, "two"])) == [None] * 3
+    assert do(lasting, lasting.context.read_many(names)).values == [1.5, 2.5, 2]
+    errors = do(lasting, lasting.context.write_many([*names, "caread"], 1, throw=False))
+    assert errors[:3] == [None] * 3
+    assert "caread" in str(errors[3])
+    with pytest.raises(ValueError, match="values"):
+        do(lasting, lasting.context.write_many(names, [1]))

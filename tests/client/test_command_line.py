@@ -1,0 +1,161 @@
+"""The `cachannel` command and the modules of `cachannel.commandline`, each in its own process."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cachannel.sync.client import write
+from support.scripts import Outcome, run_python
+
+
+@pytest.fixture
+def command(ioc: Any) -> Callable[..., Outcome]:
+    """Run ``python -m cachannel`` with arguments."""
+    environment = ioc.env | {"CACHANNEL_REPEATER": "NO"}
+    return lambda *arguments: run_python(["-m", "cachannel", *arguments], environment)
+
+
+@pytest.fixture
+def module(ioc: Any) -> Callable[..., Outcome]:
+    """Run a module of ``cachannel.commandline`` with arguments."""
+    environment = ioc.env | {"CACHANNEL_REPEATER": "NO"}
+    return lambda name, *arguments: run_python(
+        ["-m", f"cachannel.commandline.{name}", *arguments], environment
+    )
+
+
+def test_get_prints_as_caget(command: Callable[..., Outcome]) -> None:
+    write("catest", 12.3, notify=True)
+    write("cambbo", "two", notify=True)
+    done = command("get", "catest", "cambbo", "cawaveh").succeeded()
+    assert done.lines[0] == f"{'catest':<30} 12.3"
+    assert done.lines[1] == f"{'cambbo':<30} two"
+    assert done.lines[2].startswith("cawaveh 10 ")
+    assert command("get", "-t", "-f", "3", "catest").succeeded().stdout == "12.300\n"
+    assert command("get", "-n", "-F,", "cambbo").succeeded().stdout == "cambbo,2\n"
+
+
+def test_get_prints_time_and_alarm(command: Callable[..., Outcome]) -> None:
+    write("cabo", "Busy", notify=True)
+    write("caplain", 1.5, notify=True)
+    first, second = command("get", "-a", "cabo", "caplain").succeeded().lines
+    assert first.endswith(" Busy STATE MINOR")
+    assert second.endswith(" 1.5  ")
+
+
+def test_get_prints_all_that_a_type_brings(command: Callable[..., Outcome]) -> None:
+    lines = command("get", "-d", "CTRL_DOUBLE", "catest").succeeded().lines
+    assert lines[:4] == [
+        "catest",
+        "    Native data type: DBF_DOUBLE",
+        "    Request type:     DBR_CTRL_DOUBLE",
+        "    Element count:    1",
+    ]
+    assert "    Units:            mm" in lines
+    lines = command("get", "-d", "31", "cambbo").succeeded().lines
+    assert lines[-5:-3] == ["    Enums:            ( 4)", f"{'':22}[ 0] zero"]
+
+
+def test_get_of_an_unknown_pv_prints_nothing_but_a_fault(command: Callable[..., Outcome]) -> None:
+    done = command("get", "-w", "0.3", "catest", "cadoesnotexist")
+    assert (done.code, done.stdout) == (1, "")
+    assert done.stderr == "Channel connect timed out: some PV(s) not found.\n"
+
+
+def test_get_prints_json(command: Callable[..., Outcome]) -> None:
+    write("catest", 12.5, notify=True)
+    found = json.loads(command("get", "--json", "catest").succeeded().stdout)
+    assert found["value"] == 12.5
+    assert found["ok"] is True
+    assert found["timestamp"] > 1e9
+
+
+def test_put_prints_old_and_new(command: Callable[..., Outcome]) -> None:
+    write("cascratch1", 1, notify=True)
+    done = command("put", "-c", "cascratch1", "2.5").succeeded()
+    assert done.lines == [f"Old : {'cascratch1':<30} 1", f"New : {'cascratch1':<30} 2.5"]
+    assert command("put", "-c", "-t", "cambbo", "three").succeeded().stdout == "three\n"
+    done = command("put", "-c", "-a", "cawavel", "3", "1", "2", "3").succeeded()
+    assert done.lines[1] == "New : cawavel 10 1 2 3 0 0 0 0 0 0 0"
+
+
+def test_a_refused_put_is_a_fault(command: Callable[..., Outcome]) -> None:
+    done = command("put", "caread", "1")
+    assert done.code == 1
+    assert done.stderr == "ERROR from put operation: Write access denied\n"
+
+
+def test_monitor_prints_updates(command: Callable[..., Outcome]) -> None:
+    done = command("monitor", "-w", "0.3", "--maximum", "3", "cacalc", "cadoesnotexist")
+    lines = done.succeeded().lines
+    assert lines[0] == f"{'cadoesnotexist':<30} *** Not connected (PV not found)"
+    assert len(lines) == 4
+    assert lines[1].startswith(f"{'cacalc':<30} 20")
+
+
+def test_info_tells_what_a_pv_is(command: Callable[..., Outcome], ioc: Any) -> None:
+    assert command("info", "caread").succeeded().lines == [
+        "caread",
+        "    State:            connected",
+        f"    Host:             127.0.0.1:{ioc.port}",
+        "    Access:           read, no write",
+        "    Native data type: DBF_DOUBLE",
+        "    Request type:     DBR_DOUBLE",
+        "    Element count:    1",
+    ]
+
+
+def test_search_and_doctor_tell_where_a_pv_is(command: Callable[..., Outcome], ioc: Any) -> None:
+    assert command("search", "catest").succeeded().stdout == f"catest 127.0.0.1:{ioc.port}\n"
+    done = command("doctor", "--json", "-w", "0.5", "catest", "cadoesnotexist")
+    good, bad = (json.loads(line) for line in done.lines)
+    assert done.code == 1
+    assert good["verdict"] == "all is well"
+    assert good["answers"][0]["server"] == f"127.0.0.1:{ioc.port}"
+    assert "no server answered" in bad["verdict"]
+
+
+def test_wrong_options_are_status_2(command: Callable[..., Outcome]) -> None:
+    assert command("get").code == 2
+    assert command("get", "--bogus", "catest").code == 2
+    assert command("get", "-d", "BOGUS", "catest").code == 2
+    assert command("monitor", "-m", "x", "catest").code == 2
+    assert command().code == 2
+
+
+def test_help_is_there(command: Callable[..., Outcome]) -> None:
+    shown = command("--help").succeeded().stdout
+    for name in ("get", "put", "monitor", "info", "search", "doctor", "ioc", "shell", "demo"):
+        assert name in shown
+
+
+def test_the_modules_print_as_caproto(module: Callable[..., Outcome]) -> None:
+    write("catest", 12.5, notify=True)
+    write("cambbo", "two", notify=True)
+    done = module("get", "catest", "cambbo").succeeded()
+    assert done.lines == [f"{'catest':<40}  [12.5]", f"{'cambbo':<40}  [two]"]
+    assert module("get", "-t", "catest").succeeded().stdout == "12.5\n"
+    shown = module("get", "--format", "{pv_name}={response.data[0]}", "catest").succeeded()
+    assert shown.stdout == "catest=12.5\n"
+    done = module("put", "-c", "cascratch2", "[3.5]").succeeded()
+    assert done.lines[1] == f"New : {'cascratch2':<40}  [3.5]"
+    lines = module("monitor", "--maximum", "2", "cacalc").succeeded().lines
+    assert len(lines) == 2
+
+
+def test_the_modules_go_on_after_a_pv_that_fails(module: Callable[..., Outcome]) -> None:
+    done = module("get", "-w", "0.2", "cadoesnotexist", "catest")
+    assert done.code == 1
+    assert done.lines[0].startswith("catest ")
+    assert "cadoesnotexist" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_root_names_are_there() -> None:
+    import cachannel
+
+    assert {name: getattr(cachannel, name) for name in cachannel._HOMES}
+    assert cachannel.ChannelType.DOUBLE == 6
+    assert issubclass(cachannel.CaprotoTimeoutError, TimeoutError)
