@@ -2,6 +2,7 @@
 #
 #   make demo    see Channel Access at work, against an IOC on this machine
 #   make test    run the tests
+#   make test-ecosystem    run ophyd, bluesky and PyDM on epics_compat
 #   make lint    format, style, types, layers
 #   make docs    build the documentation into docs/_build/html
 #   make bench   measure against the other clients (about 20 minutes)
@@ -16,7 +17,7 @@ SOURCES := pyproject.toml setup.py build_ffi.py \
            $(wildcard cachannel/_native/cdef/*.h cachannel/_native/src/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs soak clean
+.PHONY: help demo test test-ecosystem lint docs soak clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -46,10 +47,18 @@ demo: $(VENV)/.base
 test: $(VENV)/.test
 	$(RUN) -m pytest $(ARGS)
 
+$(VENV)/.ecosystem: $(SOURCES) | $(RUN)
+	$(PIP) install --editable '.[test-ecosystem]'
+	@touch $@ $(VENV)/.base $(VENV)/.test
+
+test-ecosystem: $(VENV)/.ecosystem
+	$(RUN) -m pytest tests/ecosystem $(ARGS)
+
 lint: $(VENV)/.dev
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
+	$(RUN) -m mypy --strict typing_tests
 	$(VENV)/bin/lint-imports
 
 docs: $(VENV)/.dev

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -11,6 +12,10 @@ from benchmarks.plan import C_LIMIT, ORIGINAL
 from benchmarks.summary import Figure, Section
 
 __all__ = ["BARS", "Bar", "Kind", "Verdict", "judge"]
+
+
+COMPAT = "ours, epics_compat"
+PYEPICS = "pyepics"
 
 
 class Kind(enum.Enum):
@@ -86,6 +91,23 @@ BARS = (
         "megabytes_per_second", Kind.RATIO, 0.9, False, C_LIMIT),
     Bar("start to first get, ms over CaChannel", "startup", "ours", "milliseconds",
         Kind.DIFFERENCE, 30.0, True, ORIGINAL),
+    Bar("epics_compat, connect: time, times pyepics", "connect", COMPAT, "milliseconds",
+        Kind.RATIO, 0.1, True, PYEPICS),
+    Bar("epics_compat, connect: ms", "connect", COMPAT, "milliseconds", Kind.VALUE, 280.0, True),
+    Bar("epics_compat, caget_many: rate, times pyepics", "get_list", COMPAT, "per_second",
+        Kind.RATIO, 20.0, False, PYEPICS),
+    Bar("epics_compat, caput_many: rate, times pyepics", "put_list", COMPAT, "per_second",
+        Kind.RATIO, 20.0, False, PYEPICS),
+    Bar("epics_compat, monitors: events, times the C limit", "monitor", COMPAT, "per_second",
+        Kind.RATIO, 0.99, False, C_LIMIT),
+    Bar("epics_compat, monitors: CPU us per event", "monitor", COMPAT, "cpu_us", Kind.VALUE, 6.0,
+        True),
+    Bar("epics_compat, waveform: MB/s, times pyepics", "waveform", COMPAT,
+        "megabytes_per_second", Kind.RATIO, 2.0, False, PYEPICS),
+    Bar("epics_compat, waveform: MB/s, times the C limit", "waveform", COMPAT,
+        "megabytes_per_second", Kind.RATIO, 0.9, False, C_LIMIT),
+    Bar("epics_compat, sequential get: rate, times pyepics", "get_one", COMPAT, "per_second",
+        Kind.RATIO, 1.3, False, PYEPICS),
 )  # fmt: skip
 
 
@@ -127,14 +149,15 @@ def _measured(
         return None
     if bar.kind is Kind.VALUE:
         return figure.spread.median
-    if bar.kind is Kind.RATIO:
+    if bar.kind is Kind.RATIO and bar.reference in (C_LIMIT, ORIGINAL):
         return figure.to_limit if bar.reference == C_LIMIT else figure.to_original
     reference = figures.get((bar.scenario, bar.reference), {}).get(bar.metric)
     if reference is None:
         return None
     # Within rounds, for the reason given in `arithmetic.median_ratio`.
+    compare = operator.truediv if bar.kind is Kind.RATIO else operator.sub
     differences = [
-        value - reference.by_round[number]
+        compare(value, reference.by_round[number])
         for number, value in figure.by_round.items()
         if number in reference.by_round
     ]

@@ -177,6 +177,7 @@ SCENARIOS = (
     ScenarioPlan("get_all", "get many connected channels", (RATE, CPU), many_again),
     ScenarioPlan("get_list", "get many connected names in one call", (RATE, CPU), many_again),
     ScenarioPlan("put_all", "put many connected channels", (RATE, CONFIRMED, CPU), many_again),
+    ScenarioPlan("put_list", "put many connected names in one call", (RATE, CPU), many_again),
     ScenarioPlan(
         "monitor",
         "monitors at 10 Hz into a callback",
@@ -237,6 +238,8 @@ ONE_BY_ONE = frozenset(
     {"connect", "get_one", "get_all", "put_all", "monitor", "waveform", "memory"}
 )
 WITH_LISTS = ONE_BY_ONE | {"get_list"}
+# What pyepics' names are measured in.
+COMPATIBLE = WITH_LISTS | {"put_list"}
 
 PEERS = (
     Peer(C_LIMIT, None, WITH_LISTS | {"startup"}),
@@ -246,8 +249,9 @@ PEERS = (
     Peer("ours, threading", "caproto_threading", ONE_BY_ONE, ours=True, package="cachannel"),
     Peer("ours, asyncio", "caproto_asyncio", ONE_BY_ONE, ours=True, package="cachannel"),
     Peer("ours, read_many", "ours_clients", frozenset({"get_list", "monitor"}), ours=True),
+    Peer("ours, epics_compat", "pyepics", COMPATIBLE, ours=True, package="epics_compat"),
     Peer(ORIGINAL, "cachannel_family", ONE_BY_ONE, "cachannel_family"),
-    Peer("pyepics", "pyepics", WITH_LISTS, "pyepics"),
+    Peer("pyepics", "pyepics", COMPATIBLE, "pyepics"),
     Peer("caproto threading", "caproto_threading", ONE_BY_ONE, "caproto_threading"),
     Peer("caproto asyncio", "caproto_asyncio", ONE_BY_ONE, "caproto_asyncio"),
     Peer("aioca", "aioca", WITH_LISTS, "aioca"),

@@ -66,7 +66,7 @@ _HOMES |= {
     }.items()
     for name in names.split()
 }
-_MODULES = ("ca", "channel", "context", "errors", "protocol", "util", "values")
+_MODULES = ("ca", "channel", "context", "errors", "many", "protocol", "server", "util", "values")
 
 
 def __getattr__(name: str) -> Any:
@@ -74,6 +74,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(_HOMES[name]), name)
     elif name in _MODULES:
         value = import_module(f"cachannel.{name}")
+    elif home := _names_of_ioc_code().get(name):
+        value = getattr(import_module(home), name)
     else:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
@@ -81,5 +83,12 @@ def __getattr__(name: str) -> Any:
     return value
 
 
+def _names_of_ioc_code() -> dict[str, str]:
+    """Where the names are that IOCs and their clients import from here."""
+    from cachannel._root_names import ROOT_NAMES
+
+    return ROOT_NAMES
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, *_MODULES})
+    return sorted({*globals(), *_HOMES, *_MODULES, *_names_of_ioc_code()})

@@ -32,11 +32,13 @@ from cachannel._ca.core import (
     put_with,
     subscribe_with,
     type_number,
+    wait_mine,
 )
 from cachannel._ca.handles import FLOAT, PENDING, Chid, DBRValue, Evid, fetch
 from cachannel._ca.pv_values import as_text, value_of
 from cachannel._native import lib
-from cachannel.errors import CaChannelException, CAError, StringTooLongError
+from cachannel.context import park_at_exit
+from cachannel.errors import CaChannelException, StringTooLongError
 from cachannel.protocol.enums import CA_OP, DBF, DBR_BY_NUMBER, ECA, ChannelState
 from cachannel.values.decode import Record, pv_items
 
@@ -106,15 +108,15 @@ class CaChannel:
             except Exception:  # nobody could be told, and the channel goes anyway
                 self._chid = None
 
-    def version() -> str:  # type: ignore[misc]
+    @staticmethod
+    def version() -> str:
         """Return the version of CaChannel whose interface this is."""
         return CaChannel.__version__
-
-    version = staticmethod(version)
 
     # Helpers --------------------------------------------------------------------------------
 
     def _failed(self, status: int, operation: str, detail: str = "") -> CaChannelException:
+        park_at_exit()
         name = self._pvname
         shown = name.decode(errors="replace") if isinstance(name, bytes) else str(name or "")
         return CaChannelException(status, shown, operation, detail)
@@ -216,9 +218,7 @@ class CaChannel:
         self._create(pvName, None, "searchw")
         chid = self._open("searchw")
         context, timeout = chid.context, self.getTimeout()
-        status = context.wait(lib.cc_wait_mine, context.id, timeout or None)
-        if status == ECA.TIMEOUT:
-            lib.cc_forget_mine(context.id)
+        wait_mine(context, lib.cc_channel_wait, (chid.id,), timeout or None)
         if lib.cc_channel_is_connected(chid.id) != 1:
             raise self._failed(ECA.TIMEOUT, "searchw", f"not connected within {timeout:g} s")
 
@@ -255,7 +255,7 @@ class CaChannel:
             encoded = prepare(chid, value, req_type, count, operation)
         except StringTooLongError as exc:
             name = str(chid.pvname)
-            raise CaChannelException(ECA.BADSTR, name, operation, _reason(exc)) from exc
+            raise CaChannelException(ECA.BADSTR, name, operation, exc.detail) from exc
         if isinstance(encoded, int):
             raise self._failed(encoded, operation)
         return encoded
@@ -300,8 +300,6 @@ class CaChannel:
 
         Args:
             value: as for `array_put`, as are `req_type` and `count`.
-            req_type: see there.
-            count: see there.
             callback: called as ``callback({'chid', 'type', 'count', 'status'}, user_args)`` when
                 the record and all that it triggered has processed, or when that failed.
             user_args: anything.
@@ -322,8 +320,7 @@ class CaChannel:
         """Write and send. It does not wait for anything, despite its name.
 
         Args:
-            value: as for `array_put`.
-            req_type: see there.
+            value: as for `array_put`, as is `req_type`.
 
         Raises:
             CaChannelException: as for `array_put`.
@@ -343,8 +340,6 @@ class CaChannel:
 
         Args:
             value: as for `array_put`, as are `req_type` and `count`.
-            req_type: see there.
-            count: see there.
             timeout: seconds; None or 0: without limit.
             operation: for messages.
 
@@ -385,9 +380,17 @@ class CaChannel:
             CaChannelException: ECA_BADTYPE, ECA_DISCONN, ECA_NORDACCESS.
             OverflowError: `count` is negative.
         """
-        value = self._dbrvalue
+        value, chid = self._dbrvalue, self._chid
         if value is None:
             self._dbrvalue = value = DBRValue(0, False)
+        elif req_type is None and count is None and chid is not None and not keywords:
+            # The short way for the usual call, which is made for thousands of PVs.
+            request = lib.cc_get(chid.id, ANY, ANY, value._request, 1)
+            if request > 0:
+                value._request, value._kept = request, None
+                value.use_numpy = _package.USE_NUMPY
+                return
+            value._request = 0
         self._start_get(value, req_type, count, keywords, "array_get")
 
     def _start_get(
@@ -471,9 +474,7 @@ class CaChannel:
     def _await_get(self, value: DBRValue) -> None:
         chid, request, timeout = self._open("getw"), value._request, self.getTimeout()
         context = chid.context
-        status = context.wait(lib.cc_wait_mine, context.id, timeout or None)
-        if status != _NORMAL:
-            lib.cc_forget_mine(context.id)
+        wait_mine(context, lib.cc_request_wait, (request,), timeout or None)
         state = lib.cc_request_state(request)
         if FLOAT <= state < 4:
             return
@@ -525,10 +526,8 @@ class CaChannel:
         """Read as `array_get_callback` does, and wait, in any thread and also in a callback.
 
         Args:
-            req_type: as for `array_get_callback`.
-            count: see there.
+            req_type: as for `array_get_callback`, as are `count` and `use_numpy`.
             timeout: seconds; None or 0: without limit.
-            use_numpy: see there.
             operation: for messages.
 
         Returns:
@@ -798,7 +797,3 @@ class CaChannel:
             ca.replace_printf_handler(None)
         else:
             ca.replace_printf_handler(lambda piece: callback(piece, user_args))
-
-
-def _reason(exc: CAError) -> str:
-    return str(exc).rpartition(", ")[2]

@@ -133,6 +133,7 @@ class Context:
         self.owners: dict[int, Deliver] = {}
         self._running = 0
         self._dispatcher = 0
+        self._flush_wanted = False
         # Who takes batches out of the queue holds this; a batch is good until the next is taken.
         self._consuming = threading.Lock()
         self._orphaned = False
@@ -269,6 +270,9 @@ class Context:
                     function()
             finally:
                 self._running = 0
+            if self._flush_wanted:
+                self._flush_wanted = False
+                self.flush()
         return length
 
     def pend(self, timeout: float) -> None:
@@ -332,6 +336,13 @@ class Context:
         """Send what is buffered (ca_flush_io). Returns the CA status."""
         return int(lib.cc_flush(self.id))
 
+    def flush_soon(self) -> None:
+        """Send what is buffered: in a callback once for the whole batch of events, else now."""
+        if self.in_callback:
+            self._flush_wanted = True
+        else:
+            self.flush()
+
     # Messages -------------------------------------------------------------------------------
 
     def on_exception(self, deliver: Deliver | None) -> None:
@@ -349,6 +360,10 @@ class Context:
             self._message(data.decode(errors="replace"))
         elif self._exceptions is not None:
             self._exceptions(record, buffer, offset)
+        elif self._messages is not None:
+            # As libca prints an exception that nobody takes: in pieces.
+            for piece in _exception_text(record, data):
+                self._messages(piece)
         else:
             _log_exception(record, data)
 
@@ -427,6 +442,18 @@ def _weak_notice(context: Context) -> Deliver:
     return notice
 
 
+def _exception_text(record: Record, data: bytes) -> list[str]:
+    detail, file = (part.decode(errors="replace") for part in data[8:].split(b"\0")[:2])
+    return [
+        "CA.Client.Exception...............................................\n",
+        f"    {describe(record[7])}\n",
+        f'    Context: "{detail}"\n',
+        f"    Source File: {file} line {record[9]}\n",
+        f"    Current Time: {time.strftime('%Y-%m-%d %H:%M:%S')}\n",
+        "..................................................................\n",
+    ]
+
+
 def _log_exception(record: Record, data: bytes) -> None:
     detail, file = data[8:].split(b"\0")[:2]
     message = describe(record[7])
@@ -442,8 +469,23 @@ def _start_repeater() -> None:
     spawn_repeater()
 
 
+_ending = False
+
+
+def park_at_exit() -> None:
+    """Hold a daemon thread whose context is gone because the process ends.
+
+    It would otherwise raise, and print a traceback nobody can do anything about. The thread ends
+    with the process; the limit is for a process that does not end.
+    """
+    if _ending and threading.current_thread().daemon:
+        time.sleep(5.0)
+
+
 def _close_all() -> None:
     """At exit: one ordered shutdown, while Python is still whole."""
+    global _ending
+    _ending = True
     for context in list(_contexts):
         context.close()
 

@@ -17,7 +17,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 __all__ = ["LESSONS", "main"]
 
@@ -136,7 +136,7 @@ def main() -> int:
         print(f"EPICS_CA_SERVER_PORT={settings['EPICS_CA_SERVER_PORT']}")
         code = 0
         try:
-            with contextlib.redirect_stdout(_WholeLines(sys.stdout)):
+            with contextlib.redirect_stdout(cast(TextIO, _WholeLines(sys.stdout))):
                 done = _teach(LESSONS)
             code = 0 if done else 1
         except KeyboardInterrupt:

@@ -65,6 +65,7 @@ class CAError(Exception):
         status: the CA status code, an `ECA` member where it is known.
         pvname: name of the PV, '' when no PV is concerned.
         operation: what was attempted.
+        detail: more about the cause.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class CAError(Exception):
         self.status: ECA | int = eca(int(status))
         self.pvname = pvname
         self.operation = operation
+        self.detail = detail
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.args, self.__dict__))

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from cachannel._ca.core import attach_shared
+from cachannel._ca.core import attach_shared, wait_mine
 from cachannel._ca.handles import FLOAT, INTEGER, OTHER, Chid
 from cachannel._native import ffi, lib
 from cachannel.channel import CaChannel, CaChannelException
@@ -30,6 +30,7 @@ _WAITED = 1
 _STRING, _ENUM, _CHAR = 0, 3, 4
 _TIME_DOUBLE = 20
 _SOME: Final = 5
+_EXACT: Final = 2**53
 
 
 def _names(names: Sequence[str]) -> str:
@@ -68,9 +69,7 @@ def connect_many(names: Sequence[str | bytes], timeout: float = 3.0) -> list[CaC
         if channel_id > 0:
             channel._chid = Chid(channel_id, name, context)
         channels.append(channel)
-    status = context.wait(lib.cc_wait_mine, context.id, timeout or None)
-    if status == ECA.TIMEOUT:
-        lib.cc_forget_mine(context.id)
+    wait_mine(context, lib.cc_channel_wait, [i for i in ids if i > 0], timeout or None)
     connected = lib.cc_channel_is_connected
     missing = [
         str(name)
@@ -221,7 +220,10 @@ def put_many(
         raise ValueError(message)
     if not channels:
         return
-    numbers = all(type(value) in (float, int) for value in values)
+    numbers = all(
+        (kind := type(value)) is float or (kind is int and -_EXACT < value < _EXACT)
+        for value in values
+    )
     if not numbers:
         _put_each(channels, values, wait, timeout)
         return
@@ -329,6 +331,8 @@ class BulkSink:
         self.queue = lib.cc_queue_create(limit, 1 << 30)
         self._batch = ffi.new("cc_batch *")
         self._own: list[int] = []
+        # An object that nobody refers to would clear its channel.
+        self._given: list[CaChannel] = []
         self._subscriptions: list[int] = []
         self._reading = threading.Lock()
         self.context._sinks.append(self)
@@ -370,6 +374,7 @@ class BulkSink:
                 self._own.append(channel)
             else:
                 channel = name._open("BulkSink.add").id
+                self._given.append(name)
             self.names.append(name if isinstance(name, str) else name.name())
             ids.append(channel)
         length = len(ids)
@@ -437,6 +442,7 @@ class BulkSink:
             lib.cc_unsubscribe(subscription)
         for channel in self._own:
             lib.cc_channel_clear(channel)
+        self._given = []
         self.context._sinks.remove(self)
         with self._reading:
             lib.cc_queue_destroy(self.queue)

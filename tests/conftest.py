@@ -20,6 +20,10 @@ from support.ioc import SoftIoc
 from support.ports import client_environment, free_port
 from support.scripts import Outcome, run_text
 
+# A run in the background has interrupts ignored, and every process that it starts would inherit
+# that; some tests interrupt theirs.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 SUPPORT = Path(__file__).resolve().parent / "support"
 REPEATER = Path(__file__).resolve().parents[1] / "cachannel" / "repeater.py"
 

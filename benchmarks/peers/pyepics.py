@@ -182,12 +182,31 @@ def memory(parameters: Parameters) -> Result:
     )
 
 
+def put_list(parameters: Parameters) -> Result:
+    pvnames = names(parameters)
+    timeout = parameters.number("timeout")
+    pvs = connected_pvs(parameters, auto_monitor=False)
+    epics.caput_many(pvnames, [0.5] * len(pvnames), connection_timeout=timeout)
+
+    def one_pass(offset: float) -> Result:
+        values = [index + offset for index in range(len(pvnames))]
+        watch = Stopwatch()
+        epics.caput_many(pvnames, values, connection_timeout=timeout)
+        watch.stop()
+        # The server answers in order: the reply to a get says that the puts before it are in.
+        pvs[-1].get(use_monitor=False, timeout=timeout)
+        return watch.result(matching(read_all(pvs, timeout), values), len(pvs), LIBRARY)
+
+    return middle_pass([one_pass(offset) for offset in offsets(parameters)])
+
+
 SCENARIOS = {
     "connect": connect,
     "get_one": get_one,
     "get_all": get_all,
     "get_list": get_list,
     "put_all": put_all,
+    "put_list": put_list,
     "monitor": monitor,
     "waveform": waveform,
     "memory": memory,

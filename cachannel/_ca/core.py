@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any, SupportsInt
 
 from cachannel._ca.handles import Chid, Evid, Hooks
@@ -18,7 +19,7 @@ from cachannel.protocol.enums import CA_OP, DBR, DBR_BY_NUMBER, ECA, eca
 from cachannel.values.encode import Encoded, encode, integer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from cachannel.context import Deliver
     from cachannel.values.decode import Record
@@ -305,6 +306,40 @@ def exception_dict(context: Context, record: Record, buffer: Any, offset: int) -
         "file": file.decode(errors="replace"),
         "lineNo": record[9],
     }
+
+
+def wait_mine(
+    context: Context,
+    wait_own: Callable[[int, float], int],
+    own: Sequence[int],
+    timeout: float | None,
+) -> None:
+    """Wait for all that this thread has started, and in any case for some things of its own.
+
+    A `pend_io` of another thread that times out makes everybody forget what is out. That must not
+    end the wait here.
+
+    Args:
+        context: where.
+        wait_own: waits for one channel or request, a ``lib.cc_*_wait`` function.
+        own: their ids.
+        timeout: seconds; None: without limit.
+    """
+    end = None if timeout is None else time.monotonic() + timeout
+    if context.wait(lib.cc_wait_mine, context.id, timeout) != ECA.NORMAL:
+        lib.cc_forget_mine(context.id)
+        return
+    is_through = _IS_THROUGH[wait_own]
+    for target in own:
+        if not is_through(target):
+            left = None if end is None else max(end - time.monotonic(), 0.0)
+            context.wait(wait_own, target, left)
+
+
+_IS_THROUGH: dict[Any, Callable[[int], int]] = {
+    lib.cc_channel_wait: lib.cc_channel_is_connected,
+    lib.cc_request_wait: lib.cc_request_state,
+}
 
 
 def pend_io_in(context: Context, timeout: float) -> int:

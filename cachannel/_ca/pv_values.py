@@ -15,9 +15,12 @@ __all__ = ["as_text", "value_of"]
 def value_of(value: DBRValue) -> Any:
     """Decode what `CaChannel.getValue` gives; None while there is nothing."""
     request = value._request
+    number = lib.cc_request_float(request)
+    if number == number:  # not NaN: the most frequent case, settled with one call
+        return number
     state = lib.cc_request_state(request)
     if state == FLOAT:
-        return lib.cc_request_value(request)
+        return number
     if state == INTEGER:
         return int(lib.cc_request_value(request))
     got = value.answer()

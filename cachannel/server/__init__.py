@@ -10,7 +10,10 @@ Nothing here needs libca. A group makes a dictionary of PV name to channel (`PVG
 any mapping can replace; `run` serves it on asyncio, trio or curio.
 """
 
-from . import menus, records, server
+import importlib
+from typing import Any
+
+from . import server
 from .server import (
     AsyncLibraryLayer,
     NestedPvproperty,
@@ -89,3 +92,13 @@ __all__ = [
     "server",
     "template_arg_parser",
 ]
+
+_SUBMODULES = ("menus", "records", "typing")
+
+
+def __getattr__(name: str) -> Any:
+    # Records and their menus take as long to import as all the rest, and not every IOC
+    # has any.
+    if name in _SUBMODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,7 +17,7 @@ from .common import Context as _Context
 from .common import Hook, ServerExit
 from .data import ChannelData
 from .layer import AsyncLibraryLayer, ThreadsafeQueueBase
-from .sockets import BeaconSender, open_sockets
+from .sockets import BACKLOG, BeaconSender, open_sockets
 
 __all__ = [
     "AsyncioAsyncLayer",
@@ -46,7 +46,8 @@ class Event(asyncio.Event):
         if threading.get_ident() == self._thread:
             super().set()
         else:
-            self._home.call_soon_threadsafe(super().set)
+            with contextlib.suppress(RuntimeError):  # the loop is closed, nobody waits any more
+                self._home.call_soon_threadsafe(super().set)
 
     async def wait(self, timeout: float | None = None) -> bool:  # type: ignore[override]
         """Wait until the event is set.
@@ -115,9 +116,9 @@ class _Connection(asyncio.BufferedProtocol):
         self._writable = True
         self._reading = True
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+    def connection_made(self, transport: Any) -> None:
+        # Other loops' transports (uvloop's) have the methods, but not the base class.
+        self._transport: asyncio.Transport = transport
         # Whatever the kernel does not take now, we keep: as values that can still be replaced.
         transport.set_write_buffer_limits(high=0)
         sock = transport.get_extra_info("socket")
@@ -258,7 +259,10 @@ class Context(_Context):
         try:
             responder = SearchResponder(sockets.port, self.core.exists)
             for sock in sockets.tcp:
-                servers.append(await loop.create_server(lambda: _Connection(self), sock=sock))
+                # asyncio listens once more, with a backlog of its own unless it is told one.
+                servers.append(
+                    await loop.create_server(lambda: _Connection(self), sock=sock, backlog=BACKLOG)
+                )
             for sock in sockets.udp:
                 transport, _ = await loop.create_datagram_endpoint(
                     lambda: _Searches(self, responder), sock=sock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
@@ -42,7 +43,8 @@ class Event:
         if threading.get_ident() == self._thread:
             self._event.set()
         else:
-            self._token.run_sync_soon(self._event.set)
+            with contextlib.suppress(trio.RunFinishedError):  # nobody waits any more
+                self._token.run_sync_soon(self._event.set)
 
     def clear(self) -> None:
         """Make it wait again."""
@@ -79,10 +81,8 @@ class ThreadsafeQueue(ThreadsafeQueueBase):
         self._token = trio.lowlevel.current_trio_token()
 
     def _wake_task(self, waiter: trio.Event) -> None:
-        try:
+        with contextlib.suppress(trio.RunFinishedError):  # nobody waits any more
             self._token.run_sync_soon(waiter.set)
-        except trio.RunFinishedError:
-            return  # nobody waits any more
 
     async def async_get(self) -> Any:
         """Remove and return the oldest item, when there is one."""

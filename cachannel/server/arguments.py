@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cachannel.protocol.errors import CaprotoValueError
 from cachannel.protocol.settings import get_server_address_list
@@ -15,12 +13,17 @@ from cachannel.protocol.settings import get_server_address_list
 from .data import ChannelData
 from .log import config_caproto_logging
 
+if TYPE_CHECKING:
+    import argparse
+
 __all__ = ["ioc_arg_parser", "run", "template_arg_parser"]
 
 _LIBRARIES = ("asyncio", "curio", "trio")
 
 
 def _version() -> str:
+    from importlib import metadata  # slow to import, and only the help needs it
+
     try:
         return metadata.version("cachannel-cffi")
     except metadata.PackageNotFoundError:
@@ -51,6 +54,8 @@ def template_arg_parser(
         The parser, and a function that makes ``(ioc_options, run_options)`` of what it parsed
         and sets up logging.
     """
+    import argparse  # IOCs without a command line do without it
+
     libraries = list(supported_async_libs) if supported_async_libs else ["asyncio", "curio", "trio"]
     for library in libraries:
         if library not in _LIBRARIES:
@@ -58,12 +63,15 @@ def template_arg_parser(
     macros = dict(macros or {})
 
     class Parser(argparse.ArgumentParser):
+        def format_help(self) -> str:
+            self.epilog = f"cachannel version {_version()}"
+            return super().format_help()
+
         def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
             return super().parse_known_args(argv if args is None else args, namespace)
 
     parser = Parser(
         description=desc,
-        epilog=f"cachannel version {_version()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--prefix", type=str, default=default_prefix, help="of the PV names")

@@ -25,68 +25,46 @@ arrive, without being kept.
 
 from __future__ import annotations
 
-import logging
-from collections import deque
-from collections.abc import Callable, Coroutine, Generator
-from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final
 
 from cachannel.protocol.channel_types import AccessRights
 from cachannel.protocol.dbr import LAYOUTS
-from cachannel.protocol.errors import CaprotoError, Forbidden, RemoteProtocolError
+from cachannel.protocol.errors import RemoteProtocolError
 from cachannel.protocol.messages import (
     DEFAULT_PROTOCOL_VERSION,
     DO_REPLY,
     EXTENSION,
     HEADER,
     Command,
-    error,
     pack,
 )
 
-from .encoding import Elements, Reply, decode_elements, failure, pack_numbers, pack_texts, reply
+from .encoding import failure
+from .output import MAX_REPLY_BYTES, MAX_ZERO_FILL, bounded
+from .subscription import ClientChannel, Subscription, View
+from .transfers import PUTS, READ, READ_NOTIFY, CircuitTransfers
 
 if TYPE_CHECKING:
     from .core import ServerCore
-    from .data import ChannelData
-    from .filtering import EventFilter
 
 __all__ = ["Circuit", "Subscription", "View"]
 
-_READ_NOTIFY: Final = int(Command.READ_NOTIFY)
-_READ: Final = int(Command.READ)
-_WRITE: Final = int(Command.WRITE)
-_WRITE_NOTIFY: Final = int(Command.WRITE_NOTIFY)
-
-_PUTS: Final = (_WRITE, _WRITE_NOTIFY)
-
-_NORMAL: Final = 1
+_ALLOCMEM: Final = 48
 _TOLARGE: Final = 72
 _BADTYPE: Final = 114
 _INTERNAL: Final = 142
-_GETFAIL: Final = 152
-_PUTFAIL: Final = 160
-_ALLOCMEM: Final = 48
-_BADCOUNT: Final = 176
 _BADMONID: Final = 242
 _DEFUNCT: Final = 278
 _BADMASK: Final = 330
 _NORDACCESS: Final = 368
-_NOWTACCESS: Final = 376
 _UNAVAILINSERV: Final = 432
 
 _NO_CID: Final = 0xFFFFFFFF
 
-_CHUNK: Final = 524288  # bytes that leave in one send
-_LARGE: Final = 65536  # what is not worth copying together with other output
-_MAX_REPLY_BYTES: Final = 1 << 20
 _MAX_INPUT_BYTES: Final = 1 << 20
 _GROWTH: Final = 65536
-_MAX_SUB_BYTES: Final = 1 << 20
-_MAX_EVENT_BYTES: Final = 64 << 20
-_SMALL_EVENT: Final = 1024
 _MAX_SMALL_PAYLOAD: Final = 16384  # for every message that is not a put
-_MAX_ZERO_FILL: Final = 16 << 20
 _MAX_CHANNELS: Final = 500_000
 _MAX_SUBSCRIPTIONS: Final = 500_000
 _MAX_NAME: Final = 1024
@@ -94,119 +72,7 @@ _MAX_NAME: Final = 1024
 _write_head: Final = HEADER.pack
 
 
-class View(Protocol):
-    """What a channel name stands for: a channel, its text as characters, or part of it."""
-
-    @property
-    def data_type(self) -> int:
-        """The native type that the client is told."""
-
-    @property
-    def max_length(self) -> int:
-        """The element count that the client is told."""
-
-    def encoded(self, dbr_type: int, count: int) -> Reply:
-        """Return the reply with the present value."""
-
-    def from_wire(self, base: int, data: Any) -> Any:
-        """Return put elements as the channel stores them."""
-
-
-class _Channel:
-    """A channel that a client created: a name's view, under the ids of both sides."""
-
-    __slots__ = ("cid", "data", "direct", "event_filter", "name", "rights", "sid", "subs", "view")
-
-    def __init__(
-        self, name: str, view: View, data: ChannelData, event_filter: Any, cid: int, sid: int
-    ) -> None:
-        self.name = name
-        self.view = view
-        self.data = data
-        self.event_filter = event_filter  # makes an EventFilter per subscription; or None
-        self.cid = cid
-        self.sid = sid
-        self.rights = 0
-        self.direct = view is data
-        self.subs: dict[int, Subscription] | None = None
-
-
-class Subscription:
-    """A client's subscription to a channel."""
-
-    __slots__ = (
-        "backlog",
-        "channel",
-        "circuit",
-        "count",
-        "dbr_type",
-        "event_filter",
-        "id",
-        "mask",
-        "missed",
-        "queue",
-        "view",
-    )
-
-    def __init__(
-        self,
-        circuit: Circuit,
-        channel: _Channel,
-        dbr_type: int,
-        count: int,
-        mask: int,
-        subscription_id: bytes,
-        backlog: int,
-    ) -> None:
-        self.circuit = circuit
-        self.channel = channel
-        self.view = channel.view
-        self.dbr_type = dbr_type
-        self.count = count
-        self.mask = mask
-        self.id = subscription_id
-        self.backlog = backlog
-        self.queue: deque[Reply] = deque()
-        self.missed = False
-        self.event_filter: EventFilter | None = (
-            channel.event_filter() if channel.event_filter is not None else None
-        )
-
-
-class _Rest:
-    """Awaits the rest of a coroutine that was already run up to its first suspension.
-
-    Args:
-        coroutine: what is left to run.
-        waits_for: what it yielded, which the event loop has not seen yet.
-        context: where all its steps run.
-    """
-
-    __slots__ = ("context", "coroutine", "waits_for")
-
-    def __init__(
-        self, coroutine: Coroutine[Any, Any, None], waits_for: Any, context: Context
-    ) -> None:
-        self.coroutine = coroutine
-        self.waits_for = waits_for
-        self.context = context
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        coroutine, run = self.coroutine, self.context.run
-        pending = self.waits_for
-        while True:
-            try:
-                try:
-                    answer = yield pending
-                except BaseException as exc:  # a cancellation; the coroutine decides
-                    pending = run(coroutine.throw, exc)
-                else:
-                    pending = run(coroutine.send, answer)
-            except StopIteration:
-                return
-
-
-class Circuit:
+class Circuit(CircuitTransfers):
     """One client.
 
     Args:
@@ -224,35 +90,16 @@ class Circuit:
         wake: Callable[[], None],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
-        self.core = core
-        self.peer = peer
-        self.hostname = peer[0]
-        self.username = ""
+        super().__init__(core, peer, wake, spawn)
         self.version = 0
         self.priority = 0
         self.closing = False  # say what is left to say, then close
-        self.closed = False
-        self._wake_shell = wake
-        self._spawn = spawn
-        self._channels: dict[int, _Channel] = {}
         self._next_sid = 1
         self._subscriptions = 0
         # Input: bytes of messages that are not complete, or not to be handled yet.
         self._input: bytearray | None = None
         self._filled = 0
         self._drain = 0
-        # Output, in order: bytes of replies, and a Subscription for each of its events.
-        self._output: deque[Any] = deque()
-        self._reply_bytes = 0
-        self._events = 0
-        self._event_bytes = 0
-        self._events_off = False
-        self._awake = False
-        # Jobs that have not started; whether a runner is on its way to start them.
-        self._jobs: deque[Callable[[], Coroutine[Any, Any, None]]] = deque()
-        self._runner = False
-        self._active = 0
-        self._blocked = False
         # rsrv greets with its version before it is asked.
         self._reply(pack(Command.VERSION, 0, DEFAULT_PROTOCOL_VERSION))
 
@@ -288,48 +135,6 @@ class Circuit:
             buffer = self._input
         self._handle(buffer, end)
 
-    def next_output(self) -> bytes | memoryview | None:
-        """Return what to send next, at most some 512 kB; None when there is nothing."""
-        self._awake = False
-        output = self._output
-        parts: list[bytes] = []
-        size = 0
-        while output and size < _CHUNK:
-            item = output.popleft()
-            if item.__class__ is Subscription:
-                queue = item.queue
-                if not queue:
-                    continue
-                event = queue.popleft()
-                self._events -= 1
-                self._event_bytes -= event.size
-                if event.size < _LARGE:
-                    parts.append(event.event_head + item.id + event.rest)
-                    size += event.size
-                    continue
-                parts.append(event.event_head + item.id)
-                size += 16
-                self._reply_bytes += len(event.rest)
-                item = event.rest
-            length = len(item)
-            if length < _LARGE:
-                parts.append(item)
-                size += length
-                self._reply_bytes -= length
-                continue
-            if parts:  # what came before it goes first
-                output.appendleft(item)
-                break
-            view = memoryview(item)
-            if length > _CHUNK:
-                output.appendleft(view[_CHUNK:])
-                view = view[:_CHUNK]
-            self._reply_bytes -= len(view)
-            return view
-        if parts:
-            return parts[0] if len(parts) == 1 else b"".join(parts)
-        return None
-
     def resume(self) -> bool:
         """Go on with input that had to wait; tell whether anything was waiting.
 
@@ -337,7 +142,7 @@ class Circuit:
         """
         if not self._blocked or self._jobs or self.closing or self.closed:
             return False
-        if self._reply_bytes > _MAX_REPLY_BYTES or self._active >= self.core.command_backlog:
+        if self._reply_bytes > MAX_REPLY_BYTES or self._active >= self.core.command_backlog:
             return False
         self._blocked = False
         if self._input is not None:
@@ -355,70 +160,6 @@ class Circuit:
         self._output.clear()
         self._jobs.clear()
         self._input = None
-
-    # ------------------------------------------------------------------ output
-
-    def _reply(self, data: bytes | bytearray) -> None:
-        self._output.append(data)
-        self._reply_bytes += len(data)
-
-    def _wake(self) -> None:
-        if not self._awake:
-            self._awake = True
-            self._wake_shell()
-
-    def post(self, sub: Subscription, mask: int) -> None:
-        """Queue an event with the present value for one subscription."""
-        if self._events_off:
-            sub.missed = True
-            return
-        try:
-            if sub.event_filter is None:
-                event = sub.view.encoded(sub.dbr_type, sub.count)
-            else:
-                filtered = sub.event_filter.event(sub, mask)
-                if filtered is None:
-                    return
-                event = filtered
-        except Exception as exc:
-            event = self._unreadable(sub.channel, sub.dbr_type, sub.count, exc)
-        queue = sub.queue
-        size = event.size
-        waiting = len(queue)
-        limit = sub.backlog
-        if size > _SMALL_EVENT:
-            limit = min(limit, max(2, _MAX_SUB_BYTES // size))
-        if self._events >= self.core.total_backlog or self._event_bytes > _MAX_EVENT_BYTES:
-            limit = 1
-        if waiting < limit:
-            queue.append(event)
-            self._output.append(sub)
-            self._events += 1
-            self._event_bytes += size
-        else:
-            # The place in the output stays, the oldest values go.
-            while len(queue) >= limit and len(queue) > 0:
-                self._event_bytes -= queue.popleft().size
-                self._events -= 1
-            queue.append(event)
-            self._events += 1
-            self._event_bytes += size
-        if not self._awake:
-            self._awake = True
-            self._wake_shell()
-
-    def _unreadable(self, channel: _Channel, dbr_type: int, count: int, exc: Exception) -> Reply:
-        level = logging.DEBUG if isinstance(exc, CaprotoError) else logging.ERROR
-        self.core.log.log(
-            level,
-            "read of %s as type %d for %s:%d failed: %s: %s",
-            channel.name,
-            dbr_type,
-            *self.peer,
-            type(exc).__name__,
-            exc,
-        )
-        return failure(dbr_type, _bounded(count, channel.view, dbr_type), _GETFAIL)
 
     # ------------------------------------------------------------------ input
 
@@ -458,9 +199,7 @@ class Circuit:
             fresh[:left] = buffer[position:end]
             self._input = fresh
             self._filled = left
-        if self._jobs and not self._runner:
-            self._runner = True
-            self._spawn(self._run_jobs())
+        self._start_jobs()
 
     def _parse(self, buffer: bytearray, position: int, end: int) -> int:
         """Handle messages; return where the first one starts that is left over."""
@@ -486,13 +225,13 @@ class Circuit:
                     self._drain = following - end
                     return end
                 break
-            if self._reply_bytes > _MAX_REPLY_BYTES:
+            if self._reply_bytes > MAX_REPLY_BYTES:
                 self._blocked = True
                 break
             if jobs and not self._is_job(command, p1):
                 self._blocked = True
                 break
-            if command == _READ_NOTIFY:
+            if command == READ_NOTIFY:
                 channel = channels.get(p1)
                 if channel is None:
                     self._bad_id(buffer, position, command, p1)
@@ -518,7 +257,7 @@ class Circuit:
                         self._reply(found.rest)
                 else:
                     self._slow_read(channel, command, dbr_type, count, p2, buffer, position)
-            elif command in _PUTS:
+            elif command in PUTS:
                 channel = channels.get(p1)
                 if channel is None:
                     self._bad_id(buffer, position, command, p1)
@@ -538,11 +277,11 @@ class Circuit:
     def _refuses(self, command: int, size: int, dbr_type: int, p1: int) -> bool:
         """Tell whether a message that has not fully arrived is larger than makes sense."""
         limit = _MAX_SMALL_PAYLOAD
-        if command in (_WRITE, _WRITE_NOTIFY):
+        if command in PUTS:
             channel = self._channels.get(p1)
             if channel is not None and 0 <= dbr_type <= 38:
                 layout = LAYOUTS[dbr_type]
-                need = layout.value_offset + channel.view.max_length * layout.element_size + 8
+                need = layout.value_offset + channel.view.element_count * layout.element_size + 8
                 limit = max(limit, need)
             maximum = self.core.max_array_bytes
             if maximum is not None:
@@ -554,7 +293,7 @@ class Circuit:
         self, buffer: bytearray, position: int, body: int, command: int, size: int, p1: int
     ) -> None:
         """Answer a message that is too large, which the caller skips."""
-        channel = self._channels.get(p1) if command in (_WRITE, _WRITE_NOTIFY) else None
+        channel = self._channels.get(p1) if command in PUTS else None
         cid = _NO_CID if channel is None else channel.cid
         text = f"a payload of {size} bytes is more than the server takes"
         self._error(buffer, position, cid, _TOLARGE, text)
@@ -567,323 +306,10 @@ class Circuit:
             name,
         )
 
-    def _error(self, buffer: bytearray, position: int, cid: int, status: int, text: str) -> None:
-        size, count = HEADER.unpack_from(buffer, position)[1:4:2]
-        header = bytes(buffer[position : position + (24 if size == 0xFFFF and not count else 16)])
-        self._reply(error(header, cid, status, text))
-
     def _bad_id(self, buffer: bytearray, position: int, command: int, sid: int) -> None:
         """Answer an unknown server id as rsrv does: an error, then the end of the circuit."""
         self._error(buffer, position, _NO_CID, _INTERNAL, f"Bad Resource ID {sid}")
         raise RemoteProtocolError(f"message {command} for unknown server id {sid}")
-
-    # ------------------------------------------------------------------ reads
-
-    def _read(self, channel: _Channel, dbr_type: int, count: int) -> Reply:
-        """Return the reply to a read that needs no hook.
-
-        Raises:
-            RemoteProtocolError: the type does not exist, or is for puts only.
-        """
-        self._check_read(dbr_type)
-        if count > channel.view.max_length:
-            size = count * LAYOUTS[dbr_type].element_size
-            maximum = self.core.max_array_bytes
-            if size > (_MAX_ZERO_FILL if maximum is None else maximum):
-                return failure(dbr_type, 0, _TOLARGE)
-        try:
-            return channel.view.encoded(dbr_type, count)
-        except Exception as exc:
-            return self._unreadable(channel, dbr_type, count, exc)
-
-    @staticmethod
-    def _check_read(dbr_type: int) -> None:
-        if dbr_type > 38 or dbr_type in (35, 36):
-            raise RemoteProtocolError(f"read with invalid type {dbr_type}")
-
-    def _slow_read(
-        self,
-        channel: _Channel,
-        command: int,
-        dbr_type: int,
-        count: int,
-        ioid: int,
-        buffer: bytearray,
-        position: int,
-    ) -> None:
-        """Answer any read; see `_parse` for the quick one."""
-        self._check_read(dbr_type)
-        header = bytes(buffer[position : position + 16])
-        if not channel.rights & AccessRights.READ:
-            self._answer_read(
-                channel,
-                header,
-                failure(dbr_type, _bounded(count, channel.view, dbr_type), _NORDACCESS),
-                _NORDACCESS,
-            )
-            return
-        data = channel.data
-        if data.getter is None and data._standard_read:
-            self._answer_read(channel, header, self._read(channel, dbr_type, count), _NORMAL)
-            return
-        self._active += 1
-        self._jobs.append(lambda: self._read_job(channel, header, dbr_type, count))
-
-    def _answer_read(
-        self, channel: _Channel, header: bytes, found: Reply, status: int, text: str = ""
-    ) -> None:
-        """Send a reply to READ_NOTIFY or to READ, which has the cid in the status's place."""
-        if self.closed:
-            return
-        head = found.read_head
-        if status == _NORMAL:
-            status = int.from_bytes(head[8:12], "big")
-        if header[1] == _READ:
-            if status != _NORMAL:
-                self._reply(error(header, channel.cid, status, text or "read failed"))
-                return
-            head = b"\0\x03" + head[2:8] + channel.cid.to_bytes(4, "big")
-        self._reply(head + header[12:16])
-        if found.rest:
-            self._reply(found.rest)
-
-    async def _read_job(self, channel: _Channel, header: bytes, dbr_type: int, count: int) -> None:
-        data = channel.data
-        status = _NORMAL
-        text = ""
-        try:
-            if data._standard_read:
-                await data.refresh()
-                found = self._read(channel, dbr_type, count)
-            else:
-                # The method may be asked for any type, but views are ours to make.
-                metadata, values = await data.auth_read(
-                    self.hostname, self.username, dbr_type, user_address=self.peer
-                )
-                if channel.direct:
-                    found = reply(dbr_type, bytes(metadata), _elements(values, dbr_type), count)
-                else:
-                    found = self._read(channel, dbr_type, count)
-        except Forbidden:
-            status = _NORDACCESS
-            found = failure(dbr_type, _bounded(count, channel.view, dbr_type), status)
-        except Exception as exc:
-            status = _GETFAIL
-            text = f"Python exception: {type(exc).__name__} {exc}"
-            self._log_failure("get of", channel, exc)
-            found = failure(dbr_type, _bounded(count, channel.view, dbr_type), status)
-        finally:
-            self._active -= 1
-        self._answer_read(channel, header, found, status, text)
-        self._wake()
-
-    # ------------------------------------------------------------------ puts
-
-    def _put(
-        self,
-        channel: _Channel,
-        command: int,
-        dbr_type: int,
-        count: int,
-        ioid: int,
-        buffer: bytearray,
-        position: int,
-        body: int,
-        end: int,
-    ) -> None:
-        """Handle WRITE and WRITE_NOTIFY."""
-        notify = command == _WRITE_NOTIFY
-        data = channel.data
-        if data._standard_access:
-            if not channel.rights & 2:
-                self._refuse_put(
-                    channel, buffer, position, count, _NOWTACCESS, "Write access denied"
-                )
-                return
-        elif not self._may_write(channel):
-            self._refuse_put(channel, buffer, position, count, _NOWTACCESS, "Write access denied")
-            return
-        if dbr_type > 36:
-            # The count of the answer is 0, as in rsrv.
-            self._refuse_put(channel, buffer, position, 0, _BADTYPE, "invalid type of a put")
-            return
-        layout = LAYOUTS[dbr_type]
-        size = end - body
-        base = layout.base_type
-        # The last text of a put needs not fill its 40 bytes.
-        need = layout.value_offset + count * layout.element_size
-        if base == 0 and count:
-            need -= layout.element_size - 1
-        if size < need:
-            self._refuse_put(channel, buffer, position, count, _BADCOUNT, "payload too short")
-            return
-        view = memoryview(buffer)[body:end]
-        try:
-            elements = decode_elements(base, count, view[layout.value_offset :])
-            if dbr_type <= 6 and data._is_plain():
-                data.write_now(channel.view.from_wire(base, elements))
-                if notify:
-                    if count < 0xFFFF:
-                        done = _write_head(_WRITE_NOTIFY, 0, dbr_type, count, _NORMAL, ioid)
-                    else:
-                        done = pack(_WRITE_NOTIFY, dbr_type, count, _NORMAL, ioid)
-                    self._reply(done)
-                return
-            metadata = _metadata(dbr_type, view) if dbr_type > 6 else None
-            if not channel.direct:
-                # The view knows how its name's elements make the channel's value.
-                elements = channel.view.from_wire(base, elements)
-        except Exception as exc:
-            self._fail_put(channel, bytes(buffer[position:body]), exc)
-            return
-        header = bytes(buffer[position:body])
-        self._active += 1
-        self._jobs.append(
-            lambda: self._put_job(channel, header, dbr_type, count, elements, metadata)
-        )
-
-    def _may_write(self, channel: _Channel) -> bool:
-        """Ask an overridden check_access; tell the client if the answer changed."""
-        rights = self._rights_of(channel.data)
-        if rights != channel.rights:
-            channel.rights = rights
-            self._reply(pack(Command.ACCESS_RIGHTS, 0, 0, channel.cid, rights))
-        return bool(rights & AccessRights.WRITE)
-
-    def _rights_of(self, data: ChannelData) -> int:
-        try:
-            return int(data.check_access(self.hostname, self.username))
-        except Exception:
-            self.core.log.exception("check_access of %s failed; no access is granted", data.name)
-            return 0
-
-    async def _put_job(
-        self,
-        channel: _Channel,
-        header: bytes,
-        dbr_type: int,
-        count: int,
-        elements: Any,
-        metadata: Any,
-    ) -> None:
-        data = channel.data
-        try:
-            if channel.direct:
-                await data.auth_write(
-                    self.hostname,
-                    self.username,
-                    elements,
-                    dbr_type,
-                    metadata,
-                    user_address=self.peer,
-                )
-            else:
-                await data.write(elements)
-        except Forbidden:
-            if header[1] == _WRITE_NOTIFY:
-                self._answer_put(header, dbr_type, count, _NOWTACCESS)
-            else:
-                self._reply(error(header, channel.cid, _NOWTACCESS, "Write access denied"))
-        except Exception as exc:
-            self._fail_put(channel, header, exc)
-        else:
-            if header[1] == _WRITE_NOTIFY:
-                self._answer_put(header, dbr_type, count, _NORMAL)
-        finally:
-            self._active -= 1
-        self._wake()
-
-    def _answer_put(self, header: bytes, dbr_type: int, count: int, status: int) -> None:
-        if not self.closed:
-            ioid = int.from_bytes(header[12:16], "big")
-            self._reply(pack(Command.WRITE_NOTIFY, dbr_type, count, status, ioid))
-
-    def _refuse_put(
-        self,
-        channel: _Channel,
-        buffer: bytearray,
-        position: int,
-        count: int,
-        status: int,
-        text: str,
-    ) -> None:
-        header = bytes(buffer[position : position + 16])
-        if header[1] == _WRITE_NOTIFY:
-            self._answer_put(header, int.from_bytes(header[4:6], "big"), count, status)
-        else:
-            self._error(buffer, position, channel.cid, status, text)
-        self.core.log.warning(
-            "put to %s by %s@%s refused: %s", channel.name, self.username, self.hostname, text
-        )
-
-    def _fail_put(self, channel: _Channel, header: bytes, exc: Exception) -> None:
-        self._log_failure("put to", channel, exc)
-        if not self.closed:
-            text = f"Python exception: {type(exc).__name__} {exc}"
-            self._reply(error(header, channel.cid, _PUTFAIL, text))
-
-    def _log_failure(self, what: str, channel: _Channel, exc: Exception) -> None:
-        log = self.core.log
-        # A refusal is one line; what nobody expected comes with its traceback.
-        expected = isinstance(exc, (CaprotoError, ValueError))
-        log.log(
-            logging.WARNING if expected else logging.ERROR,
-            "%s %s by %s@%s failed: %s: %s",
-            what,
-            channel.name,
-            self.username,
-            self.hostname,
-            type(exc).__name__,
-            exc,
-            exc_info=None if expected and not log.isEnabledFor(logging.DEBUG) else exc,
-        )
-
-    # ------------------------------------------------------------------ jobs
-
-    def _is_job(self, command: int, sid: int) -> bool:
-        """Tell whether a message runs user code and so may queue up behind other jobs."""
-        channel = self._channels.get(sid)
-        if channel is None or self._active >= self.core.command_backlog:
-            return False
-        data = channel.data
-        if command in (_WRITE, _WRITE_NOTIFY):
-            return not data._is_plain()
-        if command in (_READ, _READ_NOTIFY):
-            return data.getter is not None or not data._standard_read
-        return False
-
-    async def _run_jobs(self) -> None:
-        """Start jobs in order, then let the input go on.
-
-        A job is stepped by hand to its first suspension. One that ends there costs no task. One
-        that suspends keeps the task that this coroutine is, so that what it found out about the
-        current task (for a timeout, a cancel scope) stays true, and another task starts the jobs
-        behind it. Each job has its own copy of the context.
-        """
-        jobs = self._jobs
-        while jobs:
-            coroutine = jobs.popleft()()
-            context = copy_context()
-            try:
-                waits_for = context.run(coroutine.send, None)
-            except StopIteration:
-                continue
-            if jobs:
-                self._spawn(self._run_jobs())
-            else:
-                self._jobs_started()
-            await _Rest(coroutine, waits_for, context)
-            if self._blocked and not self._runner and self.resume():
-                self._awake = False
-                self._wake()
-            return
-        self._jobs_started()
-
-    def _jobs_started(self) -> None:
-        self._runner = False
-        self.resume()
-        self._awake = False
-        self._wake()
 
     # ------------------------------------------------------------------ other requests
     # All have the signature (buffer, position, dbr_type, count, p1, p2, payload).
@@ -953,12 +379,12 @@ class Circuit:
         while sid in self._channels:
             sid = sid % 0xFFFFFFFE + 1
         self._next_sid = sid % 0xFFFFFFFE + 1
-        channel = _Channel(name, view, data, event_filter, cid, sid)
+        channel = ClientChannel(name, view, data, event_filter, cid, sid)
         channel.rights = rights = self._rights_of(data)
         self._channels[sid] = channel
         self._reply(
             _write_head(22, 0, 0, 0, cid, rights)
-            + pack(Command.CREATE_CHAN, int(view.data_type), view.max_length, cid, sid)
+            + pack(Command.CREATE_CHAN, int(view.data_type), view.element_count, cid, sid)
         )
 
     def _on_clear(
@@ -988,9 +414,9 @@ class Circuit:
         if not mask:
             self._error(buffer, position, channel.cid, _BADMASK, "the event mask is empty")
             return
-        too_large = count * LAYOUTS[kind].element_size > _MAX_ZERO_FILL
+        too_large = count * LAYOUTS[kind].element_size > MAX_ZERO_FILL
         if self._subscriptions >= _MAX_SUBSCRIPTIONS or (
-            too_large and count > channel.view.max_length
+            too_large and count > channel.view.element_count
         ):
             self._error(buffer, position, channel.cid, _ALLOCMEM, "too many or too large")
             return
@@ -1007,7 +433,7 @@ class Circuit:
         channel.data.subscribe(sub)
         if not channel.rights & AccessRights.READ:
             # As rsrv: the subscription exists and says that it may not be read.
-            event = failure(kind, _bounded(count, channel.view, kind), _NORDACCESS)
+            event = failure(kind, bounded(count, channel.view, kind), _NORDACCESS)
             sub.mask = 0
             self._reply(event.event_head + sub.id + event.rest)
             return
@@ -1052,9 +478,9 @@ class Circuit:
         if channel is None:
             self._bad_id(buffer, position, Command.READ, sid)
             return
-        self._slow_read(channel, _READ, kind, count, p2, buffer, position)
+        self._slow_read(channel, READ, kind, count, p2, buffer, position)
 
-    def _end_subscription(self, channel: _Channel, sub: Subscription) -> None:
+    def _end_subscription(self, channel: ClientChannel, sub: Subscription) -> None:
         channel.data.unsubscribe(sub)
         if channel.subs is not None:
             channel.subs.pop(int.from_bytes(sub.id, "big"), None)
@@ -1064,7 +490,7 @@ class Circuit:
             self._event_bytes -= event.size
         sub.queue.clear()
 
-    def _end_subscriptions(self, channel: _Channel) -> None:
+    def _end_subscriptions(self, channel: ClientChannel) -> None:
         for sub in list((channel.subs or {}).values()):
             self._end_subscription(channel, sub)
 
@@ -1086,33 +512,5 @@ _HANDLERS: Final[dict[int, Callable[..., None]]] = {
 }
 
 
-def _bounded(count: int, view: View, dbr_type: int) -> int:
-    """Return the elements of a failure: as many as asked for, within reason."""
-    if count * LAYOUTS[dbr_type].element_size <= _MAX_ZERO_FILL:
-        return count
-    return min(count, view.max_length)
-
-
 def _text(body: memoryview) -> str:
     return bytes(body).partition(b"\0")[0].decode("latin-1")
-
-
-def _metadata(dbr_type: int, view: memoryview) -> dict[str, Any] | None:
-    from .data import decode_metadata
-
-    return decode_metadata(dbr_type, view) if LAYOUTS[dbr_type].fields else None
-
-
-def _elements(values: Any, dbr_type: int) -> Elements:
-    """Return what an overridden read() gave as elements."""
-    base = LAYOUTS[dbr_type].base_type
-    if isinstance(values, (bytes, bytearray, memoryview)):
-        raw = bytes(values)
-        return Elements(len(raw) // LAYOUTS[dbr_type].element_size, raw)
-    if not hasattr(values, "__len__"):
-        values = [values]
-    if base == 0:
-        return pack_texts(
-            [part if isinstance(part, bytes) else str(part).encode("latin-1") for part in values]
-        )
-    return pack_numbers(values, base)

@@ -11,9 +11,10 @@ from cachannel.protocol.errors import FilterValidationError
 from cachannel.protocol.filters import RecordModifiers, parse_channel_filter, split_candidates
 from cachannel.protocol.settings import ServerSettings
 
-from .circuit import Circuit, View
+from .circuit import Circuit
 from .data import ChannelData
 from .filtering import EventFilter, FilteredView
+from .subscription import View
 from .text import ChannelChar, ChannelString, LongStringView
 
 __all__ = ["ServerCore"]

@@ -37,7 +37,7 @@ from .alarm import ChannelAlarm
 from .encoding import Elements, Reply, decode_elements, is_array, numpy, pack_texts, reply
 
 if TYPE_CHECKING:
-    from .circuit import Subscription
+    from .subscription import Subscription
 
 __all__ = ["ChannelData", "decode_metadata"]
 
@@ -220,7 +220,12 @@ class ChannelData:
 
     @property
     def max_length(self) -> int:
-        """The most elements there can be: the count that a client sees."""
+        """The most elements there can be."""
+        return self._max_length
+
+    @property
+    def element_count(self) -> int:
+        """The count that a client sees."""
         return self._max_length
 
     @property
@@ -250,7 +255,8 @@ class ChannelData:
     @standard
     def calculate_length(self, value: Any) -> int:
         """Return the number of elements of a value; a scalar or text is one."""
-        if value is None:
+        kind = type(value)
+        if kind is float or kind is int or value is None:
             return 1
         if isinstance(value, (str, bytes)):
             return 1
@@ -363,6 +369,12 @@ class ChannelData:
         except SkipWrite:
             return
         except Exception:
+            self._write_failed()
+            raise
+        except GeneratorExit:
+            raise
+        except BaseException:
+            # Cancelled: the value was not written, so it counts as a failure too.
             self._write_failed()
             raise
         finally:
@@ -631,7 +643,11 @@ class ChannelData:
         await self.write(value, flags=flags, **self._put_metadata(metadata))
 
     async def acknowledge(self, data_type: int, data: Any) -> None:
-        """Take what a client put as PUT_ACKS or PUT_ACKT."""
+        """Take what a client put as PUT_ACKS or PUT_ACKT: one number."""
+        if is_array(data):
+            if len(data) == 0:
+                raise CaprotoValueError(f"acknowledgement of {self.name}: no number")
+            data = data[0]
         number = int(data)
         if data_type == ChannelType.PUT_ACKS:
             await self.alarm.write(severity_to_acknowledge=number)

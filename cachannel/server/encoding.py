@@ -124,13 +124,17 @@ def wrap(number: int, base: int) -> int:
 
 
 def to_integer(value: Any) -> int:
-    """Return a number without its fraction; what is not a number is 0, infinities saturate."""
+    """Return a number without its fraction.
+
+    A float that 32 bits do not hold, or that is none, becomes the lowest integer, as the
+    processors do that EPICS mostly runs on.
+    """
+    if isinstance(value, float) and not -0x80000000 <= value < 0x80000000:
+        return -0x80000000
     try:
         return int(value)
-    except OverflowError:
-        return 0x7FFFFFFF if value > 0 else -0x80000000
-    except ValueError:
-        return 0
+    except (OverflowError, ValueError):  # other kinds of NaN and infinity
+        return -0x80000000
 
 
 def convert_number(value: Any, base: int) -> int | float:
@@ -190,10 +194,11 @@ def pack_texts(texts: Sequence[bytes]) -> Elements:
     return Elements(len(texts), data)
 
 
-_LEADING_NUMBER: Final = re.compile(
-    r"\s*([+-]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf(?:inity)?|nan))",
+_LEADING_FLOAT: Final = re.compile(
+    r"[+-]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf(?:inity)?|nan)",
     re.IGNORECASE,
 )
+_LEADING_INTEGER: Final = re.compile(r"([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9]\d*)")
 
 
 def number_in_text(text: str, base: int) -> int | float:
@@ -205,29 +210,34 @@ def number_in_text(text: str, base: int) -> int | float:
     """
     if base == ENUM:
         raise CaprotoConversionError(f"{text!r} is no state")
-    match = _LEADING_NUMBER.match(text)
-    if match is None and text.strip():
-        raise CaprotoConversionError(f"{text!r} is no number")
-    return parse_number(match[1] if match else "", base)
+    return parse_number(text, base)
 
 
 def parse_number(text: str, base: int) -> int | float:
-    """Return the number that a text states; an empty text is 0.
+    """Return the number that a text starts with, as EPICS base reads it; an empty text is 0.
+
+    Units and the like may follow. Integers may be hexadecimal (``0x10``) or octal (``010``), and
+    end at a decimal point.
 
     Raises:
-        CaprotoConversionError: the text is not a number.
+        CaprotoConversionError: the text starts with no number.
     """
     text = text.strip()
     if not text:
         return 0
-    try:
-        return convert_number(int(text, 0), base)
-    except ValueError:
-        pass
-    try:
-        return convert_number(float(text), base)
-    except ValueError:
-        raise CaprotoConversionError(f"{text!r} is no number") from None
+    if base in (DOUBLE, FLOAT):
+        match = _LEADING_FLOAT.match(text)
+        if match is None:
+            raise CaprotoConversionError(f"{text!r} is no number")
+        found = match[0]
+        return float(int(found, 16)) if "x" in found.lower() else float(found)
+    match = _LEADING_INTEGER.match(text)
+    if match is None or len(match[2]) > 100:
+        raise CaprotoConversionError(f"{text!r} is no integer")
+    sign, digits = match.groups()
+    radix = 16 if digits[1:2] in ("x", "X") else 8 if digits[0] == "0" else 10
+    number = int(digits, radix)
+    return wrap(-number if sign == "-" else number, base)
 
 
 def decode_elements(base: int, count: int, data: memoryview) -> Any:

@@ -14,8 +14,8 @@ from .encoding import Elements, Reply, numpy, reply
 from .numeric import number_of
 
 if TYPE_CHECKING:
-    from .circuit import Subscription, View
     from .data import ChannelData
+    from .subscription import Subscription, View
 
 __all__ = ["EventFilter", "FilteredView"]
 
@@ -44,9 +44,9 @@ class FilteredView:
         return self.view.data_type
 
     @property
-    def max_length(self) -> int:
+    def element_count(self) -> int:
         """The most elements that the filter lets through."""
-        full = self.view.max_length
+        full = self.view.element_count
         if self.filter.arr is None:
             return full
         return max(len(range(*self.filter.arr.as_slice(full).indices(full))), 1)

@@ -357,7 +357,7 @@ class PVGroup(metaclass=PVGroupMeta):
             log_name = f"{parent.log.name}.{type(self).__name__}"
         else:
             log_name = f"{type(self).__module__}.{type(self).__name__}"
-        self.log = logging.getLogger(log_name)
+        self.log: logging.Logger = logging.getLogger(log_name)
         self._create_pvdb()
 
     # ------------------------------------------------------------------ making the PVs

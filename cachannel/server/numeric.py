@@ -138,6 +138,20 @@ class ChannelNumeric(ChannelData):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if not (
+            units
+            or upper_disp_limit
+            or lower_disp_limit
+            or upper_alarm_limit
+            or lower_alarm_limit
+            or upper_warning_limit
+            or lower_warning_limit
+            or upper_ctrl_limit
+            or lower_ctrl_limit
+            or value_atol
+            or log_atol
+        ):
+            return  # most channels; the class has the defaults
         given = {
             "units": units,
             "upper_disp_limit": upper_disp_limit,
@@ -252,9 +266,12 @@ class ChannelNumeric(ChannelData):
             numbers = [
                 parse_number(part.decode(self.string_encoding, "replace"), native) for part in data
             ]
-            if len(numbers) == 1:
+            if len(numbers) == 1 and self._max_length == 1:
                 return numbers[0]
             return numpy().array(numbers, _dtype(native))
+        if self._max_length > 1 and not is_array(data):
+            # One element is an array too where there can be several.
+            data = numpy().array([data], _dtype(base))
         if base == native:
             return data
         if is_array(data):

@@ -109,10 +109,12 @@ class PvpropertyData(ChannelData):
             self.putter = bound(pvspec.put)
         elif group is not None and group._has_group_write:
             self.putter = group.group_write
-        for kind in ("startup", "shutdown", "scan"):
-            hook = getattr(pvspec, kind)
-            if hook is not None:
-                setattr(self, kind, bound(hook))
+        if pvspec.startup is not None:
+            self.startup = bound(pvspec.startup)
+        if pvspec.shutdown is not None:
+            self.shutdown = bound(pvspec.shutdown)
+        if pvspec.scan is not None:
+            self.scan = bound(pvspec.scan)
 
     def __class_getitem__(cls, record: Any) -> GenericAlias:
         return GenericAlias(cls, record)

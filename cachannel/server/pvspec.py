@@ -36,6 +36,8 @@ def expand_macros(text: str, macros: dict[str, str]) -> str:
     Raises:
         KeyError: a macro that is not defined.
     """
+    if "{" not in text and "}" not in text:
+        return text
     return text.format(**macros)
 
 
@@ -79,13 +81,16 @@ class PVSpec(NamedTuple):
         if dtype is not None:
             return dtype
         value = self.value
+        kind = type(value)
+        if kind is float or kind is int or kind is str:  # nearly all
+            return kind
         if value is None:
             return self.default_dtype
         if hasattr(value, "dtype") and hasattr(value, "shape"):
-            kind = _NUMPY_KINDS.get(value.dtype.kind)
-            if kind is None:
+            found = _NUMPY_KINDS.get(value.dtype.kind)
+            if found is None:
                 raise CaprotoValueError(f"{self.attr}: no PV type for {value.dtype} values")
-            return kind
+            return found
         if isinstance(value, (list, tuple)) or (
             hasattr(value, "__getitem__") and not isinstance(value, (str, bytes, dict))
         ):
@@ -104,7 +109,9 @@ class PVSpec(NamedTuple):
         Raises:
             CaprotoValueError: no class fits the dtype.
         """
-        dtype = self.resolve_dtype()
+        return self._class_of(self.resolve_dtype(), group)
+
+    def _class_of(self, dtype: Any, group: Any) -> type[ChannelData]:
         if isinstance(dtype, type) and issubclass(dtype, ChannelData):
             return dtype
         table: dict[Any, Any]
@@ -142,9 +149,9 @@ class PVSpec(NamedTuple):
         Raises:
             CaprotoValueError: no value for a specification without a group, or no class.
         """
-        cls = self.get_data_class(group)
         dtype = self.resolve_dtype()
-        kwargs: dict[str, Any] = dict(self.cls_kwargs or {})
+        cls = self._class_of(dtype, group)
+        kwargs: dict[str, Any] = dict(self.cls_kwargs) if self.cls_kwargs else {}
         value = self.value
         if group is None:
             if value is None:
@@ -197,8 +204,9 @@ class PVSpec(NamedTuple):
         if group is not None:
             name = group.prefix + expand_macros(name, group.macros)
         cls, kwargs = self.get_instantiation_info(group)
+        kwargs["pvname"] = name
         try:
-            return cls(pvname=name, **kwargs)  # type: ignore[call-arg]
+            return cls(**kwargs)
         except TypeError as exc:
             given = sorted(self.cls_kwargs or {})
             raise CaprotoRuntimeError(
@@ -260,14 +268,12 @@ class pvproperty:  # noqa: N801 - the name is a contract
             if record is None and dtype.__args__:
                 record = dtype.__args__[0]
             dtype = dtype.__origin__
-        for kind, hook in (
-            ("get", get),
-            ("put", put),
-            ("startup", startup),
-            ("shutdown", shutdown),
-            ("scan", scan),
-        ):
-            check_signature(kind, hook, True)
+        if get or put or startup or shutdown or scan:
+            check_signature("get", get, True)
+            check_signature("put", put, True)
+            check_signature("startup", startup, True)
+            check_signature("shutdown", shutdown, True)
+            check_signature("scan", scan, True)
         if put is not None and read_only:
             raise CaprotoValueError("a read only property has no putter")
         if doc is None and get is not None:
@@ -281,21 +287,22 @@ class pvproperty:  # noqa: N801 - the name is a contract
                     f"{name!r}: the name of a property with a record cannot contain a dot"
                 )
         self.pvspec = PVSpec(
-            get=get,
-            put=put,
-            startup=startup,
-            shutdown=shutdown,
-            name=name,
-            dtype=dtype,
-            value=value,
-            max_length=max_length,
-            alarm_group=alarm_group,
-            read_only=read_only,
-            doc=doc,
-            fields=fields,
-            scan=scan,
-            record=record,
-            cls_kwargs=cls_kwargs,
+            get,
+            put,
+            startup,
+            shutdown,
+            None,
+            name,
+            dtype,
+            value,
+            max_length,
+            alarm_group,
+            read_only,
+            doc,
+            fields,
+            scan,
+            record,
+            cls_kwargs,
         )
         self.field_spec: FieldSpec | None = None
         if record is not None:
@@ -346,8 +353,25 @@ class pvproperty:  # noqa: N801 - the name is a contract
         # A decorated hook under another name puts the property into the class a second time.
         if self.attr_name is None:
             self.attr_name = name
-            self.pvspec = self.pvspec.new_names(
-                name, name if self.pvspec.name is None else self.pvspec.name
+            spec = self.pvspec
+            # `_replace` takes longer than all the rest of making a property.
+            self.pvspec = PVSpec(
+                spec.get,
+                spec.put,
+                spec.startup,
+                spec.shutdown,
+                name,
+                name if spec.name is None else spec.name,
+                spec.dtype,
+                spec.value,
+                spec.max_length,
+                spec.alarm_group,
+                spec.read_only,
+                spec.doc,
+                spec.fields,
+                spec.scan,
+                spec.record,
+                spec.cls_kwargs,
             )
 
     def __get__(self, instance: PVGroup | None, owner: type | None = None) -> Any:

@@ -18,6 +18,7 @@ from cachannel.protocol.errors import CaprotoNetworkError
 from cachannel.protocol.settings import ServerSettings
 
 __all__ = [
+    "BACKLOG",
     "BeaconSender",
     "ServerSockets",
     "get_local_address",
@@ -28,7 +29,8 @@ __all__ = [
 
 _log = logging.getLogger("cachannel.bcast")
 _PORT_TRIES = 100
-_BACKLOG = 1024
+BACKLOG = 1024
+"""Clients that may wait to be accepted."""
 
 
 class ServerSockets(NamedTuple):
@@ -115,7 +117,7 @@ def _listen(host: str, port: int) -> socket.socket:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setblocking(False)
         sock.bind((host, port))
-        sock.listen(_BACKLOG)
+        sock.listen(BACKLOG)
     except BaseException:
         sock.close()
         raise

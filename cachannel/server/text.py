@@ -57,7 +57,7 @@ class ChannelChar(ChannelData):
         return self._max_length
 
     @property
-    def max_length(self) -> int:
+    def element_count(self) -> int:
         """The count that a client sees: the bytes of the text, or one STRING."""
         return 1 if self.report_as_string else self._max_length
 
@@ -341,7 +341,7 @@ class LongStringView:
         self._version = -1
 
     @property
-    def max_length(self) -> int:
+    def element_count(self) -> int:
         """The count that a client sees."""
         return self.channel.long_string_max_length
 
@@ -356,7 +356,7 @@ class LongStringView:
         key = count << 6 | dbr_type
         found = self._cache.get(key)
         if found is None:
-            raw = channel.raw_text()[: self.max_length - 1] + b"\0"
+            raw = channel.raw_text()[: self.element_count - 1] + b"\0"
             base = dbr_type % 7
             if base == _CHAR:
                 elements = Elements(len(raw), raw)
@@ -365,7 +365,7 @@ class LongStringView:
             else:
                 elements = pack_numbers(numpy().frombuffer(raw, "u1"), base)
             found = reply(dbr_type, channel._metadata(dbr_type), elements, count)
-            if count <= self.max_length:
+            if count <= self.element_count:
                 self._cache[key] = found
         return found
 

@@ -194,7 +194,8 @@ def _pack_array(values: Any, base: int) -> bytes | None:
     if kind == "f":
         if not np.all(np.isfinite(values)):
             raise _RefusedError(RangeError, f"an element is not finite and does not fit {name}")
-        values = np.trunc(values)
+        # In doubles: the limits of LONG and ENUM are no numbers of single or half precision.
+        values = np.trunc(values.astype("f8"))
     if values.size and (values.min() < low or values.max() > high):
         raise _RefusedError(RangeError, f"an element does not fit {name} ({low} to {high})")
     return bytes(values.astype(target).tobytes())

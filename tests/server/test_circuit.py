@@ -764,3 +764,103 @@ def test_ids_are_not_reused_while_live(bench):
     bench.circuit._next_sid = 0xFFFFFFFE
     ids = {first} | {bench.create("d", n) for n in range(2, 6)}
     assert len(ids) == 5
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [("while", [2.0, 3.0]), ("unless", [1.0, 4.0, 5.0]), ("first", [2.0]), ("last", [3.0]),
+     ("before", [1.0]), ("after", [4.0])],
+)  # fmt: skip
+def test_sync_filter(mode, expected):
+    """Updates in relation to a state, as EPICS base's sync filter gives them."""
+    from cachannel.server import PVGroup, pvproperty
+
+    class G(PVGroup):
+        x = pvproperty(value=0.0)
+
+        def __init__(self, *args, **kwargs):
+            self.states = {"on": False}
+            super().__init__(*args, **kwargs)
+
+    group = G("")
+    bench = Bench(group.pvdb)
+    bench.talk(subscribe(bench.create(f'x.{{"sync":{{"m":"{mode}","s":"on"}}}}')))
+
+    async def change(state):
+        async with group.update_state("on", state):
+            pass
+
+    for value, state in ((1.0, False), (2.0, True), (3.0, True), (4.0, False), (5.0, False)):
+        asyncio.run(change(state))
+        group.x.write_now(value)
+    assert values_of(bench.output()) == expected
+
+
+def test_what_putters_are_given():
+    """Arrays are arrays, also of one element; texts are texts; states are names."""
+    from cachannel.protocol.channel_types import ChannelType
+    from cachannel.server import PVGroup, pvproperty
+
+    seen = {}
+
+    class G(PVGroup):
+        async def group_write(self, instance, value):
+            seen[instance.pvname] = value
+
+        a = pvproperty(value=[1.0, 2.0])
+        d = pvproperty(value=1.0)
+        i = pvproperty(value=1)
+        e = pvproperty(value=False)
+        t = pvproperty(value="", max_length=20)
+        s = pvproperty(value="", dtype=ChannelType.STRING)
+        b = pvproperty(value=b"", max_length=10)
+
+    bench = Bench(G("").pvdb)
+    puts = {
+        "a": (6, 1, struct.pack(">d", 5.0)),
+        "d": (5, 1, struct.pack(">i", 5)),
+        "i": (6, 1, struct.pack(">d", 5.7)),
+        "e": (3, 1, b"\0\1"),
+        "t": (4, 6, b"ab\0cd\0"),
+        "s": (0, 1, b"text\0"),
+        "b": (4, 4, b"ab\0\0"),
+    }
+    for number, (name, (kind, count, payload)) in enumerate(puts.items()):
+        sid = bench.create(name, number)
+        bench_run(bench, pack(Command.WRITE, kind, count, sid, 1, payload))
+    assert isinstance(seen["a"], np.ndarray)
+    assert seen.pop("a").tolist() == [5.0]
+    assert seen == {"d": 5.0, "i": 5, "e": "On", "t": "ab", "s": "text", "b": b"ab"}
+    assert {name: type(value) for name, value in seen.items()} == {
+        "d": float, "i": int, "e": str, "t": str, "s": str, "b": bytes,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_cancelled_putter(late):
+    """A putter that is cancelled fails its put, and only its own."""
+
+    async def hook(channel, value):
+        if value == 2.0:
+            if late:
+                await asyncio.sleep(0)
+            raise asyncio.CancelledError
+        return value
+
+    async def main():
+        bench = Bench({"x": Hooked(hook)})
+        sid = bench.create("x")
+        bench.feed(
+            *(put(sid, float(n), n) for n in range(1, 5)), pack(Command.READ_NOTIFY, 6, 1, sid, 9)
+        )
+        while bench.tasks:
+            await asyncio.gather(bench.tasks.pop(0), return_exceptions=True)
+        return bench, bench.output()
+
+    bench, answers = asyncio.run(main())
+    found = {m.parameter2: m.command for m in answers if m.command == Command.WRITE_NOTIFY}
+    assert found == {1: 19, 3: 19, 4: 19}
+    (failed,) = [m for m in answers if m.command == Command.ERROR]
+    assert failed.payload[:16] == put(sid=1, value=2.0, ioid=2)[:16]
+    assert bench.circuit._active == 0
+    assert [m.parameter2 for m in answers if m.command == Command.READ_NOTIFY] == [9]

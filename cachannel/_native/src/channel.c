@@ -16,6 +16,12 @@ static int create(void *argument)
                              &c->channel->chid);
 }
 
+/* libca reads its address lists with the first channel, and may have something to say. */
+static int create_first(void *argument)
+{
+    return cc_run_captured(create, argument);
+}
+
 static void abandon_wait(cc_channel *channel)
 {
     if (channel->waitset) {
@@ -76,7 +82,8 @@ cc_id cc_channel_create(cc_id id, const char *name, unsigned priority, uint64_t 
         c.name = name;
         c.priority = priority;
         c.channel = channel;
-        status = cc_run_attached(context->ca, create, &c);
+        status = cc_run_attached(context->ca, context->searching ? create : create_first, &c);
+        context->searching = 1;
         if (status == ECA_NORMAL && (flags & CC_TELL_ACCESS)) {
             channel->access = CC_ACCESS_INSTALLED;
             ca_replace_access_rights_event(channel->chid, cc_on_access);
@@ -114,7 +121,8 @@ static int create_many(void *argument)
         c.priority = m->priority;
         c.channel = channel;
         m->ids[i] = channel->head.id;
-        status = create(&c);
+        status = m->context->searching ? create(&c) : create_first(&c);
+        m->context->searching = 1;
         if (status != ECA_NORMAL) {
             m->ids[i] = -status;
             discard(channel);

@@ -39,13 +39,16 @@ int cc_initialize(void)
     return done;
 }
 
-static int forked;
+static int forked;      /* until this child uses CA */
+static int is_child;
 
 void cc_after_fork(void)
 {
+    is_child = 1;
     contexts = NULL;
     cc_memory_after_fork();
     cc_queues_after_fork();
+    cc_messages_after_fork();
     forked = 1;
 }
 
@@ -453,6 +456,23 @@ static int create(void *argument)
     return ECA_NORMAL;
 }
 
+static int create_captured(void *argument)
+{
+    return cc_run_captured(create, argument);
+}
+
+static void unlist(cc_context *context)
+{
+    cc_context **link;
+
+    epicsMutexMustLock(list_lock);
+    for (link = &contexts; *link && *link != context; link = &(*link)->next)
+        ;
+    if (*link)
+        *link = context->next;
+    epicsMutexUnlock(list_lock);
+}
+
 cc_id cc_context_create(cc_queue *queue, uint64_t exception_token)
 {
     cc_context *context;
@@ -469,17 +489,20 @@ cc_id cc_context_create(cc_queue *queue, uint64_t exception_token)
     cc_queue_hold(queue);
     context->exception_token = exception_token;
     context->closed = context->takes_messages = context->outstanding = context->refused = 0;
-    context->ndue = 0;
-    status = cc_run_attached(NULL, create, context);
-    if (status != ECA_NORMAL) {
-        cc_queue_drop(queue);
-        cc_pool_give(CC_POOL_CONTEXT, context);
-        return -status;
-    }
+    context->ndue = context->searching = 0;
+    /* In the list first: what libca has to say about its settings is for this context. */
     epicsMutexMustLock(list_lock);
     context->next = contexts;
     contexts = context;
     epicsMutexUnlock(list_lock);
+    cc_listen_to_errlog();
+    status = cc_run_attached(NULL, create_captured, context);
+    if (status != ECA_NORMAL) {
+        unlist(context);
+        cc_queue_drop(queue);
+        cc_pool_give(CC_POOL_CONTEXT, context);
+        return -status;
+    }
     return context->head.id;
 }
 
@@ -503,7 +526,7 @@ static cc_channel *next_of(cc_context *context, uint32_t *index)
 
 int cc_context_close(cc_id id)
 {
-    cc_context *context, **link;
+    cc_context *context;
     cc_channel *channel;
     cc_waiter *w;
     uint32_t at;
@@ -512,12 +535,7 @@ int cc_context_close(cc_id id)
     if (!cc_begin_close(CC_POOL_CONTEXT, id, &object))
         return ECA_NOCACTX;
     context = object;
-    epicsMutexMustLock(list_lock);
-    for (link = &contexts; *link && *link != context; link = &(*link)->next)
-        ;
-    if (*link)
-        *link = context->next;
-    epicsMutexUnlock(list_lock);
+    unlist(context);
 
     epicsMutexMustLock(context->lock);
     context->closed = 1;
@@ -531,7 +549,13 @@ int cc_context_close(cc_id id)
     for (at = 0; (channel = next_of(context, &at)) != NULL;)
         cc_await_users(channel);
 
-    cc_run_attached(context->ca, destroy, NULL);
+    if (is_child)
+        /* libca flushes errlog when it ends a context, and would wait for a thread that only the
+         * parent has. The circuits end with their last channel; the rest goes with the process. */
+        for (at = 0; (channel = next_of(context, &at)) != NULL;)
+            ca_clear_channel(channel->chid);
+    else
+        cc_run_attached(context->ca, destroy, NULL);
 
     for (at = 0; (channel = next_of(context, &at)) != NULL;)
         cc_channel_dismantle(channel);
@@ -565,29 +589,24 @@ int cc_context_messages(cc_id id, int here)
     return ECA_NORMAL;
 }
 
-/* libca's printf handler. It does not say which context it is for, so one context takes all. */
-int cc_printf(const char *format, va_list arguments)
+/* A piece of text from libca. It does not say which context it is about, so one takes all. */
+void cc_message(const char *text, size_t length)
 {
-    char text[CC_SMALL];
-    int length = vsnprintf(text, sizeof text, format, arguments);
     cc_context *context, *taker = NULL;
     cc_record record;
 
-    if (length < 0)
-        return length;
     memset(&record, 0, sizeof record);
     record.kind = CC_MESSAGE;
-    record.nbytes = (uint32_t)(length < (int)sizeof text ? length : (int)sizeof text - 1);
+    record.nbytes = (uint32_t)length;
     epicsMutexMustLock(list_lock);
     for (context = contexts; context; context = context->next)
-        if (!taker || (context->takes_messages && !taker->takes_messages))
+        if (!taker || context->takes_messages > taker->takes_messages)
             taker = context;
-    if (taker && record.nbytes) {
+    if (taker) {
         record.owner = taker->exception_token;
         cc_queue_push(taker->queue, &record, text, NULL);
     }
     epicsMutexUnlock(list_lock);
-    return length;
 }
 
 int cc_context_show(cc_id id, unsigned level)

@@ -125,6 +125,7 @@ typedef struct cc_context {
     uint64_t exception_token;
     int closed;
     int takes_messages;
+    int searching;                /* has had a channel: libca has read its address lists */
     int outstanding;
     int refused;                  /* reads that ended with an error since the last wait for all */
     cc_waitset *waitsets, *spare_waitsets;
@@ -193,6 +194,10 @@ void cc_waitset_done(cc_context *context, cc_waitset *waitset);
 
 int cc_run_attached(struct ca_client_context *ca, int (*function)(void *), void *argument);
 int cc_printf(const char *format, va_list arguments);
+void cc_message(const char *text, size_t length);
+void cc_listen_to_errlog(void);
+void cc_messages_after_fork(void);
+int cc_run_captured(int (*function)(void *), void *argument);
 int cc_put_value(int type, double value, void *out);
 
 void cc_channel_dismantle(cc_channel *channel);

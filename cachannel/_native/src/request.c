@@ -63,7 +63,7 @@ static int settle_request(cc_request *r)
     cc_context *context = r->context;
 
     unlink_request(r);
-    r->pending = 0;
+    epicsAtomicSetIntT(&r->pending, 0);
     if (r->waitset) {
         cc_waitset_done(context, r->waitset);
         r->waitset = NULL;
@@ -215,18 +215,12 @@ int cc_request_forgive(cc_id id)
     return ECA_NORMAL;
 }
 
-int cc_request_release(cc_id id)
+/* Nobody is inside, and nobody gets in any more: free the request now or when it is answered. */
+static void finish_release(cc_request *r)
 {
-    cc_context *context;
-    cc_request *r;
-    void *object;
+    cc_context *context = r->context;
     int pending;
 
-    if (!cc_begin_close(CC_POOL_REQUEST, id, &object))
-        return ECA_BADCHID;
-    r = object;
-    cc_await_users(r);
-    context = r->context;
     epicsMutexMustLock(context->lock);
     pending = r->pending;
     if (pending)
@@ -236,12 +230,23 @@ int cc_request_release(cc_id id)
     cc_unlock(context);
     if (!pending)
         cc_pool_give(CC_POOL_REQUEST, r);
+}
+
+int cc_request_release(cc_id id)
+{
+    void *object;
+
+    if (!cc_begin_close(CC_POOL_REQUEST, id, &object))
+        return ECA_BADCHID;
+    cc_await_users(object);
+    finish_release(object);
     return ECA_NORMAL;
 }
 
+/* Without the lock: once a request is answered its record does not change. */
 static int state_of(const cc_request *r)
 {
-    if (r->pending)
+    if (epicsAtomicGetIntT(&r->pending))
         return CC_PENDING;
     if (r->record.status != ECA_NORMAL)
         return CC_FAILED;
@@ -257,11 +262,23 @@ int cc_request_state(cc_id id)
 
     if (!r)
         return CC_GONE;
-    epicsMutexMustLock(r->context->lock);
     state = state_of(r);
-    cc_unlock(r->context);
     cc_leave(r);
     return state;
+}
+
+/* The number of an answer of state CC_FLOAT, in one call; NaN for all others. */
+double cc_request_float(cc_id id)
+{
+    cc_request *r = cc_enter(CC_POOL_REQUEST, id);
+    double value = NAN;
+
+    if (!r)
+        return value;
+    if (state_of(r) == CC_FLOAT)
+        value = r->record.value;
+    cc_leave(r);
+    return value;
 }
 
 double cc_request_value(cc_id id)
@@ -313,34 +330,62 @@ uint64_t cc_request_steal(cc_id id)
 
 /* Reading ---------------------------------------------------------------------------------- */
 
+/* An answered request that its owner does not need any more, to be used again under its id;
+ * NULL when there is none. */
+static cc_request *take_back(cc_id id, cc_context *context)
+{
+    void *object;
+    cc_request *r;
+
+    if (!id || !cc_begin_close(CC_POOL_REQUEST, id, &object))
+        return NULL;
+    r = object;
+    cc_await_users(r);
+    if (epicsAtomicGetIntT(&r->pending) || r->context != context) {
+        finish_release(r);
+        return NULL;
+    }
+    if (r->record.place == CC_ON_HEAP)
+        cc_payload_free(r->record.payload);
+    return r;
+}
+
 /* A read that somebody waits for. `counted`: among what cc_wait_all and cc_wait_mine wait for.
- * `previous` is released. */
+ * `previous` is released, and its id may be the answer. */
 cc_id cc_get(cc_id id, int type, int64_t count, cc_id previous, int counted)
 {
     cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
-    cc_request *r;
+    cc_request *r = NULL;
     cc_id answer;
     int status;
 
-    if (previous)
-        cc_request_release(previous);
-    if (!channel)
+    if (!channel) {
+        if (previous)
+            cc_request_release(previous);
         return -ECA_BADCHID;
+    }
+    if (previous)
+        r = take_back(previous, channel->context);
     status = cc_choose_read(channel, &type, &count, counted);
     if (status == ECA_NORMAL) {
-        r = new_request(channel, CC_MODE_WAITED, counted, 0);
+        if (r)
+            start_request(r, channel, CC_MODE_WAITED, counted);
+        else
+            r = new_request(channel, CC_MODE_WAITED, counted, 0);
         if (!r)
             status = ECA_ALLOCMEM;
         else {
             answer = r->head.id;
             status = ca_array_get_callback(type, (unsigned long)count, channel->chid, cc_on_get,
                                            r);
-            if (status != ECA_NORMAL) {
+            if (status != ECA_NORMAL)
                 cancel_request(r);
-                cc_pool_give(CC_POOL_REQUEST, r);
-            }
+            else
+                epicsAtomicSetIntT(&r->head.closing, 0);
         }
     }
+    if (status != ECA_NORMAL && r)
+        cc_pool_give(CC_POOL_REQUEST, r);
     cc_leave(channel);
     return status == ECA_NORMAL ? answer : -status;
 }

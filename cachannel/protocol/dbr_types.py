@@ -1,0 +1,169 @@
+"""DBR metadata as structures, as response objects carry it, and arrays of DBR strings.
+
+`DBR_TYPES` maps each type number to a packed big-endian `ctypes` structure: ``bytes(md)`` is its
+wire form. The structures are made from `cachannel.protocol.dbr.LAYOUTS`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections import UserList
+from typing import Any, ClassVar, Final
+
+from .channel_types import ChannelType, alarm_severity, alarm_status
+from .dbr import LAYOUTS, MAX_ENUM_STRING_SIZE, MAX_STRING_SIZE, DbrLayout
+from .timestamp import TimeStamp
+
+__all__ = ["DBR_TYPES", "DbrStringArray", "DbrStructure"]
+
+_C_TYPES: Final = {
+    "h": ctypes.c_int16,
+    "H": ctypes.c_uint16,
+    "B": ctypes.c_char,
+    "i": ctypes.c_int32,
+    "I": ctypes.c_uint32,
+    "f": ctypes.c_float,
+    "d": ctypes.c_double,
+}
+
+
+class DbrStringArray(UserList[bytes]):
+    """A list of texts as bytes, each of at most 40."""
+
+    @classmethod
+    def frombuffer(cls, buffer: bytes, data_count: int | None = None) -> DbrStringArray:
+        """Return the texts of 40-byte fields, each cut at its first NUL.
+
+        Args:
+            buffer: the fields; the last one may be shorter.
+            data_count: how many; as many as there are if absent.
+        """
+        raw = bytes(buffer)
+        if data_count is None:
+            data_count = -(-len(raw) // MAX_STRING_SIZE)
+        return cls(
+            raw[start : start + MAX_STRING_SIZE].partition(b"\0")[0]
+            for start in range(0, data_count * MAX_STRING_SIZE, MAX_STRING_SIZE)
+        )
+
+    def tobytes(self) -> bytes:
+        """Return fields of 40 bytes, filled with NULs."""
+        return b"".join(text[:MAX_STRING_SIZE].ljust(MAX_STRING_SIZE, b"\0") for text in self)
+
+
+class DbrStructure(ctypes.BigEndianStructure):
+    """Metadata of one type. Fields that there are depend on the type."""
+
+    DBR_ID: ClassVar[int]
+    info_fields: ClassVar[tuple[str, ...]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what there is to know, by name; known numbers as enumeration members."""
+        return {name: self._shown(name) for name in self.info_fields}
+
+    def _shown(self, name: str) -> Any:
+        value = getattr(self, name)
+        if name == "status":
+            return alarm_status(value)
+        if name == "severity":
+            return alarm_severity(value)
+        return value
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={value!r}" for name, value in self.to_dict().items())
+        return f"{type(self).__name__}({fields})"
+
+
+class _Stamped:
+    """What structures with a time stamp have besides their fields."""
+
+    secondsSinceEpoch: int  # noqa: N815
+    nanoSeconds: int  # noqa: N815
+
+    @property
+    def stamp(self) -> TimeStamp:
+        """The time stamp."""
+        return TimeStamp(self.secondsSinceEpoch, self.nanoSeconds)
+
+    @property
+    def timestamp(self) -> float:
+        """The time stamp as Unix time in seconds."""
+        return self.stamp.timestamp
+
+
+class _Named:
+    """What structures with state names have besides their fields."""
+
+    no_str: int
+    strs: bytes
+
+    @property
+    def enum_strings(self) -> tuple[bytes, ...]:
+        """The names of the states."""
+        raw = bytes(self.strs)
+        size = MAX_ENUM_STRING_SIZE
+        return tuple(
+            raw[start : start + size].partition(b"\0")[0]
+            for start in range(0, min(self.no_str, 16) * size, size)
+        )
+
+
+def _structure(layout: DbrLayout) -> type[DbrStructure]:
+    fields: list[tuple[str, Any]] = []
+    end = pads = 0
+
+    def pad(size: int) -> None:
+        nonlocal pads
+        if size:
+            fields.append((f"_pad{pads}", ctypes.c_char * size))
+            pads += 1
+
+    names = {"secs": "secondsSinceEpoch", "nsec": "nanoSeconds"}
+    for field in layout.fields:
+        pad(field.offset - end)
+        if field.code.endswith("s"):
+            size = int(field.code[:-1])
+            # A c_char array reads as bytes up to its NUL, which is what units are.
+            kind: Any = (ctypes.c_ubyte if field.name == "strs" else ctypes.c_char) * size
+        else:
+            kind = _C_TYPES[field.code]
+            size = ctypes.sizeof(kind)
+        fields.append((names.get(field.name, field.name), kind))
+        end = field.offset + size
+    pad(layout.value_offset - end)
+    if layout.dbr_type >= 37:
+        fields.append(("value", ctypes.c_char * MAX_STRING_SIZE))
+    found = [name for name, _ in fields if not name.startswith("_")]
+    bases: tuple[type, ...] = (DbrStructure,)
+    if "nanoSeconds" in found:
+        bases = (_Stamped, DbrStructure)
+        found = [name for name in found if name not in names.values()] + ["timestamp"]
+    if "strs" in found:
+        bases = (_Named, DbrStructure)
+        found = [name for name in found if name not in ("no_str", "strs")] + ["enum_strings"]
+    # Limits come before precision and units when a structure is shown.
+    last: list[str] = [name for name in ("precision", "units") if name in found]
+    found = [name for name in found if name not in last] + last
+    return type(
+        f"DBR_{ChannelType(layout.dbr_type).name}",
+        bases,
+        {
+            "_pack_": 1,
+            "_fields_": fields,
+            "DBR_ID": layout.dbr_type,
+            "info_fields": tuple(found),
+            "__doc__": f"Metadata of {layout.name}.",
+        },
+    )
+
+
+def _all() -> dict[ChannelType, type[DbrStructure]]:
+    found = {ChannelType(layout.dbr_type): _structure(layout) for layout in LAYOUTS}
+    # There is nothing graphic about a string; these names give what there is.
+    found[ChannelType.GR_STRING] = found[ChannelType.STS_STRING]
+    found[ChannelType.CTRL_STRING] = found[ChannelType.TIME_STRING]
+    return found
+
+
+DBR_TYPES: Final[dict[ChannelType, type[DbrStructure]]] = _all()
+"""Type to structure."""

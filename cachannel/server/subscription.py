@@ -1,0 +1,94 @@
+"""What a client holds of a server: its channels, and its subscriptions to them."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .encoding import Reply
+
+if TYPE_CHECKING:
+    from .data import ChannelData
+    from .filtering import EventFilter
+    from .output import CircuitOutput
+
+__all__ = ["ClientChannel", "Subscription", "View"]
+
+
+class View(Protocol):
+    """What a channel name stands for: a channel, its text as characters, or part of it."""
+
+    @property
+    def data_type(self) -> int:
+        """The native type that the client is told."""
+
+    @property
+    def element_count(self) -> int:
+        """The element count that the client is told."""
+
+    def encoded(self, dbr_type: int, count: int) -> Reply:
+        """Return the reply with the present value."""
+
+    def from_wire(self, base: int, data: Any) -> Any:
+        """Return put elements as the channel stores them."""
+
+
+class ClientChannel:
+    """A channel that a client created: a name's view, under the ids of both sides."""
+
+    __slots__ = ("cid", "data", "direct", "event_filter", "name", "rights", "sid", "subs", "view")
+
+    def __init__(
+        self, name: str, view: View, data: ChannelData, event_filter: Any, cid: int, sid: int
+    ) -> None:
+        self.name = name
+        self.view = view
+        self.data = data
+        self.event_filter = event_filter  # makes an EventFilter per subscription; or None
+        self.cid = cid
+        self.sid = sid
+        self.rights = 0
+        self.direct = view is data
+        self.subs: dict[int, Subscription] | None = None
+
+
+class Subscription:
+    """A client's subscription to a channel."""
+
+    __slots__ = (
+        "backlog",
+        "channel",
+        "circuit",
+        "count",
+        "dbr_type",
+        "event_filter",
+        "id",
+        "mask",
+        "missed",
+        "queue",
+        "view",
+    )
+
+    def __init__(
+        self,
+        circuit: CircuitOutput,
+        channel: ClientChannel,
+        dbr_type: int,
+        count: int,
+        mask: int,
+        subscription_id: bytes,
+        backlog: int,
+    ) -> None:
+        self.circuit = circuit
+        self.channel = channel
+        self.view = channel.view
+        self.dbr_type = dbr_type
+        self.count = count
+        self.mask = mask
+        self.id = subscription_id
+        self.backlog = backlog
+        self.queue: deque[Reply] = deque()
+        self.missed = False
+        self.event_filter: EventFilter | None = (
+            channel.event_filter() if channel.event_filter is not None else None
+        )

@@ -1,0 +1,200 @@
+"""Many PVs with one call into C: one flush, and one wait for all."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from cachannel.engine import ANY, connect_many, get_many, put_many, put_many_wait
+from epics_compat import _core, _io, _values, ca, dbr, pv
+from epics_compat._errors import CASeverityException
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from cachannel.engine import Request
+    from epics_compat._core import Entry
+
+__all__ = ["caget_many", "caput_many"]
+
+
+def _connected(names: Sequence[str], timeout: float) -> list[Entry | None]:
+    """Connect to many names; None for what did not."""
+    known = _core.cache[_core.current()]
+    entries: list[Entry | None] = [known.get(name) for name in names]
+    if None in entries:
+        entries = _core.open_many(names, _core.current())
+    missing = [entry for entry in entries if entry is not None and not entry.conn]
+    if missing:
+        connect_many([entry.channel for entry in missing if entry.channel], timeout)
+    return [entry if entry is not None and entry.sync() else None for entry in entries]
+
+
+def caget_many(
+    pvlist: Iterable[str],
+    as_string: bool = False,
+    as_numpy: bool = True,
+    count: int | None = None,
+    timeout: float | None = 1.0,
+    connection_timeout: float | None = 5.0,
+    conn_timeout: float | None = None,
+) -> list[Any]:
+    """Read many PVs, all with one request to the network.
+
+    Args:
+        pvlist: names of PVs.
+        as_string: values as text, as `ca.get` gives it; states by their names.
+        as_numpy: False: arrays are ctypes arrays.
+        count: at most so many elements of each.
+        timeout: seconds for all answers.
+        connection_timeout: seconds for all connections.
+        conn_timeout: the same, and goes first.
+
+    Returns:
+        The values in the order of the names; None for what did not connect or answer.
+    """
+    if ca.is_finalized():
+        return [None for _ in pvlist]
+    limit = connection_timeout if conn_timeout is None else conn_timeout
+    names = list(pvlist)
+    entries = _connected(names, 5.0 if limit is None else limit)
+    found = [entry for entry in entries if entry is not None]
+    channels = [entry.channel for entry in found if entry.channel is not None]
+    answers = iter(get_many(channels, ANY, 0 if count is None else count, timeout))
+    return [
+        None if entry is None else _value(entry, *next(answers), as_string, as_numpy)
+        for entry in entries
+    ]
+
+
+def _value(entry: Entry, status: int, answer: Any, as_string: bool, as_numpy: bool) -> Any:
+    if status != dbr.ECA_NORMAL:
+        return None
+    kind = type(answer)
+    if kind is not tuple:
+        if not as_string:
+            return answer
+        return _text(entry, answer)
+    value = _values.elements(answer[0], answer[1], 0)
+    if as_string:
+        return _text(entry, value)
+    return value if as_numpy and ca.HAS_NUMPY else _values.ctypes_array(value, entry.ftype)
+
+
+def _text(entry: Entry, value: Any) -> str:
+    if entry.ftype == dbr.CHAR and entry.nelm > 1:
+        return _values.char_text(value)
+    if entry.nelm > 1:
+        return f"<array count={entry.nelm}, type={entry.ftype}>"
+    if entry.ftype == dbr.ENUM:
+        items = _io.control(entry, "ctrl", 1.0, warn=False) or {}
+        states = items.get("enum_strs", ())
+        return states[value] if 0 <= value < len(states) else str(value)
+    return str(value)
+
+
+def caput_many(
+    pvlist: Sequence[str],
+    values: Sequence[Any],
+    wait: Any = False,
+    connection_timeout: float | None = 5.0,
+    put_timeout: float = 60,
+) -> list[int]:
+    """Write many PVs, all with one request to the network.
+
+    Args:
+        pvlist: names of PVs.
+        values: a value for each.
+        wait: ``'each'``: each in turn until it has processed, `put_timeout` seconds at most;
+            ``'all'``: until all have, `put_timeout` seconds at most; else no wait.
+        connection_timeout: seconds for all connections.
+        put_timeout: seconds, see `wait`.
+
+    Returns:
+        For each 1, or -1 when it did not connect, was refused, or took too long.
+
+    Raises:
+        ValueError: there are not as many values as names.
+    """
+    names = list(pvlist)
+    data = list(values)
+    if len(names) != len(data):
+        message = f"{len(names)} names, but {len(data)} values"
+        raise ValueError(message)
+    limit = 5.0 if connection_timeout is None else connection_timeout
+    end = time.monotonic() + limit
+    known, here = pv._PVcache_, _core.current()
+    pvs = []
+    for name in names:
+        thispv = known.get((name, "time", here))
+        if thispv is None:
+            thispv = pv.get_pv(name, auto_monitor=False, timeout=limit)
+        pvs.append(thispv)
+    entries: list[Entry | None] = []
+    for thispv in pvs:
+        if not thispv.connected:
+            thispv.wait_for_connection(timeout=max(end - time.monotonic(), 0.0))
+        entries.append(thispv._entry if thispv.connected else None)
+    if wait == "each":
+        return [
+            -1 if entry is None else _put_one(thispv, value, put_timeout)
+            for thispv, entry, value in zip(pvs, entries, data, strict=True)
+        ]
+    return _put_all(pvs, entries, data, put_timeout if wait == "all" else None)
+
+
+def _put_one(thispv: Any, value: Any, timeout: float) -> int:
+    try:
+        return 1 if thispv.put(value, wait=True, timeout=timeout) == 1 else -1
+    except (CASeverityException, TypeError, ValueError):
+        return -1
+
+
+def _put_all(
+    pvs: Sequence[Any], entries: Sequence[Entry | None], data: Sequence[Any], timeout: float | None
+) -> list[int]:
+    """Write; with a `timeout` wait for all."""
+    results = [-1] * len(pvs)
+    fast = [
+        index
+        for index, (entry, value) in enumerate(zip(entries, data, strict=True))
+        if entry is not None and type(value) in (float, int) and entry.nelm == 1 and entry.ftype
+    ]
+    quick = set(fast)
+    end = None if timeout is None else time.monotonic() + timeout
+    others = []
+    for index, entry in enumerate(entries):
+        if entry is not None and index not in quick:
+            others.append(index)
+    waiting: dict[int, Request] = {}
+
+    def start(index: int) -> None:
+        """Take the long way: text, arrays, and numbers that have to wrap."""
+        try:
+            entry, value = entries[index], pvs[index]._state_number(data[index])
+            assert entry is not None
+            if end is None:
+                results[index] = _io.put(entry, value, entry.ftype, False, 0.0)
+            else:
+                waiting[index] = _io.start_put(entry, value, entry.ftype)
+        except (CASeverityException, TypeError, ValueError):
+            results[index] = -1
+
+    for index in others:
+        start(index)
+    channels: Any = [entries[index].channel for index in fast]  # type: ignore[union-attr]
+    numbers = [float(data[index]) for index in fast]
+    if timeout is None:
+        codes = put_many(channels, numbers)
+    else:
+        codes = put_many_wait(channels, numbers, timeout)
+    for index, code in zip(fast, codes, strict=True):
+        if code < 0:
+            start(index)
+        else:
+            results[index] = 1 if code == dbr.ECA_NORMAL else -1
+    for index, request in waiting.items():
+        left = max((end or 0.0) - time.monotonic(), 0.0)
+        done = request.wait(left) and _io.completion(request) == dbr.ECA_NORMAL
+        results[index] = 1 if done else -1
+    return results

@@ -1,0 +1,64 @@
+"""The exceptions of `ca`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cachannel.errors import describe
+from epics_compat import dbr
+
+__all__ = [
+    "CASeverityException",
+    "ChannelAccessException",
+    "ChannelAccessGetFailure",
+    "refuse",
+]
+
+
+class ChannelAccessException(Exception):
+    """A call of `ca` was wrong, or could not be done."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+
+
+class CASeverityException(Exception):
+    """Channel Access refused a call.
+
+    Attributes:
+        fcn: the function.
+        msg: what the library said.
+    """
+
+    def __init__(self, fcn: str, msg: str) -> None:
+        super().__init__(fcn, msg)
+        self.fcn = fcn
+        self.msg = msg
+
+    def __str__(self) -> str:
+        return f" {self.fcn} returned '{self.msg}'"
+
+
+class ChannelAccessGetFailure(Exception):
+    """The server answered a get with an error.
+
+    Attributes:
+        chid: the channel, an int.
+        status: the CA status.
+    """
+
+    def __init__(self, message: str, chid: Any, status: int) -> None:
+        super().__init__(message)
+        self.chid = chid
+        self.status = status
+
+
+def refuse(function: str, status: int, expected: int = dbr.ECA_NORMAL) -> int:
+    """Return a status if it is the expected one.
+
+    Raises:
+        CASeverityException: it is not.
+    """
+    if status == expected:
+        return status
+    raise CASeverityException(function, describe(status))

@@ -1,0 +1,797 @@
+"""The low-level functions of pyepics: libca call by call, on channel ids.
+
+A channel id is a `dbr.chid_t`; the functions take it, its int, or the int that callbacks get.
+Callbacks run on the dispatcher thread of the context, in the order of the events, and may call
+anything here. A thread needs no context: without one of its own it works in the initial context,
+which the first call makes.
+
+The variables in capitals are read when they are needed, so assigning them has effect.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy
+
+from cachannel.engine import Context
+from cachannel.protocol.enums import eca_message
+from epics_compat import _core, _io, _values, dbr, utils
+from epics_compat._channels import (
+    ACCESS_TEXTS,
+    access,
+    clear_channel,
+    element_count,
+    field_type,
+    host_name,
+    isConnected,
+    name,
+    promote_fieldtype,
+    promote_type,
+    read_access,
+    replace_access_rights_event,
+    state,
+    write_access,
+)
+from epics_compat._core import Entry, cache, chid_cache, entry_of
+from epics_compat._decorators import (
+    PySEVCHK,
+    withCA,
+    withCHID,
+    withConnectedCHID,
+    withInitialContext,
+    withMaybeConnectedCHID,
+    withSEVCHK,
+)
+from epics_compat._errors import (
+    CASeverityException,
+    ChannelAccessException,
+    ChannelAccessGetFailure,
+)
+from epics_compat._io import put_completes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cachannel.engine import Subscription
+
+HAS_NUMPY = True
+PREEMPTIVE_CALLBACK = True
+AUTO_CLEANUP = True
+WITH_CA_MESSAGES = False
+AUTOMONITOR_MAXLENGTH = 65536
+DEFAULT_CONNECTION_TIMEOUT = 2.0
+DEFAULT_SUBSCRIPTION_MASK = dbr.DBE_VALUE | dbr.DBE_ALARM
+
+libca: Any = None
+initial_context: int | None = None
+_cache = cache
+_chid_cache = chid_cache
+_put_completes = put_completes
+_CacheItem = Entry
+
+
+class Empty:
+    """Class of `GET_PENDING`."""
+
+    def __repr__(self) -> str:
+        return "GET_PENDING"
+
+
+GET_PENDING = Empty()
+
+
+class _Library:
+    """What `libca` is while Channel Access is in use."""
+
+    def __init__(self) -> None:
+        self._name = utils.clib_search_path("ca") or "libca"
+
+    def __repr__(self) -> str:
+        return f"<libca {self._name!r}>"
+
+
+class _Finalized:
+    """What `libca` is after `finalize_libca`."""
+
+    def __repr__(self) -> str:
+        return "<libca finalized>"
+
+
+_FINALIZED = _Finalized()
+_starting = threading.RLock()
+_clearing: list[Callable[[], Any]] = []
+
+
+# Library --------------------------------------------------------------------------------------
+
+
+def find_lib(inp_lib_name: str = "ca") -> str:
+    """Find the file of a library: PYEPICS_LIBCA, or the one of the epicscorelibs distribution.
+
+    Raises:
+        ChannelAccessException: there is none.
+    """
+    given = os.environ.get("PYEPICS_LIBCA")
+    if given and os.path.exists(given):
+        if inp_lib_name == "ca":
+            return given
+        folder, name = os.path.split(given)
+        beside = os.path.join(folder, name.replace("ca", inp_lib_name))
+        if os.path.exists(beside):
+            return beside
+    found = utils.clib_search_path(inp_lib_name)
+    if found is None:
+        message = "cannot find Epics CA DLL"
+        raise ChannelAccessException(message)
+    return found
+
+
+def find_libCom() -> str:
+    """Find the file of libCom; see `find_lib`."""
+    return find_lib("Com")
+
+
+def find_libca() -> str:
+    """Find the file of libca; see `find_lib`."""
+    return find_lib("ca")
+
+
+def initialize_libca() -> Any:
+    """Start Channel Access and make the initial context; may be called again.
+
+    Sets EPICS_CA_MAX_ARRAY_BYTES to 16 MiB in the environment unless it is set.
+    """
+    global libca, initial_context
+    with _starting:
+        if initial_context is None or libca is _FINALIZED or libca is None:
+            os.environ.setdefault("EPICS_CA_MAX_ARRAY_BYTES", str(2**24))
+            if libca is None or libca is _FINALIZED:
+                libca = _Library()
+            _core.detach()
+            initial_context = _core.new_context(bool(PREEMPTIVE_CALLBACK))
+            if AUTO_CLEANUP:
+                atexit.unregister(finalize_libca)
+                atexit.register(finalize_libca)
+        return libca
+
+
+def finalize_libca(maxtime: float = 10.0) -> None:
+    """End Channel Access: all channels and contexts. Other functions then return None quietly.
+
+    Args:
+        maxtime: at most so many seconds, in pyepics; here it takes no time.
+    """
+    global libca, initial_context
+    with _starting:
+        if libca is None or libca is _FINALIZED:
+            return
+        libca = _FINALIZED
+        for function in list(_clearing):
+            function()
+        for context in _core.all_contexts():
+            _core.destroy(context.id)
+        initial_context = None
+
+
+def forget_all() -> None:
+    """In the child of a fork: as if Channel Access had not been used yet."""
+    global libca, initial_context, _starting
+    _starting = threading.RLock()
+    initial_context = None
+    libca = None
+    put_completes.clear()
+    from epics_compat import pv
+
+    pv.after_fork()
+
+
+def is_finalized() -> bool:
+    """Whether `finalize_libca` was called, and nothing started Channel Access since."""
+    return libca is _FINALIZED
+
+
+# Messages -------------------------------------------------------------------------------------
+
+ca_printf: Any = None
+
+
+def write(msg: Any, newline: bool = True, flush: bool = True) -> None:
+    """Write text to standard output."""
+    sys.stdout.write(f"{msg}\n" if newline else f"{msg}")
+    if flush:
+        sys.stdout.flush()
+
+
+def apply_messages(context: Context) -> None:
+    """Tell a context where libca's messages go."""
+    if ca_printf is not None:
+        context.on_message(ca_printf)
+    elif WITH_CA_MESSAGES:
+        context.on_message(write_error)
+
+
+def write_error(text: str) -> None:
+    """Write text as it is to standard error."""
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
+@withCA
+def replace_printf_handler(writer: Callable[[str], Any] | None = None) -> None:
+    """Install who gets libca's messages, formatted; None: nobody.
+
+    Raises:
+        ChannelAccessException: it cannot be called.
+    """
+    global ca_printf
+    if writer is not None and not callable(writer):
+        message = "argument 'writer' must be callable"
+        raise ChannelAccessException(message)
+    ca_printf = _swallow if writer is None else writer
+    for context in _core.all_contexts():
+        context.on_message(ca_printf)
+
+
+def _swallow(text: str) -> None:
+    """Let a message of libca go nowhere."""
+
+
+def disable_ca_messages() -> None:
+    """Let libca's messages go nowhere."""
+    replace_printf_handler(None)
+
+
+def enable_ca_messages(writer: Any = "stderr") -> None:
+    """Let libca's messages go to ``'stderr'``, ``'stdout'`` or a function; None: nowhere."""
+    if writer == "stderr":
+        writer = write_error
+    elif writer == "stdout":
+        writer = sys.stdout.write
+    replace_printf_handler(writer)
+
+
+@withCA
+def message(status: int) -> str:
+    """Give libca's text for a status."""
+    return eca_message(status)
+
+
+@withCA
+def version() -> str:
+    """Give the version of the Channel Access protocol."""
+    return "4.13"
+
+
+# Contexts -------------------------------------------------------------------------------------
+
+
+@withCA
+def context_create(ctx: int | None = None) -> int:
+    """Make a context for the calling thread.
+
+    Args:
+        ctx: 1: callbacks run at any time; 0: only in `poll`, `pend_io` and `pend_event`; None:
+            as `PREEMPTIVE_CALLBACK` says.
+    """
+    _core.new_context(bool(PREEMPTIVE_CALLBACK if ctx is None else ctx))
+    return dbr.ECA_NORMAL
+
+
+def create_context(ctx: int | None = None) -> None:
+    """Make a context for the calling thread; see `context_create`."""
+    context_create(ctx)
+
+
+@withCA
+def context_destroy() -> None:
+    """End the context of the calling thread, with all its channels and PVs."""
+    global initial_context
+    number = _core.attached()
+    if number is None:
+        return
+    _core.destroy(number)
+    if number == initial_context:
+        initial_context = None
+
+
+def destroy_context() -> None:
+    """End the context of the calling thread; see `context_destroy`."""
+    context_destroy()
+
+
+@withCA
+def attach_context(context: int) -> int:
+    """Let the calling thread be in a context.
+
+    Returns:
+        1, or 424 (ECA_ISATTACHED) when it is in one already.
+
+    Raises:
+        CASeverityException: there is no such context.
+    """
+    return _core.attach(context)
+
+
+@withCA
+def detach_context() -> int:
+    """Let the calling thread be in no context. Returns 0."""
+    _core.detach()
+    return 0
+
+
+@withCA
+def use_initial_context() -> int:
+    """Let the calling thread be in the initial context. Returns 1; is never needed."""
+    if initial_context is None:
+        initialize_libca()
+    _core.detach()
+    status = _core.attach(int(initial_context or 0))
+    return dbr.ECA_NORMAL if status == dbr.ECA_ISATTACHED else status
+
+
+@withCA
+def current_context() -> int | None:
+    """Return the context of the calling thread; without one, the initial context."""
+    return _core.current()
+
+
+@withCA
+def client_status(context: int, level: int) -> None:
+    """Tell of a context: its state, and from `level` 1 on its channels; see `write`."""
+    engine = _core.engine_context(context)
+    write(f"{engine!r}: {len(cache[context])} channels")
+    if level > 0:
+        for entry in list(cache[context].values()):
+            write(f"    {entry!r}")
+
+
+def register_clear_cache(func: Callable[[], Any] | None) -> None:
+    """Have a function called by `clear_cache`.
+
+    Raises:
+        RuntimeError: it cannot be called.
+    """
+    if func is None:
+        return
+    if not callable(func):
+        text = f"{func!r} is not callable"
+        raise RuntimeError(text)
+    if func not in _clearing:
+        _clearing.append(func)
+
+
+@withCA
+def clear_cache() -> None:
+    """Close all channels, empty the caches, and begin in a new context."""
+    global initial_context
+    for function in list(_clearing):
+        function()
+    for names in list(cache.values()):
+        for entry in list(names.values()):
+            entry.close()
+    cache.clear()
+    chid_cache.clear()
+    old = _core.attached()
+    was_initial = old is not None and old == initial_context
+    if old is not None:
+        _core.destroy(old)
+    number = _core.new_context(bool(PREEMPTIVE_CALLBACK))
+    if was_initial or initial_context is None:
+        initial_context = number
+
+
+@withCA
+def show_cache(print_out: bool = True) -> str | None:
+    """List the channels: name, id and context, whether connected. Prints, or returns the text."""
+    lines = ["#  PVName        ChannelID/Context Connected?", "#" + "-" * 44]
+    for number, names in list(cache.items()):
+        for pvname, entry in list(names.items()):
+            lines.append(f" {pvname:15s} {entry.chid!r}/{number}  {isConnected(entry.chid)}")
+    text = "\n".join(lines)
+    if not print_out:
+        return text
+    write(text)
+    return None
+
+
+@withCA
+def get_cache(pvname: str) -> Entry | None:
+    """Return the entry of a name in the current context, or None."""
+    return cache[_core.current()].get(pvname)
+
+
+# Waiting --------------------------------------------------------------------------------------
+
+
+@withCA
+def flush_io() -> int:
+    """Send what is buffered."""
+    return _core.engine_context().flush()
+
+
+@withCA
+def pend_io(timeout: float = 1.0) -> int:
+    """Send what is buffered; no call here leaves anything to wait for. Returns the status."""
+    context = _core.engine_context()
+    status = context.flush()
+    if not context.preemptive:
+        context.pend(0.0)
+    return status
+
+
+@withCA
+def pend_event(timeout: float = 1.0e-5) -> int:
+    """Wait, and let callbacks run. Returns 80 (ECA_TIMEOUT), which is its normal answer."""
+    _core.engine_context().pend(max(timeout, 0.0))
+    return dbr.ECA_TIMEOUT
+
+
+@withCA
+def poll(evt: float = 1.0e-5, iot: float = 1.0) -> int:
+    """Wait `evt` seconds and send what is buffered. Returns the status of the latter."""
+    pend_event(evt)
+    return int(pend_io(iot))
+
+
+@withCA
+def test_io() -> bool:
+    """Whether all requests of the calling thread are complete: they always are."""
+    return True
+
+
+# Channels -------------------------------------------------------------------------------------
+
+
+@withCA
+def create_channel(
+    pvname: str,
+    connect: bool = False,
+    auto_cb: bool = True,
+    callback: Callable[..., Any] | None = None,
+) -> Any:
+    """Find or make the channel of a name in the current context.
+
+    Args:
+        pvname: name of the PV.
+        connect: wait for the connection, `DEFAULT_CONNECTION_TIMEOUT` seconds.
+        auto_cb: has no effect.
+        callback: called as ``callback(pvname=, chid=<int>, conn=<bool>)`` at every connect and
+            disconnect, on the dispatcher thread; at once, here, when it is connected.
+
+    Returns:
+        The `dbr.chid_t`.
+
+    Raises:
+        CASeverityException: the name cannot be one.
+    """
+    entry, known = _core.open_entry(pvname, _core.current(), callback)
+    entry.explicit = True
+    if known and callback is not None and entry.sync():
+        callback(pvname=pvname, chid=entry.chid_int, conn=True)
+    if connect:
+        entry.wait(DEFAULT_CONNECTION_TIMEOUT)
+    elif not known and entry.channel is not None:
+        entry.channel.flush()
+    return entry.chid
+
+
+@withCHID
+def connect_channel(chid: Any, timeout: float | None = None, verbose: bool = False) -> bool:
+    """Wait for a channel to connect; default `DEFAULT_CONNECTION_TIMEOUT` seconds."""
+    entry = entry_of(chid)
+    connected = entry.wait(DEFAULT_CONNECTION_TIMEOUT if timeout is None else timeout)
+    if verbose:
+        write(f"{entry.pvname}: {'connected' if connected else 'not connected'}")
+    return connected
+
+
+# Reading --------------------------------------------------------------------------------------
+
+
+def _text(entry: Entry, value: Any, ftype: int, count: int | None) -> Any:
+    """Convert a value to text as `get` does."""
+    base = dbr.native_type(ftype)
+    if base == dbr.CHAR and entry.nelm > 1:
+        return _values.char_text(value)
+    if base == dbr.ENUM and count == 1 and isinstance(value, int):
+        strings = get_enum_strings(entry.chid)
+        return strings[value] if strings and 0 <= value < len(strings) else str(value)
+    if count is not None and count > 1:
+        return f"<array count={count}, type={ftype}>"
+    return str(value)
+
+
+def decode(
+    entry: Entry, answer: tuple[Any, Any], ftype: int, count: int | None, as_string: bool,
+    as_numpy: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """Make the dict of a get from an answer."""
+    value = _values.elements(answer[0], answer[1], 0)
+    items = _values.metadata(answer[0], answer[1], 0)
+    if as_string:
+        value = _text(entry, value, ftype, count)
+    elif not (as_numpy and HAS_NUMPY):
+        value = _values.ctypes_array(value, dbr.native_type(ftype))
+    items["value"] = value
+    return items
+
+
+def _unpack(
+    chid: Any, data: Any, count: int | None = None, ftype: int | None = None, as_numpy: bool = True
+) -> Any:
+    """Give the value of what `sg_get` and the C types hold: a scalar, list, or array."""
+    if isinstance(data, tuple) and len(data) == 2:
+        value = _values.elements(data[0], data[1], 0)
+    else:
+        value = getattr(data, "value", data)
+    if as_numpy or not isinstance(value, numpy.ndarray):
+        return value
+    return _values.ctypes_array(value, dbr.native_type(ftype or 0))
+
+
+@withMaybeConnectedCHID
+def get_with_metadata(
+    chid: Any,
+    ftype: int | None = None,
+    count: int | None = None,
+    wait: bool = True,
+    timeout: float | None = None,
+    as_string: bool = False,
+    as_numpy: bool = True,
+) -> dict[str, Any] | None:
+    """Read a channel.
+
+    Args:
+        chid: the channel; one that is not connected is waited for, `timeout` or
+            `DEFAULT_CONNECTION_TIMEOUT` seconds.
+        ftype: DBR type; None: native.
+        count: elements; None: as many as there are.
+        wait: False: only start it, for `get_complete_with_metadata`.
+        timeout: seconds; None: ``1 + log10(elements)``.
+        as_string: the value as text.
+        as_numpy: False: arrays are ctypes arrays.
+
+    Returns:
+        A dict with ``value`` and what the type carries, or None.
+
+    Raises:
+        CASeverityException: there is no read access.
+        ChannelAccessGetFailure: the server answered with an error.
+    """
+    entry = entry_of(chid)
+    if not entry.conn:
+        return None
+    kind = entry.ftype if ftype is None else int(ftype)
+    number = 0 if count is None else min(int(count), max(entry.nelm, 1))
+    if not wait:
+        _io.begin(entry, kind, number)
+        return None
+    limit = _io.default_timeout(number or entry.nelm) if timeout is None else timeout
+    answer = _io.fetch(entry, kind, number, limit)
+    return None if answer is None else decode(entry, answer, kind, count, as_string, as_numpy)
+
+
+def get(
+    chid: Any,
+    ftype: int | None = None,
+    count: int | None = None,
+    wait: bool = True,
+    timeout: float | None = None,
+    as_string: bool = False,
+    as_numpy: bool = True,
+) -> Any:
+    """Read a channel; the value of `get_with_metadata`, or None."""
+    items = get_with_metadata(
+        chid, ftype=ftype, count=count, wait=wait, timeout=timeout, as_string=as_string,
+        as_numpy=as_numpy,
+    )  # fmt: skip
+    return None if items is None else items["value"]
+
+
+@withMaybeConnectedCHID
+def get_complete_with_metadata(
+    chid: Any,
+    ftype: int | None = None,
+    count: int | None = None,
+    timeout: float | None = None,
+    as_string: bool = False,
+    as_numpy: bool = True,
+) -> dict[str, Any] | None:
+    """Wait for a get that was started with ``wait=False`` and the same `ftype`."""
+    entry = entry_of(chid)
+    kind = entry.ftype if ftype is None else int(ftype)
+    answer = _io.complete(entry, kind, timeout)
+    return None if answer is None else decode(entry, answer, kind, count, as_string, as_numpy)
+
+
+def get_complete(
+    chid: Any,
+    ftype: int | None = None,
+    count: int | None = None,
+    timeout: float | None = None,
+    as_string: bool = False,
+    as_numpy: bool = True,
+) -> Any:
+    """Wait for a get; the value of `get_complete_with_metadata`, or None."""
+    items = get_complete_with_metadata(
+        chid, ftype=ftype, count=count, timeout=timeout, as_string=as_string, as_numpy=as_numpy
+    )
+    return None if items is None else items["value"]
+
+
+@withConnectedCHID
+def get_ctrlvars(chid: Any, timeout: float = 5.0, warn: bool = True) -> dict[str, Any] | None:
+    """Read units, limits, precision or states; None when the time was over."""
+    return _io.control(entry_of(chid), "ctrl", timeout, warn=warn)
+
+
+@withConnectedCHID
+def get_timevars(chid: Any, timeout: float = 5.0, warn: bool = True) -> dict[str, Any] | None:
+    """Read alarm and time stamp; None when the time was over."""
+    return _io.control(entry_of(chid), "time", timeout, warn=warn)
+
+
+def get_timestamp(chid: Any) -> Any:
+    """Read the time stamp (Unix seconds)."""
+    return (get_timevars(chid) or {}).get("timestamp", 0)
+
+
+def get_severity(chid: Any) -> Any:
+    """Read the severity of the alarm."""
+    return (get_timevars(chid) or {}).get("severity", 0)
+
+
+@withConnectedCHID
+def get_precision(chid: Any) -> Any:
+    """Read how many digits to show; None unless the type is FLOAT or DOUBLE."""
+    if entry_of(chid).ftype not in (dbr.FLOAT, dbr.DOUBLE):
+        return None
+    return (get_ctrlvars(chid) or {}).get("precision", 0)
+
+
+@withConnectedCHID
+def get_enum_strings(chid: Any) -> Any:
+    """Read the names of the states; None unless the type is ENUM."""
+    if entry_of(chid).ftype != dbr.ENUM:
+        return None
+    return (get_ctrlvars(chid) or {}).get("enum_strs")
+
+
+# Writing --------------------------------------------------------------------------------------
+
+
+@withConnectedCHID
+def put(
+    chid: Any,
+    value: Any,
+    wait: bool = False,
+    timeout: float = 30,
+    callback: Callable[..., Any] | None = None,
+    callback_data: Any = None,
+    ftype: int | None = None,
+) -> int:
+    """Write a channel.
+
+    Args:
+        chid: the channel; one that is not connected is waited for.
+        value: number, text or sequence.
+        wait: wait until the record, and all it triggered, has processed.
+        timeout: seconds.
+        callback: called when it has, as ``callback(pvname=, data=callback_data)``, or with the
+            items of `callback_data` when that is a dict; on the dispatcher thread.
+        callback_data: see there.
+        ftype: DBR type to send; None: native.
+
+    Returns:
+        1, or -1 when the time was over.
+
+    Raises:
+        ChannelAccessException: not connected in time.
+        CASeverityException: there is no write access.
+        TypeError, ValueError: the value cannot be sent.
+    """
+    entry = entry_of(chid)
+    kind = entry.ftype if ftype is None else int(ftype)
+    return _io.put(entry, value, kind, wait, timeout, callback, callback_data)
+
+
+# Subscribing ----------------------------------------------------------------------------------
+
+
+_subscriptions: dict[int, Subscription] = {}
+
+
+@withCHID
+def create_subscription(
+    chid: Any,
+    use_time: bool = False,
+    use_ctrl: bool = False,
+    ftype: int | None = None,
+    mask: int | None = None,
+    callback: Callable[..., Any] | None = None,
+    count: int = 0,
+    timeout: float | None = None,
+) -> tuple[Any, Any, int]:
+    """Have a function called at every change of a channel.
+
+    Args:
+        chid: the channel. Unless `ftype` is given, its connection is waited for.
+        use_time: with alarm and time stamp.
+        use_ctrl: with units, limits and states.
+        ftype: DBR type; default native, made TIME or CTRL by the arguments before.
+        mask: DBE_* bits; None: `DEFAULT_SUBSCRIPTION_MASK`.
+        callback: called on the dispatcher thread with keywords: value, ftype, count, chid,
+            pvname and what the type carries.
+        count: elements; 0: as many as there are.
+        timeout: seconds to wait for the connection; None: `DEFAULT_CONNECTION_TIMEOUT`.
+
+    Returns:
+        A tuple whose last item goes to `clear_subscription`. It need not be kept.
+
+    Raises:
+        ChannelAccessException: not connected in time.
+        CASeverityException: Channel Access refuses it.
+    """
+    entry = entry_of(chid)
+    if ftype is None and not entry.sync():
+        limit = DEFAULT_CONNECTION_TIMEOUT if timeout is None else timeout
+        if not entry.wait(limit):
+            text = f"create_subscription: {entry.pvname!r} is not connected"
+            raise ChannelAccessException(text)
+    kind = dbr.promote(entry.ftype, use_time, use_ctrl) if ftype is None else int(ftype)
+
+    def deliver(record: Any, buffer: Any, offset: int) -> None:
+        if record[7] != dbr.ECA_NORMAL or callback is None:
+            return
+        value = _values.elements(record, buffer, offset)
+        items = _values.metadata(record, buffer, offset)
+        callback(
+            value=value, ftype=record[3], count=record[8], chid=entry.chid_int,
+            pvname=entry.pvname, **items,
+        )  # fmt: skip
+
+    channel = _io.channel_of(entry)
+    events = DEFAULT_SUBSCRIPTION_MASK if mask is None else mask
+    status, subscription = channel.subscribe(kind, count, events, deliver)
+    if subscription is None:
+        raise CASeverityException("create_subscription", eca_message(status))
+    channel.flush()
+    _subscriptions[subscription.id] = subscription
+    return callback, deliver, subscription.id
+
+
+@withCA
+def clear_subscription(event_id: Any) -> int:
+    """End a subscription; may be called again."""
+    subscription = _subscriptions.pop(getattr(event_id, "value", event_id), None)
+    if subscription is not None:
+        subscription.close()
+    return dbr.ECA_NORMAL
+
+
+class CAThread(threading.Thread):
+    """A thread that works in the initial context, as all threads do here."""
+
+    def run(self) -> None:
+        """Enter the initial context and run the target."""
+        if not is_finalized():
+            use_initial_context()
+        super().run()
+
+
+_core.settings = sys.modules[__name__]
+
+from epics_compat._groups import (  # noqa: E402
+    sg_block,
+    sg_create,
+    sg_delete,
+    sg_get,
+    sg_put,
+    sg_reset,
+    sg_test,
+)

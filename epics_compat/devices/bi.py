@@ -1,0 +1,36 @@
+"""The bi record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from epics_compat.device import Device
+
+__all__ = ["bi"]
+
+
+class bi(Device):
+    """A binary input record.
+
+    Args:
+        prefix: name of the record.
+        kw: see `Device`.
+    """
+
+    attrs = (
+        "INP",
+        "ZNAM",
+        "ONAM",
+        "RVAL",
+        "VAL",
+        "EGU",
+        "HOPR",
+        "LOPR",
+        "PREC",
+        "NAME",
+        "DESC",
+        "DTYP",
+    )
+
+    def __init__(self, prefix: str, **kw: Any) -> None:
+        super().__init__(prefix.removesuffix("."), attrs=self.attrs, delim=".", **kw)

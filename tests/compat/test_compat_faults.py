@@ -1,0 +1,184 @@
+"""Servers that go, come back changed, and never come; time-outs; memory."""
+
+import gc
+import os
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import epics_compat as epics
+from cachannel._native import ffi, lib
+from epics_compat import ca
+from epics_compat.pv import PV
+from support.ioc import SoftIoc
+from support.waiting import wait_until
+
+FIRST = """
+record(ao, "fault:value") { field(VAL, "1.5") field(PINI, "YES") field(PREC, "2") }
+record(waveform, "fault:wave") { field(FTVL, "DOUBLE") field(NELM, "5") }
+record(ao, "fault:slow") { field(FLNK, "fault:delay") }
+record(calcout, "fault:delay") {
+    field(CALC, "VAL+1") field(ODLY, "30") field(OOPT, "Every Time") field(OUT, "fault:end PP")
+}
+record(ao, "fault:end") {}
+"""
+SECOND = """
+record(mbbo, "fault:value") {
+    field(ZRST, "zero") field(ONST, "one") field(VAL, "1") field(PINI, "YES")
+}
+record(waveform, "fault:wave") { field(FTVL, "LONG") field(NELM, "9") }
+"""
+
+
+def connected(name: str, **keywords: object) -> PV:
+    pv = PV(name, **keywords)
+    assert pv.wait_for_connection(10)
+    return pv
+
+
+def test_restart_with_another_type_and_size(make_ioc: Callable[..., SoftIoc]) -> None:
+    server = make_ioc(FIRST)
+    events: list[tuple] = []
+    changes: list[bool] = []
+    rights: list[tuple] = []
+    pv = connected(
+        "fault:value",
+        callback=lambda **kw: events.append((kw["type"], kw["value"])),
+        connection_callback=lambda **kw: changes.append(kw["conn"]),
+        access_callback=lambda r, w, pv: rights.append((r, w)),
+    )
+    wave = connected("fault:wave")
+    wait_until(lambda: ("time_double", 1.5) in events)
+    assert pv.get(as_string=True) == "1.50"
+    server.stop()
+    wait_until(lambda: not pv.connected and not wave.connected)
+    assert pv.value == 1.5
+    assert pv.get(timeout=0.05) is None
+    pv.connection_timeout = 0.05
+    assert pv.put(3) is None
+    wait_until(lambda: rights[-1] == (False, False))
+    server.databases = [SECOND]
+    server.start()
+    wait_until(lambda: ("time_enum", 1) in events, 30)
+    assert changes == [True, False, True]
+    assert rights == [(True, True), (False, False), (True, True)]
+    assert pv.type == "time_enum"
+    assert pv.get(as_string=True) == "one"
+    wait_until(lambda: wave.connected)
+    assert wave.nelm == 9
+    wave.put(range(9), wait=True)
+    wait_until(lambda: len(wave.get()) == 9)
+    assert wave.get().dtype.name == "int32"
+
+
+def test_disconnect_in_the_middle(make_ioc: Callable[..., SoftIoc]) -> None:
+    server = make_ioc(FIRST)
+    pv = connected("fault:slow")
+    results: list[object] = []
+
+    def put() -> None:
+        results.append(pv.put(1, wait=True, timeout=60))
+
+    thread = threading.Thread(target=put)
+    thread.start()
+    other = connected("fault:delay.PACT", auto_monitor=False)
+    wait_until(lambda: other.get() == 1)
+    server.kill()
+    thread.join(20)
+    assert results == [-1]
+
+
+@pytest.mark.usefixtures("ioc")
+def test_time_outs_are_kept() -> None:
+    since = time.monotonic()
+    missing = PV("no:such:pv")
+    assert missing.wait_for_connection(0.2) is False
+    assert epics.caget("no:such:pv", connection_timeout=0.2) is None
+    assert epics.caget_many(["no:such:pv"] * 3, connection_timeout=0.2) == [None] * 3
+    assert ca.connect_channel(missing.chid, timeout=0.2) is False
+    assert 0.75 < time.monotonic() - since < 2.0
+    entry = ca.get_cache("no:such:pv")
+    assert entry is not None
+    assert entry.failures >= 3
+    assert entry["conn"] is False
+
+
+def test_a_get_that_runs_out_of_time(make_ioc: Callable[..., SoftIoc]) -> None:
+    server = make_ioc(FIRST)
+    pv = connected("fault:value", auto_monitor=False)
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        tasks = Path(f"/proc/{server.pid}/task")
+        wait_until(
+            lambda: all(") T " in (t / "stat").read_text() for t in tasks.iterdir()),
+            what="the IOC standing still",
+        )
+        with pytest.warns(UserWarning, match=r"ca.get\('fault:value'\) timed out after 0.10 sec"):
+            assert pv.get(timeout=0.1) is None
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            assert pv.get_ctrlvars(timeout=0.05, warn=False) is None
+        assert not seen
+        assert pv.put(2, wait=True, timeout=0.1) == -1
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    assert pv.get(timeout=5) == 1.5
+    assert pv.get(timeout=5) == 2.0
+
+
+@pytest.mark.usefixtures("ioc")
+def test_a_refused_put_is_told() -> None:
+    pv = connected("cadisabled")
+    with pytest.raises(ca.CASeverityException):
+        pv.put(1, wait=True)
+    assert epics.caput_many(["cadisabled"], [2], wait="all") == [-1]
+
+
+def _state() -> tuple[int, int, int, int]:
+    counts = ffi.new("cc_counts *")
+    lib.cc_get_counts(counts)
+    files = len(os.listdir("/proc/self/fd"))
+    return counts.channels, counts.subscriptions, threading.active_count(), files
+
+
+def _resident() -> int:
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_nothing_grows(make_ioc: Callable[..., SoftIoc]) -> None:
+    count = 200
+    records = (f'record(ao, "grow:{i}") {{ field(VAL, "{i}") }}\n' for i in range(count))
+    make_ioc("".join(records))
+
+    def once() -> None:
+        events: list[object] = []
+        pvs = [PV(f"grow:{i}", callback=lambda **kw: events.append(1)) for i in range(count)]
+        for pv in pvs:
+            assert pv.wait_for_connection(10)
+        wait_until(lambda: len(events) >= count)
+        for pv in pvs:
+            pv.disconnect()
+
+    for _ in range(5):
+        once()
+    before, memory = _state(), _resident()
+    for _ in range(20):
+        once()
+    after = _state()
+    assert after[1:] == before[1:]
+    assert after[0] <= before[0] + count
+    assert _resident() - memory < 3_000_000
+    # Channels that nobody uses end a little later.
+    wait_until(lambda: not any(name.startswith("grow:") for name in ca._cache[_here()]), 20)
+
+
+def _here() -> int:
+    context = ca.current_context()
+    assert context is not None
+    return int(context)
