@@ -1,9 +1,8 @@
 """``python -m cachannel demo``: Channel Access at work, as a tutorial that runs.
 
-Needs nothing outside: it starts an IOC of its own on loopback with the records of ``demo.db``,
-and runs the lines of `LESSONS` against it, each printed as at the prompt of Python and followed
-by its result.  Everything goes through the public interface, so each line can be copied into a
-script.
+Needs nothing outside: it starts an IOC of its own on loopback, the one of `demo_ioc`, and runs the
+lines of `LESSONS` against it, each printed as at the prompt of Python and followed by its result.
+Everything goes through the public interface, so each line can be copied into a script.
 """
 
 from __future__ import annotations
@@ -16,17 +15,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, TextIO, cast
+
+from cachannel.demo_ioc import READY
 
 __all__ = ["LESSONS", "main"]
 
 LOOPBACK = "127.0.0.1"
-DATABASE = Path(__file__).with_name("demo.db")
 
-# The PVA server that the IOC of epicscorelibs brings by default is left out: it would listen at
-# a fixed port of all interfaces.
-_RUN_IOC = "from epicscorelibs import ioc; ioc.main(extra_dbd_load=(), extra_dso_load=())"
+_RUN_IOC = "from cachannel.demo_ioc import serve_for_parent; serve_for_parent()"
 
 _LAST_WORDS = {
     0: "\nThat is all. The IOC has ended.",
@@ -131,7 +128,10 @@ def main() -> int:
         except OSError as error:
             print(f"The IOC of the demo did not start: {error}", file=sys.stderr)
             return 1
-        print("A soft IOC runs on this machine, seen by nobody else:")
+        except KeyboardInterrupt:
+            print(_LAST_WORDS[130])
+            return 130
+        print("An IOC in Python runs on this machine (cachannel/demo_ioc.py), seen by nobody else:")
         print(f"    EPICS_CA_ADDR_LIST={LOOPBACK}", end=" ")
         print(f"EPICS_CA_SERVER_PORT={settings['EPICS_CA_SERVER_PORT']}")
         code = 0
@@ -180,38 +180,38 @@ def _free_port() -> int:
 
 @contextlib.contextmanager
 def _ioc() -> Iterator[None]:
-    """Run the soft IOC of epicscorelibs with the records of the demo.
+    """Run the IOC of the demo in a process of its own.
 
     Raises:
         OSError: It cannot be started, or ended at once.
     """
     process = subprocess.Popen(
-        [sys.executable, "-c", _RUN_IOC, "-d", str(DATABASE)],
+        [sys.executable, "-c", _RUN_IOC],
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
     )
     assert process.stdin is not None
-    assert process.stderr is not None
+    assert process.stdout is not None
     try:
         said = []
-        for line in process.stderr:
+        for line in process.stdout:
             said.append(line)
-            if "IOC Running" in line:
+            if line.strip() == READY:
                 break
         else:
             raise OSError("".join(said).strip())
         yield
     finally:
-        # The IOC reads commands from its standard input, and leaves when there are no more.
+        # The IOC leaves when its standard input ends.
         process.stdin.close()
         try:
             process.wait(2)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        process.stderr.close()
+        process.stdout.close()
 
 
 def _teach(lessons: str) -> bool:

@@ -1,11 +1,13 @@
 """`python -m cachannel demo` shows what it should, in time, and leaves nothing behind."""
 
+import os
 import re
 import signal
 import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -101,28 +103,50 @@ def test_shows_a_timeout(outcome: Outcome) -> None:
     assert "demo:no:such:pv" in shown
 
 
-def test_interrupt_ends_the_ioc_too() -> None:
-    own = f"mark-{uuid.uuid4().hex}"
+def demo_at_work(own: str) -> subprocess.Popen[str]:
+    """A demo of its own process group, whose IOC serves and whose client watches a PV."""
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "cachannel", "demo"],
         env=clean_environment() | {"DEMO_MARK": own, "PYTHONPATH": ":".join(sys.path)},
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        # Its own group, which gets the signal as a whole, as from the keyboard.
         start_new_session=True,
         # A test run in the background ignores interrupts, and so would its children.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
-    with process, process.stdout:
-        for line in process.stdout:
-            if "time.sleep" in line:
-                break
-        process.send_signal(signal.SIGINT)
+    for line in process.stdout:
+        if "time.sleep" in line:
+            break
+    return process
+
+
+@pytest.mark.parametrize("send", [os.kill, os.killpg])
+def test_interrupt_ends_the_ioc_too(send: Callable[[int, int], None]) -> None:
+    """Sent to the demo alone, or to its group as from the keyboard."""
+    own = f"mark-{uuid.uuid4().hex}"
+    with demo_at_work(own) as process:
+        assert process.stdout is not None
+        send(process.pid, signal.SIGINT)
         rest = process.stdout.read()
         assert process.wait(15) == 130
     assert rest.endswith("Interrupted.\n")
+    assert "Traceback" not in rest
     wait_until(lambda: processes_with(own) == [])
+
+
+def test_ioc_ends_with_a_demo_that_is_killed() -> None:
+    own = f"mark-{uuid.uuid4().hex}"
+    with demo_at_work(own) as process:
+        process.kill()
+    wait_until(lambda: processes_with(own) == [])
+
+
+def test_an_ioc_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "_RUN_IOC", "raise SystemExit('no luck')")
+    with pytest.raises(OSError, match=r"^no luck$"), demo._ioc():
+        pass
 
 
 def test_a_lesson_that_fails_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:

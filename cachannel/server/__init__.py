@@ -1,4 +1,4 @@
-"""IOCs in Python: classes whose attributes are PVs, served over Channel Access.
+"""IOCs in Python: classes whose attributes are PVs, served over Channel Access::
 
     class Simple(PVGroup):
         x = pvproperty(value=0.0, doc="a number")
