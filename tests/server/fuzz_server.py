@@ -43,7 +43,8 @@ class Figures:
         return (
             f"{self.messages} messages ({self.handled} on circuits that survived them),"
             f" {self.circuits} circuits, {self.bytes_back} bytes of answers, {self.seconds:.1f} s;"
-            f" slowest read of the bystander {self.slowest_read * 1000:.0f} ms; resident MB {self.memory_mb}"
+            f" slowest read of the bystander {self.slowest_read * 1000:.0f} ms;"
+            f" resident MB {self.memory_mb}"
         )
 
 

@@ -1,6 +1,7 @@
 """Made-up and mutated messages: nothing but a closed circuit may come of them.
 
-`fuzz_circuit.py` and `fuzz_server.py` run the same for as long as one likes. What it found is kept below as bytes.
+`fuzz_circuit.py` and `fuzz_server.py` run the same for as long as one likes. What it found is
+kept below as bytes.
 """
 
 import asyncio
