@@ -194,6 +194,8 @@ class PV(Callbacks, Text, Properties):
         self.connected = False
         self._monitor = None
         self._seen = 0
+        # What came before is no news of the new channel.
+        self._args["value"] = None
 
     def _settle(self) -> bool:
         """Take over what is known of the connected channel, once per connection.

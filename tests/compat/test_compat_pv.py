@@ -159,7 +159,7 @@ def test_arrays() -> None:
     pv.put([[1, 2], [3, 4]], wait=True)
     assert pv.get(use_monitor=False).tolist() == [1, 2, 3, 4]
     pv.put(9, wait=True)
-    wait_until(lambda: pv._args["value"] == 9.0)
+    wait_until(lambda: type(pv._args["value"]) is float)
     assert pv.get().tolist() == [9.0]
     pv.put([], wait=True)
     assert pv.get(use_monitor=False).tolist() == [0.0] * 20
