@@ -15,6 +15,10 @@ with the extra 'cli' (pip install 'cachannel-cffi[cli]'):
   get put monitor info search doctor ioc shell
 """
 
+_WITH_EXTRA = {
+    "get", "put", "monitor", "info", "search", "doctor", "ioc", "shell", "-V", "--version",
+}  # fmt: skip
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command.
@@ -34,20 +38,16 @@ def main(arguments: list[str] | None = None) -> int:
         from cachannel import repeater
 
         return repeater.main([])
-    try:
-        import click  # noqa: F401
-    except ImportError:
-        asked = arguments in (["-h"], ["--help"])
-        (sys.stdout if asked else sys.stderr).write(_USAGE)
-        return 0 if asked else 2
-    from cachannel.cli.main import main as command
-
-    return command(arguments) if arguments else _no_command()
-
-
-def _no_command() -> int:
-    sys.stderr.write(_USAGE)
-    return 2
+    if arguments and arguments[0] in _WITH_EXTRA:
+        try:
+            from cachannel.cli.main import main as command
+        except ImportError:
+            sys.stderr.write("this command needs more: pip install 'cachannel-cffi[cli]'\n")
+            return 2
+        return command(arguments)
+    asked = arguments in (["-h"], ["--help"])
+    (sys.stdout if asked else sys.stderr).write(_USAGE)
+    return 0 if asked else 2
 
 
 if __name__ == "__main__":

@@ -711,15 +711,8 @@ class Context(BaseContext):
     ) -> Readings:  # fmt: skip
         """Read many PVs with one request; see `Readings`.
 
-        Args:
-            names: names, or PVs of this context; ones that are not connected are waited for.
-            timeout: seconds for all together; None: no limit.
-            data_type: as for `PV.read`.
-            data_count: as for `PV.read`.
-            throw: raise if any fails; otherwise failures are in the result.
-
-        Raises:
-            CaprotoTimeoutError: names the PVs that did not connect or answer.
+        Arguments, result and exceptions are those of
+        `cachannel.threading.client.Context.read_many`.
         """
         limit = limit_of(self, timeout)
         deadline = _deadline(limit)
@@ -735,15 +728,8 @@ class Context(BaseContext):
     ) -> list[Any]:  # fmt: skip
         """Write to many PVs with one request.
 
-        Args:
-            names: names, or PVs of this context.
-            values: one for each, or one number or text for all.
-            wait: wait until all servers have completed the writes.
-            timeout: seconds for all together; None: no limit.
-            throw: raise if any fails; otherwise failures are in the result.
-
-        Returns:
-            For each PV None, or with ``throw=False`` the exception that says what failed.
+        Arguments, result and exceptions are those of
+        `cachannel.threading.client.Context.write_many`.
         """
         limit = limit_of(self, timeout)
         deadline = _deadline(limit)
