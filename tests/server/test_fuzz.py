@@ -1,21 +1,17 @@
 """Made-up and mutated messages: nothing but a closed circuit may come of them.
 
-`fuzz_circuit.py` runs the same for as long as one likes. What it found is kept below as bytes.
+`fuzz_circuit.py` and `fuzz_server.py` run the same for as long as one likes. What they found is
+kept below as bytes.
 """
 
 import asyncio
-import contextlib
-import socket
-from pathlib import Path
 
 import pytest
 from bench_circuit import Bench
-from fuzz_circuit import Fuzzer, fuzz, make_pvdb
-from server_wire import Client, Process
+from fuzz_circuit import fuzz, make_pvdb
+from fuzz_server import fuzz_server
 
 from cachannel.protocol.messages import Command, pack
-
-HERE = Path(__file__).parent
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -28,27 +24,9 @@ def test_fuzz(seed):
 @pytest.mark.parametrize("library", ["asyncio", "trio"])
 def test_fuzz_a_server(library):
     """The same over sockets: the server lives, answers others, and leaves no traceback."""
-    command = [str(HERE / "libca_ioc.py"), "--async-lib", library]
-    fuzzer = Fuzzer(17)
-    with Process(command, ready="READY") as process:
-        for _ in range(150):
-            data = pack(Command.CREATE_CHAN, 0, 0, 1, 13, b"d\0")
-            data += pack(Command.CREATE_CHAN, 0, 0, 2, 13, b"slow\0")
-            data += b"".join(fuzzer.message() for _ in range(60))
-            with (
-                socket.create_connection(("127.0.0.1", process.port), timeout=10) as sock,
-                contextlib.suppress(ConnectionError),
-            ):
-                sock.sendall(data)
-                sock.shutdown(socket.SHUT_WR)
-                while sock.recv(65536):
-                    pass
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-                sock.sendto(data[:1400], ("127.0.0.1", process.port))
-        with Client(process.port) as client:
-            sid = client.create("d")[0]
-            assert client.read(sid, 6).parameter1 == 1
-        assert "Traceback" not in process.output().replace("ValueError: no", "")
+    figures = fuzz_server(4000, 17, library)
+    assert figures.handled > 200
+    assert figures.memory_mb[-1] < figures.memory_mb[0] + 50
 
 
 FOUND = {
