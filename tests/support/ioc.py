@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -162,6 +163,19 @@ class SoftIoc:
         with contextlib.suppress(OSError):
             self._process.stdin.close()
         self._cleanup()
+
+    def freeze(self) -> None:
+        """Stop all threads of the IOC where they are, until `thaw`."""
+        os.kill(self.pid, signal.SIGSTOP)
+        # A signal stops a process soon, not at once.
+        tasks = list(Path(f"/proc/{self.pid}/task").iterdir())
+        wait_until(
+            lambda: all(") T " in (task / "stat").read_text() for task in tasks), what="the stop"
+        )
+
+    def thaw(self) -> None:
+        """Let the IOC go on after `freeze`."""
+        os.kill(self.pid, signal.SIGCONT)
 
     def restart(
         self, databases: Sequence[str | Path] | None = None, *, crash: bool = False
