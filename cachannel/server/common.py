@@ -100,34 +100,41 @@ class Context:
 
     # ------------------------------------------------------------------ hooks
 
-    def _channels(self) -> Iterator[tuple[str, ChannelData]]:
-        """Yield every channel and field channel with its name."""
-        for name, channel in list(self.pvdb.items()):
-            yield name, channel
+    def _hooked(self, *kinds: str) -> Iterator[tuple[str, str, ChannelData, Any]]:
+        """Yield (kind, name, channel, hook) of every channel and field channel that has one.
+
+        Few of many channels do; nothing is made for the others, since it counts at the start.
+        """
+        for name in list(self.pvdb):
+            channel = self.pvdb[name]
+            for kind in kinds:
+                hook = getattr(channel, kind, None)
+                if hook is not None:
+                    yield kind, name, channel, hook
             fields = channel.field_inst
             if fields is not None:
                 for field_name, field in fields.hooked_fields():
-                    yield f"{name}.{field_name}", field
+                    for kind in kinds:
+                        hook = getattr(field, kind, None)
+                        if hook is not None:
+                            yield kind, f"{name}.{field_name}", field, hook
 
     def startup_methods(self, startup_hook: Hook | None) -> list[tuple[str, Hook]]:
         """List what to start, in order: the hook of `run`, startup hooks, scan loops."""
-        channels = list(self._channels())
         found: list[tuple[str, Hook]] = []
         if startup_hook is not None:
             found.append(("startup_hook", startup_hook))
-        for kind in ("startup", "scan"):
-            for name, channel in channels:
-                hook = getattr(channel, kind, None)
-                if hook is not None:
-                    found.append((f"{kind} of {name}", partial(hook, channel)))
-        return found
+        scans: list[tuple[str, Hook]] = []
+        for kind, name, channel, hook in self._hooked("startup", "scan"):
+            entries = scans if kind == "scan" else found
+            entries.append((f"{kind} of {name}", partial(hook, channel)))
+        return found + scans
 
     def shutdown_methods(self) -> list[tuple[str, Hook]]:
         """List what to run when the server stops."""
         return [
-            (f"shutdown of {name}", partial(channel.shutdown, channel))  # type: ignore[attr-defined]
-            for name, channel in self._channels()
-            if getattr(channel, "shutdown", None) is not None
+            (f"shutdown of {name}", partial(hook, channel))
+            for _, name, channel, hook in self._hooked("shutdown")
         ]
 
     async def run_hook(self, what: str, hook: Hook, layer: AsyncLibraryLayer) -> None:

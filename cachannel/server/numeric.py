@@ -212,6 +212,9 @@ class ChannelNumeric(ChannelData):
     @standard
     def preprocess_value(self, value: Any) -> Any:
         """Bring a value into shape; see `ChannelData.preprocess_value`. Text is refused."""
+        kind = type(value)
+        if (kind is float or kind is int) and self._max_length == 1:  # nearly all
+            return value
         if isinstance(value, (str, bytes)):
             raise CaprotoValueError(f"write to {self.name}: {value!r} is no number")
         return super().preprocess_value(value)
