@@ -194,8 +194,8 @@ def test_value_stays_until_asked_again(connect) -> None:  # type: ignore[no-unty
     value.use_numpy = True
     first, second = value.get(), value.get()
     assert first.shape == second.shape == (1_000_000,)
-    first[:] = 5
-    assert not np.any(second == 5)
+    first[:] = -12345.5
+    assert not np.any(second == -12345.5)
 
 
 def test_refused_get_ends_the_wait_and_tells_the_exception_callback(connect) -> None:  # type: ignore[no-untyped-def]
