@@ -1,6 +1,7 @@
 """Clients that misbehave by weight: the others, and the memory, must not notice."""
 
 import contextlib
+import os
 import socket
 import struct
 import threading
@@ -28,9 +29,10 @@ def memory(process):
     return int(text.partition("VmRSS:")[2].split()[0]) * 1024
 
 
-# Seconds. What the server does on a quiet machine (below 0.05) is measured by the benchmarks; here
-# the machine may be busy with anything, and a server that starves its other clients takes longer.
-RESPONSIVE = 1.0
+# Seconds within which the bystander is answered, at the 99th percentile. The promise is 0.05, to be
+# checked on a quiet machine with RESPONSIVE=0.05 in the environment; a machine that is busy with
+# something else gets more, and a server that starves its other clients takes longer than that.
+RESPONSIVE = float(os.environ.get("RESPONSIVE", "1.0"))
 
 
 class Bystander:
