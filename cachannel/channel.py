@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, SupportsFloat, SupportsInt
 
 import cachannel as _package
 from cachannel import ca
+from cachannel._ca.callbacks import on_connection, on_value
 from cachannel._ca.core import (
     ANY,
     answer,
@@ -25,11 +26,13 @@ from cachannel._ca.core import (
     change_connection,
     count_number,
     create_in,
+    create_waited,
     exception_dict,
     once,
     pend_io_in,
     prepare,
     put_with,
+    read_number,
     subscribe_with,
     type_number,
     wait_mine,
@@ -37,15 +40,15 @@ from cachannel._ca.core import (
 from cachannel._ca.handles import FLOAT, PENDING, Chid, DBRValue, Evid, fetch
 from cachannel._ca.pv_values import as_text, value_of
 from cachannel._native import lib
-from cachannel.context import park_at_exit
+from cachannel.context import SLICE, park_at_exit
 from cachannel.errors import CaChannelException, StringTooLongError
-from cachannel.protocol.enums import CA_OP, DBF, DBR_BY_NUMBER, ECA, ChannelState
+from cachannel.protocol.enums import CA_OP, DBF, ECA, ChannelState
 from cachannel.values.decode import Record, pv_items
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cachannel.context import Context, Deliver
+    from cachannel.context import Context
 
     Arguments = dict[str, Any]
     Callback = Callable[[Arguments, tuple[Any, ...]], object]
@@ -55,6 +58,10 @@ __all__ = ["CaChannel", "CaChannelException"]
 _NORMAL = ECA.NORMAL
 _TEXT_TYPES = frozenset((0, 7, 14, 21, 28))
 _CHAR = 4
+
+
+def _wants_numpy(keywords: dict[str, Any]) -> bool:
+    return bool(keywords.get("use_numpy", _package.USE_NUMPY))
 
 
 class CaChannel:
@@ -83,7 +90,8 @@ class CaChannel:
     _pvname: str | bytes | None
     _chid: Chid | None
     _timeout: float | None
-    _dbrvalue: DBRValue | None
+    # What `getValue` gives: the last answer, or the number it was.
+    _dbrvalue: DBRValue | float | None
     # Nothing is kept here; scripts that look into it find it empty.
     _callbacks: ClassVar[dict[str, Any] | None] = None
 
@@ -174,6 +182,14 @@ class CaChannel:
         Raises:
             CaChannelException: ECA_BADSTR without a name.
         """
+        name = self._pvname if pvName is None else pvName
+        if self._chid is None and type(name) is str:
+            # The short way for the usual call, which is made for thousands of PVs.
+            context = attach_shared()
+            channel = create_waited(context, name)
+            if channel > 0:
+                self._pvname, self._chid = name, Chid(channel, name, context)
+                return
         self._create(pvName, None, "search")
 
     def search_and_connect(
@@ -193,18 +209,7 @@ class CaChannel:
         Raises:
             CaChannelException: ECA_BADSTR without a name.
         """
-        self._create(pvName, self._on_connection(callback, user_args), "search_and_connect")
-
-    def _on_connection(
-        self, callback: Any, user_args: tuple[Any, ...]
-    ) -> Callable[[Chid, CA_OP], object] | None:
-        if not callable(callback):
-            return None
-
-        def connected(chid: Chid, op: CA_OP, keep: CaChannel = self) -> None:
-            callback((chid, op), user_args)
-
-        return connected
+        self._create(pvName, on_connection(self, callback, user_args), "search_and_connect")
 
     def searchw(self, pvName: str | bytes | None = None) -> None:
         """Connect, and wait for it at most `getTimeout` seconds.
@@ -243,7 +248,7 @@ class CaChannel:
             CaChannelException: ECA_BADCHID without a channel.
         """
         chid = self._open("change_connection_event")
-        status = change_connection(chid, self._on_connection(callback, user_args))
+        status = change_connection(chid, on_connection(self, callback, user_args))
         self._check(status, "change_connection_event")
 
     # Writing --------------------------------------------------------------------------------
@@ -381,7 +386,7 @@ class CaChannel:
             OverflowError: `count` is negative.
         """
         value, chid = self._dbrvalue, self._chid
-        if value is None:
+        if not isinstance(value, DBRValue):
             self._dbrvalue = value = DBRValue(0, False)
         elif req_type is None and count is None and chid is not None and not keywords:
             # The short way for the usual call, which is made for thousands of PVs.
@@ -416,9 +421,7 @@ class CaChannel:
             value._request = 0
             raise self._failed(-request, operation)
         value._request = request
-        value.use_numpy = (
-            bool(keywords["use_numpy"]) if "use_numpy" in keywords else (_package.USE_NUMPY)
-        )
+        value.use_numpy = _wants_numpy(keywords)
 
     def getValue(self) -> Any:
         """Return the value of the last `array_get`, as often as wanted.
@@ -431,7 +434,7 @@ class CaChannel:
             ``pv_statestrings``.
         """
         value = self._dbrvalue
-        return None if value is None else value_of(value)
+        return value_of(value) if isinstance(value, DBRValue) else value
 
     def getw(
         self,
@@ -456,25 +459,34 @@ class CaChannel:
             CaChannelException: ECA_TIMEOUT; the server's status when it refused; ECA_DISCONN
                 when the connection was lost meanwhile; as for `array_get`.
         """
-        text_wanted = False
-        if req_type is not None and self._chid is not None:
+        value, chid, text_wanted, spent = None, self._chid, False, 0.0
+        if req_type is None and count is None and chid is not None and not keywords:
+            # The short way for the usual call.
+            reading = read_number(chid, self.getTimeout())
+            if isinstance(reading, DBRValue):
+                value, spent = reading, SLICE
+            elif reading is not None:
+                self._dbrvalue = reading
+                return reading
+        elif req_type is not None and chid is not None:
             kind = type_number(req_type)
-            if kind in _TEXT_TYPES and lib.cc_field_type(self._chid.id) == _CHAR:
+            if kind in _TEXT_TYPES and lib.cc_field_type(chid.id) == _CHAR:
                 text_wanted, req_type = True, kind + _CHAR
-        # A request of its own: several threads may read the same object at the same time.
-        value = DBRValue(0, False)
-        self._start_get(value, req_type, count, keywords, "getw")
-        self._await_get(value)
+        if value is None:
+            # A request of its own: several threads may read the same object at the same time.
+            value = DBRValue(0, False)
+            self._start_get(value, req_type, count, keywords, "getw")
+        self._await_get(value, spent)
         self._dbrvalue = value
         if not text_wanted:
             return value_of(value)
         value.use_numpy = False
         return as_text(value_of(value))
 
-    def _await_get(self, value: DBRValue) -> None:
+    def _await_get(self, value: DBRValue, spent: float) -> None:
         chid, request, timeout = self._open("getw"), value._request, self.getTimeout()
-        context = chid.context
-        wait_mine(context, lib.cc_request_wait, (request,), timeout or None)
+        left = max(timeout - spent, 0.0) if timeout else None
+        wait_mine(chid.context, lib.cc_request_wait, (request,), left)
         state = lib.cc_request_state(request)
         if FLOAT <= state < 4:
             return
@@ -508,7 +520,9 @@ class CaChannel:
             TypeError: `callback` cannot be called.
         """
         chid = self._open("array_get_callback")
-        deliver = once(chid, self._on_value(chid, callback, user_args, keywords))
+        deliver = once(
+            chid, on_value(self, chid, callback, user_args, use_numpy=_wants_numpy(keywords))
+        )
         token = chid.context.own(deliver)
         status = lib.cc_get_callback(chid.id, type_number(req_type), count_number(count), token)
         if status != _NORMAL:
@@ -553,36 +567,6 @@ class CaChannel:
         pv_items(result, record, buffer, 0, use_numpy)
         return result
 
-    def _on_value(
-        self,
-        chid: Chid,
-        callback: Any,
-        user_args: tuple[Any, ...],
-        keywords: dict[str, Any],
-    ) -> Deliver:
-        """Make what delivers values to a user's function. It keeps this object alive."""
-        if not callable(callback):
-            message = f"the callback for {self._pvname!r} cannot be called: {callback!r}"
-            raise TypeError(message)
-        use_numpy = bool(keywords.get("use_numpy", _package.USE_NUMPY))
-        types, normal = DBR_BY_NUMBER, _NORMAL
-
-        def deliver(record: Record, buffer: Any, offset: int, keep: CaChannel = self) -> None:
-            if record[7] == 1:
-                result = {
-                    "chid": chid,
-                    "type": types[record[3]],
-                    "count": record[8],
-                    "status": normal,
-                }
-                pv_items(result, record, buffer, offset, use_numpy)
-            else:
-                result = answer(chid, record)
-                result["pv_value"] = None
-            callback(result, user_args)
-
-        return deliver
-
     # Monitoring -----------------------------------------------------------------------------
 
     def add_masked_array_event(
@@ -612,7 +596,7 @@ class CaChannel:
         """
         operation = "add_masked_array_event"
         chid = self._open(operation)
-        deliver = self._on_value(chid, callback, user_args, keywords)
+        deliver = on_value(self, chid, callback, user_args, use_numpy=_wants_numpy(keywords))
         kind, elements = type_number(req_type), count_number(count)
         events = 5 if mask is None else int(mask)
         connected = lib.cc_channel_is_connected(chid.id) == 1

@@ -516,5 +516,8 @@ def create_many(
     joined = b"\0".join(names) + b"\0"
     status = lib.cc_create_many(context.id, joined, len(names), priority, first_token, flags, ids)
     if status != ECA.NORMAL:
+        for channel in ffi.unpack(ids, len(names)) if names else []:
+            if channel > 0:
+                lib.cc_channel_clear(channel)
         raise CAError(status, operation="create channels")
     return ffi.unpack(ids, len(names)) if names else []

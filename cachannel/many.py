@@ -19,7 +19,7 @@ from cachannel.protocol.enums import ECA
 from cachannel.values.decode import RECORD, ca_value, text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy as np
 
@@ -335,9 +335,14 @@ class BulkSink:
         self._given: list[CaChannel] = []
         self._subscriptions: list[int] = []
         self._reading = threading.Lock()
+        self._changing = threading.Lock()
         self.context._sinks.append(self)
         if names:
-            self.add(names)
+            try:
+                self.add(names)
+            except BaseException:
+                self.close()
+                raise
 
     def __enter__(self) -> BulkSink:
         return self
@@ -352,7 +357,7 @@ class BulkSink:
                 yield batch
 
     def add(self, names: Sequence[str | CaChannel]) -> range:
-        """Add PVs.
+        """Add PVs: all of them or, when one cannot be, none.
 
         Args:
             names: names of PVs, or searched `CaChannel` objects.
@@ -361,22 +366,21 @@ class BulkSink:
             The ids that their events will have.
 
         Raises:
-            CaChannelException: a name is empty, or a channel has been cleared.
+            CaChannelException: a name is empty, a channel has been cleared, or the sink is closed.
         """
+        with self._changing:
+            if self.closed:
+                raise CaChannelException(ECA.BADCHID, "", "BulkSink.add", "the sink is closed")
+            return self._add(names)
+
+    def _add(self, names: Sequence[str | CaChannel]) -> range:
         first = len(self.names)
-        created = iter(
-            create_many(self.context, [_encode(n) for n in names if isinstance(n, str)], 0, 0, 0)
-        )
-        ids = []
-        for name in names:
-            if isinstance(name, str):
-                channel = next(created)
-                self._own.append(channel)
-            else:
-                channel = name._open("BulkSink.add").id
-                self._given.append(name)
-            self.names.append(name if isinstance(name, str) else name.name())
-            ids.append(channel)
+        given = [name for name in names if not isinstance(name, str)]
+        ids_given = iter([channel._open("BulkSink.add").id for channel in given])
+        texts = [_encode(name) for name in names if isinstance(name, str)]
+        own = create_many(self.context, texts, 0, 0, 0)
+        ids_own = iter(own)
+        ids = [next(ids_own if isinstance(name, str) else ids_given) for name in names]
         length = len(ids)
         subscriptions = ffi.new("cc_id[]", length)
         lib.cc_subscribe_many(
@@ -384,12 +388,27 @@ class BulkSink:
             subscriptions,
         )  # fmt: skip
         answers = ffi.unpack(subscriptions, length) if length else []
-        self._subscriptions += [answer for answer in answers if answer > 0]
-        for added, answer in zip(self.names[first:], answers, strict=True):
+        shown = [name if isinstance(name, str) else name.name() for name in names]
+        for name, channel, answer in zip(shown, ids, answers, strict=True):
             if answer < 0:
-                raise CaChannelException(-answer, str(added), "BulkSink.add")
+                self._end(answers, own)
+                status = -channel if channel < 0 else -answer
+                raise CaChannelException(status, str(name), "BulkSink.add")
+        self.names += shown
+        self._own += own
+        self._given += given
+        self._subscriptions += answers
         self.context.flush()
         return range(first, len(self.names))
+
+    @staticmethod
+    def _end(subscriptions: Iterable[int], channels: Iterable[int]) -> None:
+        for subscription in subscriptions:
+            if subscription > 0:
+                lib.cc_unsubscribe(subscription)
+        for channel in channels:
+            if channel > 0:
+                lib.cc_channel_clear(channel)
 
     def get(self, timeout: float | None = None) -> np.ndarray[Any, Any]:
         """Take what has come, waiting for the first event if there is none.
@@ -433,15 +452,13 @@ class BulkSink:
         return int(self._batch.replaced)
 
     def close(self) -> None:
-        """End the subscriptions. May be called more than once."""
-        if self.closed:
-            return
-        self.closed = True
+        """End the subscriptions. May be called more than once, and by any thread."""
+        with self._changing:
+            if self.closed:
+                return
+            self.closed = True
         lib.cc_queue_close(self.queue)
-        for subscription in self._subscriptions:
-            lib.cc_unsubscribe(subscription)
-        for channel in self._own:
-            lib.cc_channel_clear(channel)
+        self._end(self._subscriptions, self._own)
         self._given = []
         self.context._sinks.remove(self)
         with self._reading:

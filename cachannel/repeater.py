@@ -93,7 +93,6 @@ def check_for_running_repeater(addr: _Address) -> Socket:
         RepeaterAlreadyRunning: The port is taken, so a repeater runs already.
         OSError: The address cannot be bound for another reason.
     """
-    import errno
     import socket
 
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -101,11 +100,37 @@ def check_for_running_repeater(addr: _Address) -> Socket:
         sock.bind(addr)
     except OSError as error:
         sock.close()
-        # Windows says "access denied" for a port that somebody bound exclusively.
-        if error.errno in (errno.EADDRINUSE, getattr(errno, "WSAEACCES", errno.EADDRINUSE)):
+        if _says_taken(error):
             raise RepeaterAlreadyRunning(f"UDP port {addr[1]} is taken: {error}") from error
         raise
     return sock
+
+
+def _says_taken(error: OSError) -> bool:
+    import errno
+
+    # Windows says "access denied" for a port that somebody bound exclusively.
+    return error.errno in (errno.EADDRINUSE, getattr(errno, "WSAEACCES", errno.EADDRINUSE))
+
+
+def _is_taken(port: int) -> bool:
+    """Whether a repeater runs, told without `socket`.
+
+    On most hosts one does, and a client then needs that module for nothing else: its import
+    would be half of the time that the first channel takes (3 ms).
+    """
+    try:
+        import _socket
+    except ImportError:  # pragma: no cover - a Python that has it elsewhere
+        return False
+    probe = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+    try:
+        probe.bind(("0.0.0.0", port))
+    except OSError as error:
+        return _says_taken(error)
+    finally:
+        probe.close()
+    return False
 
 
 class _Clients:
@@ -299,6 +324,8 @@ def spawn_repeater(enabled: bool | None = None) -> RepeaterProcess | None:
         return None
     try:
         port = repeater_port()
+        if _is_taken(port):
+            return None
         sock = check_for_running_repeater(("0.0.0.0", port))
     except RepeaterAlreadyRunning:
         return None

@@ -28,10 +28,15 @@ def channels(ioc: SoftIoc) -> Iterator[list[CaChannel]]:
         channel.clear_channel()
 
 
-def queues() -> int:
+def counts() -> tuple[int, int, int]:
+    """Return how many channels, subscriptions and queues there are."""
     found = ffi.new("cc_counts *")
     lib.cc_get_counts(found)
-    return int(found.queues)
+    return int(found.channels), int(found.subscriptions), int(found.queues)
+
+
+def queues() -> int:
+    return counts()[2]
 
 
 def test_values_come_in_the_order_of_the_channels(channels: list[CaChannel]) -> None:
@@ -240,8 +245,59 @@ def test_sink_and_channels_end_in_any_order(make_ioc: Callable[..., SoftIoc]) ->
     wait_until(lambda: queues() == before, what="the end of the queues")
 
 
-def test_sink_of_a_cleared_channel_is_an_error(ioc: SoftIoc) -> None:
+def test_sink_of_a_cleared_channel_is_an_error_that_leaves_nothing(ioc: SoftIoc) -> None:
     channel = connect_many(["catest"], 30)[0]
     channel.clear_channel()
+    before = counts()
     with pytest.raises(CaChannelException), BulkSink([channel]):
         pass
+    wait_until(lambda: counts() == before, what="the end of the queue")
+
+
+@pytest.mark.parametrize("bad", ["", None], ids=["empty name", "cleared channel"])
+def test_what_cannot_be_added_leaves_the_sink_as_it_was(ioc: SoftIoc, bad: str | None) -> None:
+    cleared = connect_many(["catest"], 30)[0]
+    cleared.clear_channel()
+    with BulkSink(["cascratch1"]) as sink:
+        sink.get(SOON)
+        before = counts()
+        with pytest.raises(CaChannelException):
+            sink.add(["caalarm", cleared if bad is None else bad, "cacalc"])
+        assert (sink.names, counts()) == (["cascratch1"], before)
+        assert list(sink.add(["cascratch2"])) == [1]
+        assert sink.get(SOON)["id"].tolist() == [1]
+
+
+def test_a_sink_that_was_closed_takes_no_more(ioc: SoftIoc) -> None:
+    sink = BulkSink(["cascratch1"])
+    sink.close()
+    with pytest.raises(CaChannelException, match="closed"):
+        sink.add(["cascratch2"])
+
+
+def test_many_threads_may_close_and_add_at_once(ioc: SoftIoc) -> None:
+    before = counts()
+    refusals: list[str] = []
+    for _ in range(20):
+        sink = BulkSink(["cascratch1"])
+        start = threading.Barrier(4)
+
+        def close(sink: BulkSink = sink, start: threading.Barrier = start) -> None:
+            start.wait(SOON)
+            sink.close()
+
+        def add(sink: BulkSink = sink, start: threading.Barrier = start) -> None:
+            start.wait(SOON)
+            try:
+                sink.add(["cascratch2", "cascratch3"])
+            except CaChannelException as exc:
+                refusals.append(str(exc))
+
+        threads = [threading.Thread(target=work) for work in (close, close, add, add)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(SOON)
+        assert sink.closed
+    assert all("closed" in refusal for refusal in refusals)
+    wait_until(lambda: counts() == before, what="the end of what the sinks had")

@@ -12,9 +12,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, SupportsInt
 
-from cachannel._ca.handles import Chid, Evid, Hooks
+import cachannel
+from cachannel._ca.handles import FLOAT, INTEGER, Chid, DBRValue, Evid, Hooks
 from cachannel._native import ffi, lib
-from cachannel.context import Context
+from cachannel.context import SLICE, Context
 from cachannel.protocol.enums import CA_OP, DBR, DBR_BY_NUMBER, ECA, eca
 from cachannel.values.encode import Encoded, encode, integer
 
@@ -134,6 +135,19 @@ def create_in(
         return eca(-channel), None
     chid.known(channel)
     return ECA.NORMAL, chid
+
+
+def create_waited(context: Context, name: str) -> int:
+    """Make a channel whose connection the next `pend_io` waits for, in the shortest way.
+
+    Returns:
+        The C id; below 1 when there is none, which `create_in` explains.
+    """
+    data = name.encode("utf-8", "surrogateescape")
+    if not data or b"\0" in data:
+        return 0
+    channel: int = lib.cc_channel_create(context.id, data, 0, 0, _WAITED)
+    return channel
 
 
 def connection(chid: Chid, callback: Callable[[Chid, CA_OP], object]) -> Deliver:
@@ -334,6 +348,30 @@ def wait_mine(
         if not is_through(target):
             left = None if end is None else max(end - time.monotonic(), 0.0)
             context.wait(wait_own, target, left)
+
+
+def read_number(chid: Chid, timeout: float) -> float | DBRValue | None:
+    """Read a number of the native type in the shortest way: with one wait, of a slice at most.
+
+    Args:
+        chid: the channel.
+        timeout: seconds; 0: without limit.
+
+    Returns:
+        The number; its request when it is not one or has not come yet; None when there is no
+        request, which another way to read explains.
+    """
+    context = chid.context
+    if not context.preemptive:
+        return None
+    reading = lib.cc_read_number(chid.id, timeout if 0 < timeout < SLICE else SLICE)
+    state = reading.state
+    if state == FLOAT:
+        number: float = reading.number
+        return number
+    if state == INTEGER:
+        return int(reading.number)
+    return DBRValue(reading.request, cachannel.USE_NUMPY) if reading.request > 0 else None
 
 
 _IS_THROUGH: dict[Any, Callable[[int], int]] = {

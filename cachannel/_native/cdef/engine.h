@@ -147,6 +147,15 @@ int cc_get_callback(cc_id channel, int type, int64_t count, uint64_t token);
 cc_id cc_subscribe(cc_id channel, int type, int64_t count, long mask, uint64_t token, cc_queue *queue);
 int cc_unsubscribe(cc_id subscription);
 
+/* What a read and its wait came to. `state` CC_FLOAT and CC_INTEGER: the number is here and the
+ * request is gone. Else `request` is still to be looked at, or below 1: minus the CA status. */
+typedef struct cc_reading {
+    cc_id request;
+    double number;
+    int state;
+} cc_reading;
+cc_reading cc_read_number(cc_id channel, double timeout);
+
 /* writing */
 int cc_put(cc_id channel, int type, int64_t count, const void *data);
 int cc_put_number(cc_id channel, int type, double value);

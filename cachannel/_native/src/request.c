@@ -390,6 +390,26 @@ cc_id cc_get(cc_id id, int type, int64_t count, cc_id previous, int counted)
     return status == ECA_NORMAL ? answer : -status;
 }
 
+/* The most frequent read, of one number in its native type, with as few crossings from Python as
+ * can be: request, wait for what this thread has outstanding, number. */
+cc_reading cc_read_number(cc_id id, double timeout)
+{
+    cc_reading reading = {cc_get(id, CC_ANY, CC_ANY, 0, 1), 0, CC_PENDING};
+    cc_request *r;
+
+    if (reading.request <= 0 || !(r = cc_enter(CC_POOL_REQUEST, reading.request)))
+        return reading;
+    cc_wait_mine(r->context->head.id, timeout);
+    reading.state = state_of(r);
+    reading.number = r->record.value;
+    cc_leave(r);
+    if (reading.state == CC_FLOAT || reading.state == CC_INTEGER) {
+        cc_request_release(reading.request);
+        reading.request = 0;
+    }
+    return reading;
+}
+
 int cc_get_callback(cc_id id, int type, int64_t count, uint64_t token)
 {
     cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
