@@ -8,32 +8,18 @@ any await; the answer that it waited for is then dropped.
 from __future__ import annotations
 
 import asyncio
-import inspect
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cachannel._native import ffi, lib
-from cachannel.asyncio.loop import LATE, Deadlines, Inbox
+from cachannel._native import lib
+from cachannel.asyncio.loop import Deadlines, Inbox, Waiting
+from cachannel.asyncio.pv import CLOSED, PV
+from cachannel.asyncio.reading import ReadBlock, Reading, disconnected
+from cachannel.asyncio.subscription import Subscription
 from cachannel.client.callbacks import CallbackHandler, Entry, Outbox, Workers
 from cachannel.client.circuits import BaseCircuitManager
-from cachannel.client.common import (
-    CONTEXT_DEFAULT_TIMEOUT,
-    PV_DEFAULT_TIMEOUT,
-    ContextDisconnectedError,
-    Timeout,
-)
-from cachannel.client.core import (
-    ATTEMPTS,
-    LOST,
-    BaseContext,
-    BasePV,
-    BaseSubscription,
-    check_notify,
-    left_until,
-    logger,
-)
+from cachannel.client.common import CONTEXT_DEFAULT_TIMEOUT, Timeout, deadline_after
+from cachannel.client.context import BaseContext
 from cachannel.client.engine import BaseBroadcaster
 from cachannel.client.many import (
     Readings,
@@ -47,10 +33,6 @@ from cachannel.client.many import (
     start_read,
     wait_bulk,
 )
-from cachannel.client.responses import EventAddResponse, WriteNotifyResponse
-from cachannel.client.values import Encoded, choose_type, own_buffer
-from cachannel.protocol.errors import ErrorResponseReceived
-from cachannel.values.decode import Record
 
 if TYPE_CHECKING:
     from cachannel.client.many import Names
@@ -63,58 +45,6 @@ __all__ = [
     "Subscription",
     "VirtualCircuitManager",
 ]
-
-_NORMAL, _BADTYPE = 1, 114
-_DROPPED = 8
-_REFUSED = -1
-_CLOSED = object()
-
-
-class Subscription(BaseSubscription):
-    """Updates of one PV, for callbacks or ``async for``. Made by `PV.subscribe`."""
-
-    pv: PV
-
-    async def remove_callback(self, token: int) -> None:
-        """Forget a function; unknown tokens are ignored."""
-        self._forget(token)
-
-    async def clear(self) -> None:
-        """Forget all functions, and end the subscription at the server."""
-        self._clear()
-
-    async def __aenter__(self) -> Subscription:
-        return self
-
-    async def __aexit__(self, *args: object) -> None:
-        self._clear()
-
-    async def __aiter__(self) -> AsyncIterator[EventAddResponse]:
-        """Yield the most recent update, if there is one, and every one that follows."""
-        queue: asyncio.Queue[EventAddResponse] = asyncio.Queue()
-        loop = self.pv.context._inbox
-
-        def push(items: list[Any]) -> None:
-            loop.send([(forward, None, [item[2] for item in items])])
-
-        async def receive(responses: list[EventAddResponse]) -> None:
-            for response in responses:
-                queue.put_nowait(response)
-
-        outbox = Outbox(self.pv.context._engine.dirty, push)
-        forward = Entry(lambda: receive, True, outbox)
-        entry = Entry(lambda: None, False, outbox)
-        with self._lock:
-            token = next(self._tokens)
-            self._add(token, entry)
-            latest = self.most_recent_response
-        try:
-            if latest is not None:
-                yield latest
-            while True:
-                yield await queue.get()
-        finally:
-            self._forget(token)
 
 
 class VirtualCircuitManager(BaseCircuitManager):
@@ -155,329 +85,6 @@ class VirtualCircuitManager(BaseCircuitManager):
             with self.context._lock:
                 pv._close()
                 pv._idle = True
-
-
-class PV(BasePV):
-    """A process variable of a context; made by `Context.get_pvs` only."""
-
-    context: Context
-    _subscription_class = Subscription
-
-    def _outbox(self, func: Callable[..., object]) -> Outbox:
-        if inspect.iscoroutinefunction(func):
-            return self.context._loop_outbox
-        manager = self.circuit_manager
-        return self.context._outbox if manager is None else manager.outbox
-
-    def _wake(self, waiters: list[Any]) -> None:
-        outbox = self.context._loop_outbox
-        for future in waiters:
-            outbox.put((None, future, None))
-
-    async def _connect(self, deadline: float | None, timeout: float | None, operation: str) -> int:
-        """Wait for the connection; return the native type."""
-        while True:
-            with self.context._lock:
-                if self._id:
-                    native: int = lib.cc_field_type(self._id)
-                    if native >= 0:
-                        return native
-                elif self._idle and not self.context._closed:
-                    self._open()
-                if self.context._closed and deadline is None:
-                    message = f"{operation} of {self.name!r}: the context is disconnected"
-                    raise ContextDisconnectedError(message)
-                future: asyncio.Future[Any] = self.context._loop.create_future()
-                waits_for_up = not self._up
-                if waits_for_up:
-                    self._waiters.append(future)
-            if not waits_for_up:
-                # Just lost; the dispatcher has not heard of it yet.
-                await asyncio.sleep(0.005)
-            else:
-                try:
-                    result = await self.context._answer(future, left_until(deadline))
-                except asyncio.CancelledError:
-                    self._forget_waiter(future)
-                    raise
-                if result is LATE:
-                    self._forget_waiter(future)
-                    raise self._timed_out(operation, timeout)
-                if result is _CLOSED:
-                    message = f"{operation} of {self.name!r}: the context was disconnected"
-                    raise ContextDisconnectedError(message)
-            if deadline is not None and time.monotonic() >= deadline and not self.connected:
-                raise self._timed_out(operation, timeout)
-
-    def _forget_waiter(self, future: asyncio.Future[Any]) -> None:
-        with self.context._lock:
-            if future in self._waiters:
-                self._waiters.remove(future)
-
-    async def wait_for_search(self, *, timeout: Timeout = PV_DEFAULT_TIMEOUT) -> None:
-        """Wait until a server has the PV.
-
-        Raises:
-            CaprotoTimeoutError: none was found in time.
-        """
-        limit = self._limit(timeout)
-        await self._connect(_deadline(limit), limit, "search")
-
-    async def wait_for_connection(self, *, timeout: Timeout = PV_DEFAULT_TIMEOUT) -> None:
-        """Wait until the PV is connected; an idle PV connects again.
-
-        Args:
-            timeout: seconds; None: without limit; default: that of the PV or its context.
-
-        Raises:
-            CaprotoTimeoutError: it did not connect in time.
-        """
-        if not self.connected:
-            limit = self._limit(timeout)
-            await self._connect(_deadline(limit), limit, "connection")
-
-    async def go_idle(self) -> None:
-        """Close the channel until it is needed again, if nothing uses it now.
-
-        Ignored while a subscription has callbacks. Waits for requests in progress.
-        """
-        deadline = time.monotonic() + (self.timeout or 60.0)
-        while self._pending and time.monotonic() < deadline:
-            await asyncio.sleep(0.002)
-        with self.context._lock:
-            if self._may_idle():
-                self._close()
-                self._idle = True
-
-    def time_since_last_heard(self, timeout: Timeout = PV_DEFAULT_TIMEOUT) -> float:
-        """Return the seconds since the server of the PV was heard from.
-
-        Raises:
-            DisconnectedError: it is not connected.
-        """
-        return self._last_heard()
-
-    async def read(
-        self, *, wait: bool = True, callback: Callable[[Any], object] | None = None,
-        timeout: Timeout = PV_DEFAULT_TIMEOUT, data_type: Any = None,
-        data_count: int | None = None, notify: bool = True,
-    ) -> Any:  # fmt: skip
-        """Read the PV.
-
-        Args:
-            wait: wait for the answer and return it.
-            callback: called with the response; held strongly.
-            timeout: seconds for connection and answer together; None: without limit.
-            data_type: None for the native type, the name of a group of types, or a type.
-            data_count: elements; None: the current length. More than the PV has are zeros.
-            notify: False gives an old-style `ReadResponse`.
-
-        Returns:
-            A `ReadNotifyResponse`, whose status may be bad; None with ``wait=False``.
-
-        Raises:
-            CaprotoTimeoutError: there was no connection or no answer in time.
-            KeyError, ValueError: no such type.
-        """
-        limit = self._limit(timeout)
-        start = time.monotonic()
-        deadline = None if limit is None else start + limit
-        context = self.context
-        self._pending += 1
-        try:
-            for attempt in range(ATTEMPTS):
-                native = self._native
-                if not self._up:
-                    native = await self._connect(deadline, limit, "read")
-                dbr_type = native if data_type is None else choose_type(data_type, native)
-                manager = self._manager
-                ioid = self._ioid() if manager is None else manager.next_ioid()
-                future = context._loop.create_future()
-                context._reads.append((self._id, dbr_type, data_count or 0, future))
-                if not context._flushing:
-                    context._flush_once()
-                if not wait:
-                    self._answer_later(future, limit, callback, dbr_type, data_count, ioid, notify)
-                    return None
-                if limit is not None:
-                    left = limit if attempt == 0 else left_until(deadline)
-                    context._deadlines.add(future, limit if left is None else left)
-                context._inflight.add(future)
-                try:
-                    answer = await future
-                finally:
-                    context._inflight.discard(future)
-                if answer is LATE:
-                    raise self._timed_out("read", limit)
-                if answer is _CLOSED:
-                    message = f"the context was disconnected while {self.name!r} was being read"
-                    raise ContextDisconnectedError(message)
-                status = answer[0][7]
-                if status == _NORMAL:
-                    break
-                if status not in LOST and not (status == _BADTYPE and not self.connected):
-                    if answer[0][1] == _REFUSED:
-                        self._read_failure(status, dbr_type)
-                    break
-            else:
-                raise self._timed_out("read", limit)
-        finally:
-            self._pending -= 1
-        response = self._read_response(answer[0], answer[1], dbr_type, data_count, ioid, notify)
-        if callback is not None:
-            self._call_back(callback, response)
-        return response if wait else None
-
-    def _answer_later(
-        self, future: asyncio.Future[Any], timeout: float | None, callback: Any, dbr_type: int,
-        count: int | None, ioid: int, notify: bool,
-    ) -> None:  # fmt: skip
-        if timeout is not None:
-            self.context._deadlines.add(future, timeout)
-
-        def done(future: asyncio.Future[Any]) -> None:
-            answer = None if future.cancelled() else future.result()
-            if answer is LATE:
-                logger.warning("a read of %s was not answered within %g s", self.name, timeout)
-            elif answer is not None and answer is not _CLOSED and answer[0][1] != _DROPPED:
-                response = self._read_response(answer[0], answer[1], dbr_type, count, ioid, notify)
-                self._call_back(callback, response)
-
-        if callback is not None:
-            future.add_done_callback(done)
-
-    def _call_back(self, callback: Callable[[Any], object], response: Any) -> None:
-        outbox = self._outbox(callback)
-        outbox.post((Entry.strong(callback, outbox), None, response))
-
-    async def write(
-        self, data: Any, *, wait: bool = True, callback: Callable[[Any], object] | None = None,
-        timeout: Timeout = PV_DEFAULT_TIMEOUT, notify: bool | None = None, data_type: Any = None,
-        data_count: int | None = None,
-    ) -> Any:  # fmt: skip
-        """Write to the PV.
-
-        Args:
-            data: a number, text, or a sequence of these.
-            wait: wait until the server has completed the write.
-            callback: called with the response; held strongly.
-            timeout: seconds for connection and answer together; None: without limit.
-            notify: ask for an answer; None: if somebody wants it.
-            data_type: the type to send; None: the native one.
-            data_count: at most so many elements.
-
-        Returns:
-            A `WriteNotifyResponse`, whose status may be bad; None with ``wait=False``.
-
-        Raises:
-            CaprotoTimeoutError: there was no connection or no answer in time.
-            ErrorResponseReceived: the server answered with an error message.
-            ValueError, TypeError: the data cannot be sent; nothing was.
-        """
-        notify = check_notify(notify, wait, callback)
-        limit = self._limit(timeout)
-        deadline = _deadline(limit)
-        if (
-            data_count is not None
-            and not isinstance(data, str | bytes)
-            and hasattr(data, "__len__")
-        ):
-            data = data[:data_count]
-        context = self.context
-        self._pending += 1
-        try:
-            for _ in range(ATTEMPTS):
-                native = await self._connect(deadline, limit, "write")
-                encoded = self._encode(data, data_type, native)
-                ioid = self._ioid()
-                if isinstance(encoded, int):
-                    result: Any = WriteNotifyResponse(choose_type(data_type, 6), 0, encoded, ioid)
-                    break
-                if not notify:
-                    if self._put(encoded) in LOST:
-                        continue
-                    context._flush_once()
-                    return None
-                future = self._write_request(encoded)
-                if isinstance(future, int):
-                    if future in LOST or (future == _BADTYPE and not self.connected):
-                        continue
-                    result = self._write_response(future, -1, encoded, ioid)
-                    break
-                context._flush_once()
-                if not wait:
-                    self._written_later(future, limit, callback, encoded, ioid)
-                    return None
-                answer = await context._answer(future, left_until(deadline))
-                if answer is LATE:
-                    raise self._timed_out("write", limit)
-                if answer is _CLOSED:
-                    message = f"the context was disconnected while {self.name!r} was being written"
-                    raise ContextDisconnectedError(message)
-                if answer[0][7] in LOST:
-                    continue
-                result = self._write_response(answer[0][7], answer[0][3], encoded, ioid)
-                break
-            else:
-                raise self._timed_out("write", limit)
-        finally:
-            self._pending -= 1
-        if isinstance(result, ErrorResponseReceived):
-            raise result
-        if callback is not None:
-            self._call_back(callback, result)
-        return result if wait else None
-
-    def _write_request(self, encoded: Encoded) -> asyncio.Future[Any] | int:
-        """Send a write; return the future of its answer, or libca's refusal."""
-        context = self.context
-        owners, outbox = context._engine.ca.owners, context._loop_outbox
-        future: asyncio.Future[Any] = context._loop.create_future()
-
-        def deliver(record: Record, buffer: Any, offset: int) -> None:
-            owners.pop(record[0], None)
-            outbox.put((None, future, (record, None)))
-
-        token = context._engine.own(deliver)
-        status: int = lib.cc_put_callback(self._id, *encoded.parts, token)
-        if status == _NORMAL:
-            return future
-        owners.pop(token, None)
-        return status
-
-    def _written_later(
-        self, future: asyncio.Future[Any], timeout: float | None, callback: Any,
-        encoded: Encoded, ioid: int,
-    ) -> None:  # fmt: skip
-        if timeout is not None:
-            self.context._deadlines.add(future, timeout)
-
-        def done(future: asyncio.Future[Any]) -> None:
-            answer = None if future.cancelled() else future.result()
-            if answer is LATE:
-                logger.warning("a write to %s was not answered within %g s", self.name, timeout)
-            elif answer is not None and answer is not _CLOSED and answer[0][1] != _DROPPED:
-                response = self._write_response(answer[0][7], answer[0][3], encoded, ioid)
-                if isinstance(response, ErrorResponseReceived):
-                    logger.warning("%s: write refused: %s", self.name, response)
-                elif callback is not None:
-                    self._call_back(callback, response)
-
-        future.add_done_callback(done)
-
-    async def unsubscribe_all(self) -> None:
-        """Clear every subscription."""
-        for subscription in list(self.subscriptions.values()):
-            subscription._clear()
-
-
-def refusal(status: int) -> Record:
-    """Make the record of a read that libca did not even send."""
-    return (0, _REFUSED, 0, -1, 0, 0, 0, status, 0, 0, 0, 0, 0.0, 0)
-
-
-def _deadline(timeout: float | None) -> float | None:
-    return None if timeout is None else time.monotonic() + timeout
 
 
 class SharedBroadcaster(BaseBroadcaster):
@@ -553,8 +160,11 @@ class Context(BaseContext):
         self._outbox = Outbox(self._engine.dirty, self._workers.send)
         self._deadlines = Deadlines(self._loop)
         self._flushing = False
-        self._reads: list[tuple[int, int, int, asyncio.Future[Any]]] = []
-        self._inflight: set[asyncio.Future[Any]] = set()
+        # Reads that go out at the end of this turn of the loop, by the length of their time-out.
+        self._reads: dict[float | None, list[Reading]] = {}
+        self._blocks: set[ReadBlock] = set()
+        self._inflight: set[Waiting] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Context:
         return self
@@ -592,40 +202,60 @@ class Context(BaseContext):
             self._send_reads()
         lib.cc_flush(self._engine.ca.id)
 
+    def _begin_read(
+        self, pv: PV, dbr_type: int, count: int, limit: float | None, delay: float | None,
+        again: bool,
+    ) -> Reading:  # fmt: skip
+        """Read a connected PV with the others of this turn of the loop."""
+        reading = Reading(loop=self._loop)
+        reading.pv = pv
+        reading.dbr_type = dbr_type
+        reading.count = count
+        reading.limit = limit
+        reading.again = again
+        pv._pending += 1
+        try:
+            self._reads[delay].append(reading)
+        except KeyError:
+            self._reads[delay] = [reading]
+            self._flush_once()
+        return reading
+
     def _send_reads(self) -> None:
-        """Send the reads of all tasks that were ready, with one call."""
-        reads, self._reads = self._reads, []
-        answered = self._read_answered
-        first = self._engine.own_block([partial(answered, read[3]) for read in reads])
-        length = len(reads)
-        status = ffi.new("int32_t[]", length)
-        refused = lib.cc_get_callback_many(
-            ffi.new("cc_id[]", [read[0] for read in reads]),
-            length,
-            ffi.new("int32_t[]", [read[1] for read in reads]),
-            ffi.new("int64_t[]", [read[2] for read in reads]),
-            first,
-            status,
-        )
-        if not refused:
-            return
-        for index, code in enumerate(ffi.unpack(status, length)):
-            if code != _NORMAL:
-                self._engine.ca.owners.pop(first + index, None)
-                future = reads[index][3]
-                if not future.done():
-                    future.set_result((refusal(code), None))
+        """Send the reads of this turn of the loop, with one call for each circuit."""
+        reads, self._reads = self._reads, {}
+        for delay, readings in reads.items():
+            groups: dict[Any, list[Reading]] = {}
+            for reading in readings:
+                pv = reading.pv
+                if reading.done():  # cancelled before it was sent
+                    pv._pending -= 1
+                    continue
+                manager = pv._manager or pv.circuit_manager
+                try:
+                    groups[manager].append(reading)
+                except KeyError:
+                    groups[manager] = [reading]
+            for manager, group in groups.items():
+                block = ReadBlock(self, manager, deadline_after(delay))
+                self._blocks.add(block)
+                if delay is not None:
+                    self._deadlines.add(block, delay)
+                block.read(
+                    [reading.pv._id for reading in group],
+                    [reading.dbr_type for reading in group],
+                    [reading.count for reading in group],
+                    group,
+                )
 
-    def _read_answered(
-        self, future: asyncio.Future[Any], record: Record, buffer: Any, offset: int
-    ) -> None:
-        """Take an answer, on the dispatcher thread."""
-        self._engine.ca.owners.pop(record[0], None)
-        if record[2] == 2:
-            buffer = own_buffer(record, buffer, offset)
-        self._loop_outbox.put((None, future, (record, buffer)))
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a coroutine that ends with the context at the latest."""
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
-    async def _answer(self, future: asyncio.Future[Any], timeout: float | None) -> Any:
+    async def _answer(self, future: Waiting, timeout: float | None) -> Any:
         """Wait for an answer; `LATE` when the time is over."""
         if timeout is not None:
             self._deadlines.add(future, timeout)
@@ -715,7 +345,7 @@ class Context(BaseContext):
         `cachannel.threading.client.Context.read_many`.
         """
         limit = limit_of(self, timeout)
-        deadline = _deadline(limit)
+        deadline = deadline_after(limit)
         pvs = resolve(self, names)
         await self._connect_all(pvs, deadline)
         bulk, types = start_read(pvs, data_type, data_count)
@@ -732,7 +362,7 @@ class Context(BaseContext):
         `cachannel.threading.client.Context.write_many`.
         """
         limit = limit_of(self, timeout)
-        deadline = _deadline(limit)
+        deadline = deadline_after(limit)
         pvs = resolve(self, names)
         await self._connect_all(pvs, deadline)
         write = WriteMany(pvs, values, wait)
@@ -794,7 +424,15 @@ class Context(BaseContext):
         for circuit in circuits:
             circuit.workers.stop()
         self._deadlines.clear()
+        reads, self._reads = self._reads, {}
+        for readings in reads.values():
+            for reading in readings:
+                reading.fail(disconnected(reading.pv, "read"))
+        for block in list(self._blocks):
+            block.closed()
         for future in list(self._inflight):
             if not future.done():
-                future.set_result(_CLOSED)
+                future.set_result(CLOSED)
+        for task in list(self._tasks):
+            task.cancel()
         await self._inbox.close()

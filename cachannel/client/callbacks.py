@@ -17,9 +17,9 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cachannel.client.core import BaseContext
+    from cachannel.client.context import BaseContext
 
-__all__ = ["CallbackHandler", "Entry", "Item", "Outbox", "Workers", "run_item"]
+__all__ = ["CallbackHandler", "Entry", "Item", "Outbox", "Workers", "run_guarded"]
 
 logger = logging.getLogger("cachannel.ch")
 
@@ -56,6 +56,9 @@ class Entry:
 
     __slots__ = ("__weakref__", "backlog", "outbox", "ref", "single")
 
+    prompt = False
+    """In an event loop: `call` neither waits nor gives anything to wait for."""
+
     def __init__(self, ref: Callable[[], Any], single: bool, outbox: Outbox) -> None:
         self.ref = ref
         self.single = single
@@ -68,41 +71,27 @@ class Entry:
         """Make the entry of a function that is called once, with one argument."""
         return cls(lambda: func, True, outbox)
 
+    def __repr__(self) -> str:
+        return repr(self.ref())
 
-class Once:
-    """The entry of a plain function that is called once, with one argument; cheap to make."""
+    def call(self, first: Any, second: Any) -> Any:
+        """Call the function.
 
-    __slots__ = ("_func",)
-
-    single = True
-
-    def __init__(self, func: Callable[..., object]) -> None:
-        self._func = func
-
-    def ref(self) -> Callable[..., object]:
-        """Return the function."""
-        return self._func
-
-
-def run_item(item: Item) -> Any:
-    """Call the function of an entry.
-
-    Returns:
-        What it returns; None when it is gone.
-    """
-    entry, first, second = item
-    func = entry.ref()
-    if func is None:
-        return None
-    return func(second) if entry.single else func(first, second)
+        Returns:
+            What it returns; None when it is gone.
+        """
+        func = self.ref()
+        if func is None:
+            return None
+        return func(second) if self.single else func(first, second)
 
 
 def run_guarded(item: Item) -> None:
     """Call the function of an entry; what it raises is logged."""
     try:
-        run_item(item)
-    except Exception:
-        logger.exception("a callback failed: %r", item[0].ref())
+        item[0].call(item[1], item[2])
+    except BaseException:  # also SystemExit: it must not end the thread that calls the others
+        logger.exception("a callback failed: %r", item[0])
 
 
 class Outbox:
@@ -144,7 +133,10 @@ def _work(queue: SimpleQueue[list[Item] | None]) -> None:
         if items is None:
             return
         for item in items:
-            run_guarded(item)
+            try:
+                item[0].call(item[1], item[2])
+            except BaseException:
+                logger.exception("a callback failed: %r", item[0])
         # A thread that waits must not keep the last response.
         items = item = None  # type: ignore[assignment]
 

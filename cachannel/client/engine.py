@@ -17,7 +17,8 @@ from cachannel.values.decode import Record
 
 if TYPE_CHECKING:
     from cachannel.client.callbacks import Outbox
-    from cachannel.client.core import BaseContext, BasePV
+    from cachannel.client.context import BaseContext
+    from cachannel.client.pv import BasePV
 
 __all__ = ["BaseBroadcaster", "Engine", "SearchResults"]
 
@@ -70,15 +71,20 @@ class Engine:
 
     def own(self, deliver: Callable[[Record, Any, int], None]) -> int:
         """Register the owner of a request, and return its token."""
-        token = next(self._tokens)
+        token = self.tokens(1)
         self.ca.owners[token] = deliver
         return token
 
-    def own_block(self, delivers: list[Callable[[Record, Any, int], None]]) -> int:
-        """Register owners with tokens one after the other, and return the first."""
+    def tokens(self, length: int) -> int:
+        """Take tokens that follow one another, and return the first."""
         with self.lock:
             first = next(self._tokens)
-            self._tokens = itertools.count(first + max(1, len(delivers)))
+            self._tokens = itertools.count(first + max(1, length))
+        return first
+
+    def own_block(self, delivers: list[Callable[[Record, Any, int], None]]) -> int:
+        """Register owners with tokens one after the other, and return the first."""
+        first = self.tokens(len(delivers))
         self.ca.owners.update(zip(itertools.count(first), delivers, strict=False))
         return first
 

@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cachannel._native import ffi, lib
 from cachannel.client.callbacks import Entry, Item, Outbox
-from cachannel.client.common import CONTEXT_DEFAULT_TIMEOUT, Timeout, seconds
-from cachannel.client.core import BaseContext, BasePV, left_until, one_of
+from cachannel.client.common import (
+    CONTEXT_DEFAULT_TIMEOUT,
+    Timeout,
+    deadline_after,
+    left_until,
+    one_of,
+    seconds,
+)
+from cachannel.client.context import BaseContext
+from cachannel.client.pv import BasePV
 from cachannel.client.responses import EventAddResponse, ReadNotifyResponse
 from cachannel.client.values import choose_type, refused
 from cachannel.context import SLICE
@@ -237,7 +245,7 @@ def read_many(
 ) -> Readings:  # fmt: skip
     """Read PVs of a context; see `Context.read_many`."""
     limit = limit_of(context, timeout)
-    deadline = None if limit is None else time.monotonic() + limit
+    deadline = deadline_after(limit)
     pvs = resolve(context, names)
     connect_many(pvs, deadline)
     bulk, types = start_read(pvs, data_type, count)
@@ -352,7 +360,7 @@ def write_many(
 ) -> list[Any]:
     """Write to PVs of a context; see `Context.write_many`."""
     limit = limit_of(context, timeout)
-    deadline = None if limit is None else time.monotonic() + limit
+    deadline = deadline_after(limit)
     pvs = resolve(context, names)
     connect_many(pvs, deadline)
     write = WriteMany(pvs, values, wait)

@@ -173,6 +173,8 @@ int cc_get_callback_many(const cc_id *channels, uint32_t length, const int32_t *
 int cc_put_many(const cc_id *channels, uint32_t length, const double *values, int32_t *status);
 cc_bulk *cc_put_many_wait(const cc_id *channels, uint32_t length, const double *values,
                           int32_t *status);
+int cc_put_callback_many(const cc_id *channels, uint32_t length, const double *values,
+                         uint64_t first_token, int32_t *status);
 int cc_subscribe_many(const cc_id *channels, uint32_t length, int type, int64_t count,
                       int variant, long mask, uint64_t first_token, cc_queue *queue,
                       cc_id *subscriptions);
