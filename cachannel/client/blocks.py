@@ -119,7 +119,12 @@ class Block:
         self._owners.pop(record[0], None)
         if record[2] == 2:
             buffer = bytearray(buffer[offset : offset + record[11]])
-        self._outbox.put((self, record, buffer))
+        # Outbox.put, without the call: this is done for every answer.
+        outbox = self._outbox
+        items = outbox._items
+        if not items:
+            outbox._dirty.append(outbox)
+        items.append((self, record, buffer))
 
     def call(self, record: Record, buffer: Any) -> None:
         """Complete the request of an answer, where the outbox ends."""

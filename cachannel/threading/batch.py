@@ -59,11 +59,11 @@ class _Reads(_Answers):
         ioid = self._ids[record[0] - self._first]
         if not self.pending:
             self.release()
-        if record[1] == DROPPED or self._late("read of", pv):
-            return
         if record[7] == NORMAL and not count:
+            if self._deadline is not None and self._late("read of", pv):
+                return
             callback(ReadNotifyResponse.from_record(record, buffer, ioid))
-        else:
+        elif record[1] != DROPPED and not self._late("read of", pv):
             callback(pv._read_response(record, buffer, dbr_type, count, ioid))
 
 
