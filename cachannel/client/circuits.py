@@ -141,7 +141,7 @@ class BaseCircuitManager:
         self._ioid_lock = threading.Lock()
         self._next_ioid = 0
         self._ioids: set[int] = set()
-        self._subscriptionids = itertools.count()
+        self._next_subscriptionid = 0
         # While updates are off: the newest of each subscription.
         self.held: dict[BaseSubscription, EventAddResponse] | None = None
 
@@ -183,10 +183,11 @@ class BaseCircuitManager:
 
     def next_subscriptionid(self) -> int:
         """Return the next number of a subscription that is not in use."""
-        while True:
-            number = next(self._subscriptionids) % _IDS
-            if number not in self.subscriptions or len(self.subscriptions) >= _IDS:
-                return number
+        number = self._next_subscriptionid
+        while number in self.subscriptions and len(self.subscriptions) < _IDS:
+            number = (number + 1) % _IDS
+        self._next_subscriptionid = (number + 1) % _IDS
+        return number
 
     @property
     def connected(self) -> bool:

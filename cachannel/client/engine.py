@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from cachannel._native import lib
+from cachannel._native import ffi, lib
 from cachannel.context import Context
 from cachannel.errors import describe
 from cachannel.values.decode import Record
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["BaseBroadcaster", "Engine", "SearchResults"]
 
 logger = logging.getLogger("cachannel.ctx")
+_channel_logger = logging.getLogger("cachannel.ch")
 _search_logger = logging.getLogger("cachannel.bcast.search")
 
 _ECA_DBLCHNL: Final = 200
@@ -114,7 +116,22 @@ def _log_exception(record: Record, buffer: Any, offset: int) -> None:
     elif record[7] == 192:
         logger.debug("%s: %s", describe(record[7]), text)
     else:
-        logger.warning("%s: %s", describe(record[7]), text)
+        name = _name_of(int.from_bytes(data[:8], sys.byteorder))
+        if name:
+            # A plain write that the server refused: nobody waits for an answer.
+            extra = {"pv": name, "role": "CLIENT"}
+            _channel_logger.warning("%s: %s: %s", name, describe(record[7]), text, extra=extra)
+        else:
+            logger.warning("%s: %s", describe(record[7]), text)
+
+
+def _name_of(channel: int) -> str:
+    """Return the name of a channel; empty when it is gone, or none is concerned."""
+    name = ffi.new("char[]", 1024)
+    if not channel or lib.cc_name(channel, name, 1024) != 1:
+        return ""
+    data: bytes = ffi.string(name)
+    return data.decode(errors="replace")
 
 
 class SearchResults:
@@ -144,8 +161,6 @@ class SearchResults:
 
     def print_debug_information(self) -> None:
         """Log and print what is searched for and what was found."""
-        import sys
-
         lines = ["unanswered: " + ", ".join(sorted(self.unanswered_searches.values()))]
         lines += [f"{name}: {address}" for name, address in sorted(self.name_to_addrs.items())]
         sys.stdout.write("\n".join(lines) + "\n")

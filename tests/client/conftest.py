@@ -26,3 +26,11 @@ def lasting(request: pytest.FixtureRequest, ioc: Any) -> Iterator[Any]:
     made = FLAVOURS[request.param]()
     yield made
     made.close()
+
+
+@pytest.fixture
+def threading_client(ioc: Any) -> Iterator[Any]:
+    """The threading client."""
+    made = FLAVOURS["threading"]()
+    yield made
+    made.close()
