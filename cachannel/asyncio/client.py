@@ -9,33 +9,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cachannel._native import lib
-from cachannel.asyncio.loop import Deadlines, Inbox, Waiting
-from cachannel.asyncio.pv import CLOSED, PV
+from cachannel.asyncio.loop import CLOSED, COMPLETION, LATE, Deadlines, Inbox, Waiting
+from cachannel.asyncio.pv import PV, coarse
 from cachannel.asyncio.reading import ReadBlock, Reading, disconnected
+from cachannel.asyncio.stream import Updates
 from cachannel.asyncio.subscription import Subscription
-from cachannel.client.callbacks import CallbackHandler, Entry, Outbox, Workers
+from cachannel.client.callbacks import CallbackHandler, Outbox, Workers
 from cachannel.client.circuits import BaseCircuitManager
-from cachannel.client.common import CONTEXT_DEFAULT_TIMEOUT, Timeout, deadline_after
+from cachannel.client.common import (
+    CONTEXT_DEFAULT_TIMEOUT,
+    ContextDisconnectedError,
+    Timeout,
+    deadline_after,
+    left_until,
+)
 from cachannel.client.context import BaseContext
 from cachannel.client.engine import BaseBroadcaster
 from cachannel.client.many import (
+    Names,
     Readings,
-    Stream,
+    ReadMany,
     WriteMany,
-    connect_many,
-    finish_read,
+    left_at_least,
     limit_of,
-    open_sink,
-    resolve,
-    start_read,
-    wait_bulk,
 )
-
-if TYPE_CHECKING:
-    from cachannel.client.many import Names
+from cachannel.client.stream import LIMIT
 
 __all__ = [
     "PV",
@@ -96,8 +97,12 @@ class SharedBroadcaster(BaseBroadcaster):
 
     async def disconnect(self) -> None:
         """End the libca context, and with it all channels."""
+        running = asyncio.get_running_loop()
         for context in list(self._contexts):
-            context._shut()
+            if isinstance(context, Context) and context._loop is running:
+                await context.disconnect()
+            elif isinstance(context, Context):
+                context._abandon()
         self._close()
 
     def cancel(self, *names: str) -> None:
@@ -165,6 +170,9 @@ class Context(BaseContext):
         self._blocks: set[ReadBlock] = set()
         self._inflight: set[Waiting] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._streams: set[Updates] = set()
+        # Of what iterates; they get `CLOSED` at the end.
+        self._queues: set[asyncio.Queue[Any]] = set()
 
     async def __aenter__(self) -> Context:
         return self
@@ -182,6 +190,8 @@ class Context(BaseContext):
             self._abandon()
 
     def _abandon(self) -> None:
+        for stream in list(self._streams):
+            stream.close(wake=False)
         circuits = self._shut()
         self.broadcaster._remove(self)
         self._workers.stop()
@@ -301,11 +311,14 @@ class Context(BaseContext):
             context: without effect.
             data_type: of the updates.
 
+        It ends when the context is disconnected.
+
         Yields:
             ``('connection', pv, 'connected' | 'disconnected')`` and
             ``('subscription', subscription, response)``.
         """
-        queue: asyncio.Queue[tuple[str, Any, Any]] = asyncio.Queue()
+        queue: asyncio.Queue[Any] = asyncio.Queue()
+        self._queues.add(queue)
 
         async def connection(pv: PV, state: str) -> None:
             queue.put_nowait(("connection", pv, state))
@@ -322,18 +335,64 @@ class Context(BaseContext):
                 watched.append((handler, handler.add_callback(connection, run=True)))
                 subscription = pv.subscribe(data_type=data_type)
                 added.append((subscription, subscription.add_callback(update)))
-            while True:
-                yield await queue.get()
+            while (item := await queue.get()) is not CLOSED:
+                yield item
         finally:
+            self._queues.discard(queue)
             for subscription, token in added:
                 subscription._forget(token)
             for handler, token in watched:
                 handler.remove_callback(token)
 
     async def _connect_all(self, pvs: Sequence[Any], deadline: float | None) -> None:
-        connected = lib.cc_channel_is_connected
-        if any(not pv._id or connected(pv._id) != 1 for pv in pvs):
-            await asyncio.to_thread(connect_many, pvs, deadline)
+        """Wait until PVs are connected or the time is over."""
+        waiting: list[tuple[Any, Waiting]] = []
+        with self._lock:
+            for pv in pvs:
+                if pv._idle:
+                    pv._open()
+                if pv._id and not pv._up:
+                    future = Waiting(loop=self._loop)
+                    pv._waiters.append(future)
+                    waiting.append((pv, future))
+        if not waiting:
+            return
+        futures = [future for _, future in waiting]
+        self._inflight.update(futures)
+        try:
+            await asyncio.wait(futures, timeout=left_until(deadline))
+            self._check_open()
+        finally:
+            self._inflight.difference_update(futures)
+            with self._lock:
+                for pv, future in waiting:
+                    if future in pv._waiters:
+                        pv._waiters.remove(future)
+                    future.cancel()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            message = "the context was disconnected meanwhile"
+            raise ContextDisconnectedError(message)
+
+    async def _bulk_done(self, bulk: Any, deadline: float | None) -> None:
+        """Wait for the last answer, or until the time is over."""
+        future = Waiting(loop=self._loop)
+        owners, outbox = self._engine.ca.owners, self._loop_outbox
+
+        def done(record: Any, buffer: Any, offset: int) -> None:
+            outbox.put((COMPLETION, future, None))
+
+        token = self._engine.own(done)
+        try:
+            if (
+                lib.cc_bulk_tell(bulk, token)
+                and await self._answer(future, coarse(left_at_least(deadline))) is CLOSED
+            ):
+                message = "the context was disconnected meanwhile"
+                raise ContextDisconnectedError(message)
+        finally:
+            owners.pop(token, None)
 
     async def read_many(
         self, names: Names, *, timeout: Timeout = CONTEXT_DEFAULT_TIMEOUT, data_type: Any = None,
@@ -341,16 +400,32 @@ class Context(BaseContext):
     ) -> Readings:  # fmt: skip
         """Read many PVs with one request; see `Readings`.
 
-        Arguments, result and exceptions are those of
-        `cachannel.threading.client.Context.read_many`.
+        Connected PVs are read at once, while the others are waited for.
+
+        Args:
+            names: names, or PVs of this context.
+            timeout: seconds for all together; None: no limit.
+            data_type: as for `PV.read`.
+            data_count: as for `PV.read`.
+            throw: raise if any fails; otherwise failures are in the result.
+
+        Raises:
+            CaprotoTimeoutError: names the PVs that did not connect or answer.
+            CaprotoError: a server has refused; names the PVs.
+            ContextDisconnectedError: the context was disconnected meanwhile.
         """
         limit = limit_of(self, timeout)
         deadline = deadline_after(limit)
-        pvs = resolve(self, names)
-        await self._connect_all(pvs, deadline)
-        bulk, types = start_read(pvs, data_type, data_count)
-        await asyncio.to_thread(wait_bulk, self, bulk, deadline)
-        return finish_read(pvs, bulk, types, limit, throw)
+        read = ReadMany(self, names, data_type, data_count)
+        read.begin()
+        lib.cc_flush(self._engine.ca.id)
+        if read.missing:
+            await self._connect_all(read.absent, deadline)
+            read.go_on()
+            lib.cc_flush(self._engine.ca.id)
+        for bulk in read.bulks:
+            await self._bulk_done(bulk, deadline)
+        return read.result(limit, throw)
 
     async def write_many(
         self, names: Names, values: Any, *, wait: bool = True,
@@ -358,61 +433,75 @@ class Context(BaseContext):
     ) -> list[Any]:  # fmt: skip
         """Write to many PVs with one request.
 
-        Arguments, result and exceptions are those of
-        `cachannel.threading.client.Context.write_many`.
-        """
-        limit = limit_of(self, timeout)
-        deadline = deadline_after(limit)
-        pvs = resolve(self, names)
-        await self._connect_all(pvs, deadline)
-        write = WriteMany(pvs, values, wait)
-        await asyncio.to_thread(write.wait, self, deadline)
-        return write.result(limit, throw)
-
-    async def monitor_many(
-        self, names: Names, *, data_type: Any = "time", mask: int | None = None,
-        numpy: bool = False,
-    ) -> AsyncIterator[Any]:  # fmt: skip
-        """Yield the updates of many PVs in batches; PVs may connect later.
+        Connected PVs are written at once, while the others are waited for. When the task is
+        cancelled, what was sent is not taken back.
 
         Args:
             names: names, or PVs of this context.
-            data_type: of the updates.
-            mask: what is an update; None: value, alarm and property changes.
-            numpy: batches are structured arrays with the fields id (position in `names`),
-                seconds, nanoseconds (since 1990), severity, status and value.
+            values: one for each, or one number or text for all.
+            wait: wait until all servers have completed the writes.
+            timeout: seconds for all together; None: no limit.
+            throw: raise if any fails; otherwise failures are in the result.
 
-        Yields:
-            Lists of (position in `names`, `EventAddResponse`), or arrays.
+        Returns:
+            For each PV None, or with ``throw=False`` the exception that says what failed.
+
+        Raises:
+            CaprotoTimeoutError: names the PVs that did not connect or answer.
+            CaprotoError: a server has refused; names the PVs.
+            ValueError, TypeError: a value cannot be sent to its PV.
         """
-        if numpy:
-            sink = open_sink(self, names, mask)
-            try:
-                while not self._closed:
-                    batch = await asyncio.to_thread(sink.get, 0.1)
-                    if len(batch):
-                        yield batch
-            finally:
-                sink.close()
-            return
-        ready = asyncio.Event()
+        limit = limit_of(self, timeout)
+        deadline = deadline_after(limit)
+        write = WriteMany(self, names, values, wait)
+        write.begin()
+        others = self._write_others(write)
+        lib.cc_flush(self._engine.ca.id)
+        if write.missing:
+            await self._connect_all(write.absent, deadline)
+            write.go_on()
+            others += self._write_others(write)
+            lib.cc_flush(self._engine.ca.id)
+        for _, bulk in write.bulks:
+            await self._bulk_done(bulk, deadline)
+        write.collect()
+        for index, future in others:
+            answer = await self._answer(future, coarse(left_at_least(deadline)))
+            if answer is CLOSED:
+                raise disconnected(write.pvs[index], "write")
+            if answer is not LATE:
+                write.status[index] = answer[0][7]
+        return write.result(limit, throw)
 
-        async def wake(_: Any) -> None:
-            ready.set()
+    @staticmethod
+    def _write_others(write: WriteMany) -> list[tuple[int, Waiting]]:
+        """Send the writes that are no plain numbers."""
+        sent = []
+        for index, encoded in write.others:
+            pv: Any = write.pvs[index]
+            future = pv._write_request(encoded)
+            if isinstance(future, int):
+                write.status[index] = future
+            else:
+                sent.append((index, future))
+        write.others = []
+        return sent
 
-        entry = Entry(lambda: wake, True, self._loop_outbox)
-        item = (entry, None, None)
-        stream = Stream(self, names, data_type, mask, lambda: self._inbox.send([item]))
-        try:
-            while not self._closed:
-                ready.clear()
-                batch = stream.take()
-                if batch:
-                    yield batch
-                else:
-                    await ready.wait()
-        finally:
-            stream.close()
+    def monitor_many(
+        self, names: Names, *, data_type: Any = "time", mask: int | None = None,
+        numpy: bool = False, limit: int = LIMIT,
+    ) -> Updates:  # fmt: skip
+        """Follow many PVs, which may connect later; ``async for`` gives batches, see `Updates`.
+
+        Args:
+            names: names, or PVs of this context.
+            data_type: of the updates; with ``numpy=True`` it is one DOUBLE each.
+            mask: what is an update; None: value, alarm and property changes.
+            numpy: batches are structured arrays.
+            limit: updates that may wait to be read. When there are more, only the newest of each
+                PV is kept, and `Updates.dropped` counts.
+        """
+        return Updates(self, names, data_type, mask, numpy, limit)
 
     async def disconnect(self) -> None:
         """End all channels, circuits and tasks of this context; for good."""
@@ -435,4 +524,8 @@ class Context(BaseContext):
                 future.set_result(CLOSED)
         for task in list(self._tasks):
             task.cancel()
+        for stream in list(self._streams):
+            stream.close()
+        for queue in list(self._queues):
+            queue.put_nowait(CLOSED)
         await self._inbox.close()

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from cachannel.client.callbacks import Entry, Item, logger
 
-__all__ = ["COMPLETION", "Deadlines", "Inbox", "Waiting"]
+__all__ = ["CLOSED", "COMPLETION", "Deadlines", "Feed", "Inbox", "Waiting"]
 
 
 class Late:
@@ -18,6 +18,9 @@ class Late:
 
 
 LATE = Late()
+
+CLOSED = object()
+"""The result of what a context has not outlived."""
 
 
 class Waiting(asyncio.Future[Any]):
@@ -43,6 +46,20 @@ class Completion:
 
 
 COMPLETION = Completion()
+
+
+class Feed:
+    """The entry of items that bring a queue several things at once."""
+
+    prompt = True
+
+    def __init__(self, queue: asyncio.Queue[Any]) -> None:
+        self._queue = queue
+
+    def call(self, first: Any, things: list[Any]) -> None:
+        """Put them into the queue."""
+        for thing in things:
+            self._queue.put_nowait(thing)
 
 
 class Expiring(Protocol):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from cachannel._native import lib
-from cachannel.asyncio.loop import COMPLETION, LATE, Waiting
+from cachannel.asyncio.loop import CLOSED, COMPLETION, LATE, Waiting
 from cachannel.asyncio.reading import LostError, Reading, disconnected
 from cachannel.asyncio.subscription import Subscription
 from cachannel.client.callbacks import Entry, Outbox
@@ -33,10 +33,8 @@ from cachannel.values.decode import Record
 if TYPE_CHECKING:
     from cachannel.asyncio.client import Context
 
-__all__ = ["CLOSED", "PV"]
+__all__ = ["PV"]
 
-CLOSED = object()
-"""The result of what a context has not outlived."""
 _FROM_NOW = object()
 
 
@@ -99,6 +97,16 @@ class PV(BasePV):
         with self.context._lock:
             if future in self._waiters:
                 self._waiters.remove(future)
+
+    @property
+    def circuit_ready(self) -> Ready:
+        """Whether a server was found: ``is_set()``, and ``await wait()``."""
+        return Ready(self, "search")
+
+    @property
+    def channel_ready(self) -> Ready:
+        """Whether the PV is connected: ``is_set()``, and ``await wait()``."""
+        return Ready(self, "connection")
 
     async def wait_for_search(self, *, timeout: Timeout = PV_DEFAULT_TIMEOUT) -> None:
         """Wait until a server has the PV.
@@ -381,3 +389,20 @@ class PV(BasePV):
         """Clear every subscription."""
         for subscription in list(self.subscriptions.values()):
             subscription._clear()
+
+
+class Ready:
+    """The connection of a PV, looked at as an `asyncio.Event`."""
+
+    def __init__(self, pv: PV, operation: str) -> None:
+        self._pv = pv
+        self._operation = operation
+
+    def is_set(self) -> bool:
+        """Tell whether the PV is connected."""
+        return self._pv.connected
+
+    async def wait(self) -> bool:
+        """Wait for the connection, without a limit."""
+        await self._pv._connect(None, None, self._operation)
+        return True

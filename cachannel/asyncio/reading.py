@@ -20,6 +20,7 @@ from cachannel.client.statuses import DROPPED, NORMAL
 if TYPE_CHECKING:
     from cachannel.asyncio.client import Context
     from cachannel.asyncio.pv import PV
+    from cachannel.client.pv import BasePV
     from cachannel.values.decode import Record
 
 __all__ = ["LostError", "ReadBlock", "Reading"]
@@ -146,7 +147,7 @@ class ReadBlock(Block):
         self._context._blocks.discard(self)
 
 
-def disconnected(pv: PV, operation: str) -> ContextDisconnectedError:
+def disconnected(pv: BasePV, operation: str) -> ContextDisconnectedError:
     """Make the exception of a request that its context has not outlived."""
     return ContextDisconnectedError(
         f"{operation} of {pv.name!r}: the context was disconnected meanwhile"

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
+from cachannel.asyncio.loop import CLOSED, Feed
 from cachannel.client.callbacks import Entry, Outbox
 from cachannel.client.responses import EventAddResponse
 from cachannel.client.subscription import BaseSubscription
@@ -36,19 +37,20 @@ class Subscription(BaseSubscription):
         self._clear()
 
     async def __aiter__(self) -> AsyncIterator[EventAddResponse]:
-        """Yield the most recent update, if there is one, and every one that follows."""
-        queue: asyncio.Queue[EventAddResponse] = asyncio.Queue()
-        loop = self.pv.context._inbox
+        """Yield the most recent update, if there is one, and every one that follows.
+
+        It ends when the context is disconnected.
+        """
+        queue: asyncio.Queue[Any] = asyncio.Queue()
+        context = self.pv.context
+        loop = context._inbox
+        context._queues.add(queue)
 
         def push(items: list[Any]) -> None:
-            loop.send([(forward, None, [item[2] for item in items])])
+            loop.send([(feed, None, [item[2] for item in items])])
 
-        async def receive(responses: list[EventAddResponse]) -> None:
-            for response in responses:
-                queue.put_nowait(response)
-
-        outbox = Outbox(self.pv.context._engine.dirty, push)
-        forward = Entry(lambda: receive, True, outbox)
+        outbox = Outbox(context._engine.dirty, push)
+        feed = Feed(queue)
         entry = Entry(lambda: None, False, outbox)
         with self._lock:
             token = next(self._tokens)
@@ -57,7 +59,8 @@ class Subscription(BaseSubscription):
         try:
             if latest is not None:
                 yield latest
-            while True:
-                yield await queue.get()
+            while (response := await queue.get()) is not CLOSED:
+                yield response
         finally:
+            context._queues.discard(queue)
             self._forget(token)

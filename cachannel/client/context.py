@@ -10,6 +10,7 @@ be called with it held, as libca's threads never take it.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from cachannel._native import lib
@@ -67,11 +68,7 @@ class BaseContext:
         self._engine: Engine = self.broadcaster._engine
         self._lock = self._engine.lock
         self.broadcaster.add_listener(self)
-        if host_name is not None or client_name is not None:
-            _context_logger.warning(
-                "libca tells servers its own host and user name; host_name and client_name "
-                "are kept but not sent"
-            )
+        _check_identity(host_name, client_name)
 
     @property
     def circuit_managers(self) -> dict[tuple[tuple[str, int], int], Any]:
@@ -180,3 +177,26 @@ class BaseContext:
                 circuit.pvs = {}
                 circuit._set_dead()
         return circuits
+
+
+_warned = False
+
+
+def _check_identity(host_name: str | None, client_name: str | None) -> None:
+    """Warn once that servers are told the real names."""
+    global _warned
+    if _warned or (host_name is None and client_name is None):
+        return
+    import getpass
+    import socket
+
+    # A user without a name (in a container, say) makes getuser raise.
+    user = client_name
+    with suppress(OSError, KeyError):
+        user = getpass.getuser()
+    if host_name not in (None, socket.gethostname()) or client_name not in (None, user):
+        _warned = True
+        _context_logger.warning(
+            "libca tells servers its own host and user name; host_name and client_name "
+            "are kept but not sent"
+        )

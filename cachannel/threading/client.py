@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cachannel._ca.handles import fetch
 from cachannel._native import lib
@@ -28,18 +28,16 @@ from cachannel.client.common import (
 )
 from cachannel.client.context import BaseContext
 from cachannel.client.engine import BaseBroadcaster
-from cachannel.client.many import Readings, Updates, read_many, write_many
+from cachannel.client.many import Names, Readings, read_many, write_many
 from cachannel.client.pv import BasePV, check_notify, logger
 from cachannel.client.responses import EventAddResponse, WriteNotifyResponse
 from cachannel.client.statuses import ATTEMPTS, DISCONN, DROPPED, LOST, NORMAL
+from cachannel.client.stream import LIMIT, Updates
 from cachannel.client.subscription import BaseSubscription
 from cachannel.client.values import Encoded, choose_type, own_buffer
-from cachannel.protocol.errors import ErrorResponseReceived
+from cachannel.protocol.errors import CaprotoTimeoutError, ErrorResponseReceived
 from cachannel.threading.batch import Batch
 from cachannel.values.decode import Record
-
-if TYPE_CHECKING:
-    from cachannel.client.many import Names
 
 __all__ = [
     "PV",
@@ -131,6 +129,16 @@ class PV(BasePV):
                 self.context._engine.ca.wait(lib.cc_channel_wait, channel, slice_)
             if left is not None and left <= 0:
                 raise self._timed_out(operation, timeout)
+
+    @property
+    def circuit_ready(self) -> Ready:
+        """Whether a server was found: ``is_set()``, and ``wait(timeout)``."""
+        return Ready(self, "search")
+
+    @property
+    def channel_ready(self) -> Ready:
+        """Whether the PV is connected: ``is_set()``, and ``wait(timeout)``."""
+        return Ready(self, "connection")
 
     def wait_for_search(self, *, timeout: Timeout = PV_DEFAULT_TIMEOUT) -> None:
         """Wait until a server has the PV.
@@ -393,6 +401,26 @@ class PV(BasePV):
             subscription._clear()
 
 
+class Ready:
+    """The connection of a PV, looked at as a `threading.Event`."""
+
+    def __init__(self, pv: PV, operation: str) -> None:
+        self._pv = pv
+        self._operation = operation
+
+    def is_set(self) -> bool:
+        """Tell whether the PV is connected."""
+        return self._pv.connected
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the connection; False when `timeout` seconds are over."""
+        try:
+            self._pv._connect(deadline_after(timeout), timeout, self._operation)
+        except CaprotoTimeoutError:
+            return False
+        return True
+
+
 class SharedBroadcaster(BaseBroadcaster):
     """What searches for the PVs of one context or several."""
 
@@ -403,7 +431,8 @@ class SharedBroadcaster(BaseBroadcaster):
     def disconnect(self, *, wait: bool = True) -> None:
         """End the libca context, and with it all channels."""
         for context in list(self._contexts):
-            context._shut()
+            if isinstance(context, Context):
+                context.disconnect(wait=wait)
         self._close()
 
     def cancel(self, *names: str) -> None:
@@ -559,10 +588,19 @@ class Context(BaseContext):
 
     def monitor_many(
         self, names: Names, *, data_type: Any = "time", mask: int | None = None,
-        numpy: bool = False,
+        numpy: bool = False, limit: int = LIMIT,
     ) -> Updates:  # fmt: skip
-        """Follow many PVs; iterating gives batches, see `Updates`."""
-        return Updates(self, names, data_type, mask, numpy)
+        """Follow many PVs, which may connect later; iterating gives batches, see `Updates`.
+
+        Args:
+            names: names, or PVs of this context.
+            data_type: of the updates; with ``numpy=True`` it is one DOUBLE each.
+            mask: what is an update; None: value, alarm and property changes.
+            numpy: batches are structured arrays.
+            limit: updates that may wait to be read. When there are more, only the newest of each
+                PV is kept, and `Updates.dropped` counts.
+        """
+        return Updates(self, names, data_type, mask, numpy, limit)
 
     def disconnect(self, *, wait: bool = True) -> None:
         """End all channels, circuits and threads of this context; for good.
