@@ -82,10 +82,7 @@ class VirtualCircuitManager(BaseCircuitManager):
 
     async def disconnect(self) -> None:
         """Close the channels on this circuit; requests open them again."""
-        for pv in list(self.pvs.values()):
-            with self.context._lock:
-                pv._close()
-                pv._idle = True
+        self._close_channels()
 
 
 class SharedBroadcaster(BaseBroadcaster):

@@ -6,9 +6,9 @@ import asyncio
 import types
 from collections import deque
 from collections.abc import Callable, Generator
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from cachannel.client.callbacks import Entry, Item, logger
+from cachannel.client.callbacks import LIMIT, Entry, Item, logger
 
 __all__ = ["CLOSED", "COMPLETION", "Deadlines", "Feed", "Inbox", "Waiting"]
 
@@ -47,6 +47,10 @@ class Completion:
 
 COMPLETION = Completion()
 
+BACKLOG: Final = 20_000
+"""Updates that wait while a coroutine function still works on an earlier one; then the oldest
+give way."""
+
 
 class Feed:
     """The entry of items that bring a queue several things at once."""
@@ -55,11 +59,19 @@ class Feed:
 
     def __init__(self, queue: asyncio.Queue[Any]) -> None:
         self._queue = queue
+        self._dropped = False
 
     def call(self, first: Any, things: list[Any]) -> None:
-        """Put them into the queue."""
+        """Put them into the queue; the oldest give way when nobody takes any."""
+        queue = self._queue
         for thing in things:
-            self._queue.put_nowait(thing)
+            queue.put_nowait(thing)
+        if queue.qsize() > LIMIT:
+            if not self._dropped:
+                logger.warning("an iteration is too slow; its oldest updates are dropped")
+            self._dropped = True
+            while queue.qsize() > LIMIT // 2:
+                queue.get_nowait()
 
 
 class Expiring(Protocol):
@@ -214,7 +226,7 @@ class Inbox:
             if await self._call(item):
                 # Another task does the rest. This one has been the callback's, and follows it.
                 while entry.backlog:
-                    backlog, entry.backlog = entry.backlog, []
+                    backlog, entry.backlog = entry.backlog, deque(maxlen=BACKLOG)
                     for later in backlog:
                         await self._call_alone(later)
                 entry.backlog = None
@@ -228,7 +240,7 @@ class Inbox:
             coroutine = item[0].call(item[1], item[2])
             if coroutine is None:
                 return False
-            entry.backlog = []
+            entry.backlog = deque(maxlen=BACKLOG)
             await _drive(self, coroutine, waited)
         except Exception:
             logger.exception("a callback failed: %r", entry)

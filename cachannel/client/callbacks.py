@@ -12,9 +12,11 @@ import logging
 import threading
 import warnings
 import weakref
+from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from cachannel.client.responses import EventAddResponse
 
 if TYPE_CHECKING:
     from cachannel.client.context import BaseContext
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 __all__ = ["CallbackHandler", "Entry", "Item", "Outbox", "Workers", "run_guarded"]
 
 logger = logging.getLogger("cachannel.ch")
+
+LIMIT: Final = 200_000
+"""Calls that wait for a thread of a circuit before newer updates replace older ones."""
+LIMIT_BYTES: Final = 256 << 20
+"""The same limit for the data of arrays and strings."""
 
 Item = tuple[Any, Any, Any]
 """An entry and the two arguments of its function."""
@@ -64,7 +71,7 @@ class Entry:
         self.single = single
         self.outbox = outbox
         # Of coroutine functions: calls that wait until the running one has ended.
-        self.backlog: list[Item] | None = None
+        self.backlog: deque[Item] | None = None
 
     @classmethod
     def strong(cls, func: Callable[..., object], outbox: Outbox) -> Entry:
@@ -126,10 +133,79 @@ class Outbox:
             self._send(items)
 
 
-def _work(queue: SimpleQueue[list[Item] | None]) -> None:
-    """Run calls until None comes. Knows nothing but its queue, and so keeps nothing alive."""
+class _Calls:
+    """Calls that wait for a thread, in bounded memory.
+
+    When callbacks are too slow, of each subscription only the newest update is kept; answers and
+    changes of connections always are. Holds no reference to whom it belongs, and so a thread that
+    waits here keeps nothing alive.
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._ready = threading.Condition()
+        self._batches: deque[list[Item] | None] = deque()
+        self._length = 0
+        self._nbytes = 0
+
+    def put(self, batches: list[list[Item]], items: list[Item]) -> None:
+        """Add calls, divided into what one thread takes at a time."""
+        nbytes = sum([_nbytes(item) for item in items])
+        with self._ready:
+            self._batches.extend(batches)
+            self._length += len(items)
+            self._nbytes += nbytes
+            if self._length > LIMIT or self._nbytes > LIMIT_BYTES:
+                self._thin_out()
+            self._ready.notify(len(batches))
+
+    def get(self) -> list[Item] | None:
+        """Take calls, waiting for them; None: it is over."""
+        with self._ready:
+            while not self._batches:
+                self._ready.wait()
+            items = self._batches.popleft()
+            if items is not None:
+                self._length -= len(items)
+                self._nbytes -= sum([_nbytes(item) for item in items])
+        return items
+
+    def end(self, threads: int) -> None:
+        """Drop what waits, and end the threads."""
+        with self._ready:
+            self._batches.clear()
+            self._batches.extend([None] * threads)
+            self._ready.notify_all()
+
+    def _thin_out(self) -> None:
+        kept: dict[int, Item] = {}
+        for number, item in enumerate(itertools.chain(*filter(None, self._batches))):
+            key = -1 - number
+            if type(item[2]) is EventAddResponse:
+                key = id(item[0])
+                # To the end: in the order of what is kept.
+                kept.pop(key, None)
+            kept[key] = item
+        if not self.dropped:
+            logger.warning("callbacks are too slow; the newest update of each PV is kept")
+        self.dropped += self._length - len(kept)
+        self._batches = deque([item] for item in kept.values())
+        self._length = len(kept)
+        self._nbytes = sum(map(_nbytes, kept.values()))
+
+
+def _nbytes(item: Item) -> int:
+    """Return the size of the data of an update that is more than a number."""
+    if type(item[2]) is not EventAddResponse:
+        return 0
+    record = item[2]._record
+    return 0 if record[2] == 1 else int(record[11])
+
+
+def _work(calls: _Calls) -> None:
+    """Run calls until there is None."""
     while True:
-        items = queue.get()
+        items = calls.get()
         if items is None:
             return
         for item in items:
@@ -151,10 +227,15 @@ class Workers:
 
     def __init__(self, number: int) -> None:
         self._number = max(1, number)
-        self._queue: SimpleQueue[list[Item] | None] = SimpleQueue()
+        self._calls = _Calls()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._stopped = False
+
+    @property
+    def dropped(self) -> int:
+        """How many updates gave way to newer ones, as callbacks were too slow."""
+        return self._calls.dropped
 
     def send(self, items: list[Item]) -> None:
         """Take calls."""
@@ -162,11 +243,7 @@ class Workers:
             return
         if not self._threads:
             self._start()
-        if self._number == 1:
-            self._queue.put(items)
-            return
-        for item in items:
-            self._queue.put([item])
+        self._calls.put([items] if self._number == 1 else [[item] for item in items], items)
 
     def _start(self) -> None:
         with self._lock:
@@ -175,7 +252,7 @@ class Workers:
             for index in range(self._number):
                 thread = threading.Thread(
                     target=_work,
-                    args=(self._queue,),
+                    args=(self._calls,),
                     name=f"user-callback-executor-{index}",
                     daemon=True,
                 )
@@ -192,13 +269,7 @@ class Workers:
             if self._stopped:
                 return
             self._stopped = True
-        try:
-            while True:
-                self._queue.get_nowait()
-        except Exception:  # _queue.Empty, which has no public name in queue for SimpleQueue
-            pass
-        for _ in self._threads:
-            self._queue.put(None)
+        self._calls.end(len(self._threads))
         for thread in self._threads:
             if timeout and thread is not threading.current_thread():
                 thread.join(timeout)

@@ -219,6 +219,21 @@ class BaseCircuitManager:
         silence = self.silence
         return None if silence is None else time.monotonic() - silence
 
+    @property
+    def dropped(self) -> int:
+        """How many updates gave way to newer ones, as plain callbacks were too slow.
+
+        200,000 updates (or 256 MB of arrays and text) may wait for the threads of a circuit.
+        """
+        return self.workers.dropped
+
+    def _close_channels(self) -> None:
+        """Close the channels on this circuit; requests open them again."""
+        with self.context._lock:
+            for pv in list(self.pvs.values()):
+                pv._close()
+                pv._idle = True
+
     def _off(self) -> None:
         with self.context._lock:
             if self.held is None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from threading import Condition, Lock
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from cachannel.client.callbacks import Item, Outbox
+from cachannel.client.callbacks import LIMIT, LIMIT_BYTES, Item, Outbox
 from cachannel.client.common import deadline_after, left_until
 from cachannel.client.many import Names, resolve
 from cachannel.client.responses import EventAddResponse
@@ -16,11 +16,6 @@ if TYPE_CHECKING:
     from cachannel.client.context import BaseContext
 
 __all__ = ["LIMIT", "Batch", "Stream", "Updates", "open_sink"]
-
-LIMIT: Final = 200_000
-"""Updates that wait for a reader before newer ones of the same PVs replace them."""
-LIMIT_BYTES: Final = 256 << 20
-"""The same limit for the data of arrays and strings."""
 
 Batch = list[tuple[int, EventAddResponse]]
 """Updates with the positions of their PVs among the names."""

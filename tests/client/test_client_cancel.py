@@ -24,14 +24,18 @@ def counts() -> tuple[int, int, int]:
 
 async def settled(context: Context, before: tuple[int, int, int], owners: int) -> None:
     """Wait until nothing is left of what was cancelled."""
+
+    def clean() -> bool:
+        return (
+            counts() == before
+            and len(context._engine.ca.owners) == owners
+            and not (context._inflight or context._blocks or context._streams or context._tasks)
+            and not any(pv._waiters or pv._pending for pv in context.pvs.values())
+        )
+
     async with asyncio.timeout(10):
-        while counts() != before or len(context._engine.ca.owners) != owners:
+        while not clean():
             await asyncio.sleep(0.01)
-    assert not context._inflight
-    assert not context._blocks
-    assert not context._streams
-    assert not context._tasks
-    assert all(not pv._waiters and not pv._pending for pv in context.pvs.values())
 
 
 async def follow(context: Context) -> None:

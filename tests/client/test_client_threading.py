@@ -147,6 +147,35 @@ def test_a_slow_reader_of_many_gets_the_newest_and_is_told(ioc: Any) -> None:
             assert updates.get(0.0) == []
 
 
+def test_callbacks_that_block_get_the_newest_and_the_memory_is_bounded(
+    ioc: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("cachannel.client.callbacks.LIMIT", 50)
+    go = threading.Event()
+    seen: list[float] = []
+    answers: list[Any] = []
+
+    def update(subscription: Any, response: Any) -> None:
+        go.wait(30)
+        seen.append(float(response.data[0]))
+
+    with Context(timeout=10) as context:
+        (pv,) = context.get_pvs("cascratch1")
+        pv.write(0)
+        pv.subscribe().add_callback(update)
+        pv.read(callback=answers.append)
+        for number in range(1, 201):
+            pv.write(number, wait=number == 200)
+        circuit = pv.circuit_manager
+        wait_until(lambda: circuit.dropped >= 140)
+        go.set()
+        wait_until(lambda: seen[-1:] == [200.0])
+        wait_until(lambda: len(answers) == 1)
+        assert len(seen) + circuit.dropped == 201
+        assert seen == sorted(seen)
+    assert "too slow" in caplog.text
+
+
 def test_iterating_many_ends_with_the_context(ioc: Any) -> None:
     context = Context(timeout=10)
     seen: list[Any] = []
