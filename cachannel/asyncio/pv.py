@@ -43,7 +43,7 @@ def coarse(seconds: float | None) -> float | None:
     return None if seconds is None else math.ceil(seconds * 100) / 100
 
 
-class PV(BasePV):
+class PV(BasePV[Subscription]):
     """A process variable of a context; made by `Context.get_pvs` only."""
 
     context: Context

@@ -41,7 +41,7 @@ class BaseContext:
     """
 
     _broadcaster_class: ClassVar[type[BaseBroadcaster]] = BaseBroadcaster
-    _pv_class: ClassVar[type[BasePV]] = BasePV
+    _pv_class: ClassVar[type[BasePV[Any]]] = BasePV
     _circuit_class: ClassVar[type[BaseCircuitManager]] = BaseCircuitManager
 
     log = _context_logger
@@ -142,6 +142,7 @@ class BaseContext:
             names.append(data.split(b"\0")[0])
         first = engine.own_block([pv._deliver for pv in pvs])
         ids = create_many(engine.ca, names, pvs[0].priority, first, _TELL_CONNECTION)
+        engine.first_channel_made()
         for index, (pv, channel) in enumerate(zip(pvs, ids, strict=True)):
             pv._cancelled = pv._idle = False
             pv._token = first + index

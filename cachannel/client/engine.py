@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import socket
 import sys
 import threading
 import weakref
@@ -47,6 +48,9 @@ class Engine:
         self._tokens = itertools.count(1 << 32)
         self._flush_wanted = False
         self.watchdog = float(os.environ.get("EPICS_CA_CONN_TMO") or 30.0)
+        self.repeater = repeater
+        # libca starts a repeater of its own with the first channel, unless the port is taken.
+        self._port_holder = None if repeater else _hold_repeater_port()
         self.ca = Context(repeater=repeater)
         self.ca.after_batch.append(self._hand_over)
         self.ca.on_exception(_log_exception)
@@ -102,9 +106,30 @@ class Engine:
                 self._addresses[text] = found
             return found
 
+    def first_channel_made(self) -> None:
+        """Let go of what kept libca from starting a repeater."""
+        holder, self._port_holder = self._port_holder, None
+        if holder is not None:
+            holder.close()
+
     def close(self) -> None:
         """End the libca context."""
+        self.first_channel_made()
         self.ca.close()
+
+
+def _hold_repeater_port() -> socket.socket | None:
+    """Take the port of the repeater; None when one runs."""
+    from cachannel.repeater import (
+        RepeaterAlreadyRunning,
+        check_for_running_repeater,
+        repeater_port,
+    )
+
+    try:
+        return check_for_running_repeater(("0.0.0.0", repeater_port()))
+    except (RepeaterAlreadyRunning, OSError):
+        return None
 
 
 def _log_exception(record: Record, buffer: Any, offset: int) -> None:
@@ -206,7 +231,7 @@ class BaseBroadcaster:
         """Return a number that no channel has."""
         return next(self._numbers)
 
-    def _pvs(self) -> list[BasePV]:
+    def _pvs(self) -> list[BasePV[Any]]:
         return [pv for context in self._contexts for pv in list(context.pvs.values())]
 
     def _remove(self, listener: BaseContext) -> None:

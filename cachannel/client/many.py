@@ -22,7 +22,7 @@ from cachannel.errors import describe
 from cachannel.protocol.errors import CaprotoError, CaprotoTimeoutError, CaprotoValueError
 from cachannel.values.decode import RECORD, elements
 
-Names = Sequence[str | BasePV]
+Names = Sequence[str | BasePV[Any]]
 """Names, or PVs of the context."""
 
 __all__ = ["Names", "ReadMany", "Readings", "WriteMany", "read_many", "resolve", "write_many"]
@@ -40,7 +40,7 @@ _FLOAT, _INTEGER, _OTHER, _FAILED = 1, 2, 3, 4
 _VARIANTS: Final = {None: 0, "native": 0, "status": 7, "time": 14, "graphic": 21, "control": 28}
 
 
-def resolve(context: BaseContext, names: Names) -> list[BasePV]:
+def resolve(context: BaseContext, names: Names) -> list[BasePV[Any]]:
     """Return the PVs of names; names that are new are searched for."""
     known = context.pvs
     try:
@@ -216,7 +216,7 @@ class Readings(Sequence[ReadNotifyResponse]):
 
 
 def start_read(
-    pvs: Sequence[BasePV], data_type: Any, count: int | None
+    pvs: Sequence[BasePV[Any]], data_type: Any, count: int | None
 ) -> tuple[Any, list[int] | int]:
     """Begin to read connected PVs with one call; ones that are not connected fail."""
     ids = ffi.new("cc_id[]", [pv._id for pv in pvs])
@@ -252,7 +252,7 @@ def raise_first(
     raise CaprotoError(message)
 
 
-def connect_many(pvs: Sequence[BasePV], deadline: float | None) -> None:
+def connect_many(pvs: Sequence[BasePV[Any]], deadline: float | None) -> None:
     """Wait until PVs are connected or the time is over."""
     connected = lib.cc_channel_is_connected
     for pv in pvs:
@@ -312,7 +312,7 @@ class Many:
             self._start(ready)
 
     @property
-    def absent(self) -> list[BasePV]:
+    def absent(self) -> list[BasePV[Any]]:
         """The PVs that were not connected at the beginning."""
         return [self.pvs[index] for index in self.missing]
 

@@ -7,7 +7,7 @@ the order of locks.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from cachannel._native import lib
 from cachannel.client.callbacks import CallbackHandler, Outbox
@@ -55,7 +55,10 @@ _TYPES: Final = tuple(ChannelType)
 _RIGHTS: Final = tuple(AccessRights(number) for number in range(4))
 
 
-class BasePV:
+S = TypeVar("S", bound=BaseSubscription)
+
+
+class BasePV(Generic[S]):
     """A process variable of a context; made by `Context.get_pvs` only.
 
     Attributes:
@@ -65,13 +68,13 @@ class BasePV:
         subscriptions: by their arguments.
     """
 
-    _subscription_class: ClassVar[type[BaseSubscription]] = BaseSubscription
+    _subscription_class: type[S]
 
     def __init__(self, name: str, priority: int, context: BaseContext, timeout: Timeout) -> None:
         self.name = name
         self.priority = priority
         self.context = context
-        self.subscriptions: dict[Any, BaseSubscription] = {}
+        self.subscriptions: dict[Any, S] = {}
         self._timeout = timeout
         self._id = 0
         self._token = 0
@@ -375,7 +378,7 @@ class BasePV:
     def subscribe(
         self, data_type: Any = None, data_count: int | None = None, low: float = 0.0,
         high: float = 0.0, to: float = 0.0, mask: int | None = None,
-    ) -> Any:  # fmt: skip
+    ) -> S:  # fmt: skip
         """Define a subscription; the same arguments give the same object.
 
         Args:

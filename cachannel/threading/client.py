@@ -96,7 +96,7 @@ class VirtualCircuitManager(BaseCircuitManager):
         self._close_channels()
 
 
-class PV(BasePV):
+class PV(BasePV[Subscription]):
     """A process variable of a context; made by `Context.get_pvs` only."""
 
     _subscription_class = Subscription

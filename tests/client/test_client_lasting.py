@@ -1,8 +1,10 @@
 """What the threading and the asyncio client do alike with contexts, PVs and subscriptions."""
 
+import asyncio
 import contextlib
 import gc
 import logging
+import queue
 import threading
 import time
 from typing import Any
@@ -11,8 +13,18 @@ import numpy as np
 import pytest
 
 from cachannel.client.common import ContextDisconnectedError, DisconnectedError
+from cachannel.client.requests import (
+    EchoRequest,
+    EventsOffRequest,
+    EventsOnRequest,
+    ReadNotifyRequest,
+)
 from cachannel.protocol.channel_types import AccessRights, ChannelType
-from cachannel.protocol.errors import CaprotoTimeoutError, ValidationError
+from cachannel.protocol.errors import (
+    CaprotoNotImplementedError,
+    CaprotoTimeoutError,
+    ValidationError,
+)
 from support.waiting import wait_until
 
 RECORD = 'record(ao, "{name}") {{ field(VAL, "{value}") field(PINI, "YES") }}\n'
@@ -445,3 +457,58 @@ def test_known_pvs_are_written_while_unknown_ones_are_searched(lasting: Any) -> 
     assert thread.is_alive()
     do(lasting, lasting.context.disconnect())
     thread.join(25)
+
+
+def test_a_circuit_obeys_messages_that_have_a_meaning_here(lasting: Any) -> None:
+    following = lasting.follow("cascratch3")
+    wait_until(lambda: following.responses)
+    circuit = following.subscription.pv.circuit_manager
+    do(lasting, circuit.send(EventsOffRequest(), EchoRequest()))
+    assert circuit.held == {}
+    do(lasting, circuit.send(EventsOnRequest()))
+    assert circuit.held is None
+    with pytest.raises(CaprotoNotImplementedError, match="ReadNotifyRequest"):
+        if lasting.name == "asyncio":
+            lasting.do(circuit.send(ReadNotifyRequest(6, 1, 0, 0)))
+        else:
+            circuit.send(ReadNotifyRequest(6, 1, 0, 0))
+    assert circuit.server_protocol_version == 13
+    assert circuit.connected
+    assert not circuit.dead.is_set()
+    do(lasting, circuit.disconnect())
+    assert repr(following.subscription.pv) == "<PV name='cascratch3' priority=0 (idle)>"
+    assert lasting.read("cascratch3").status.success
+
+
+def test_a_broadcaster_searches_and_knows_what_it_found(lasting: Any, ioc: Any) -> None:
+    broadcaster = lasting.context.broadcaster
+    found: Any = queue.SimpleQueue()
+    if lasting.name == "asyncio":
+
+        async def search() -> Any:
+            results: Any = asyncio.Queue()
+            await broadcaster.search(results, "catest", "calong")
+            return results.get_nowait()
+
+        address, names = lasting.do(search())
+    else:
+        broadcaster.search(found, ["catest", "calong"], timeout=10)
+        address, names = found.get(timeout=1)
+    assert address == ("127.0.0.1", ioc.port)
+    assert sorted(names) == ["calong", "catest"]
+    lasting.pv("cadoesnotexist")
+    assert list(broadcaster.results.unanswered_searches.values()) == ["cadoesnotexist"]
+    assert lasting.read("catest").status.success
+    assert broadcaster.server_protocol_versions == {("127.0.0.1", ioc.port): 13}
+
+
+def test_names_that_libca_does_not_send_are_kept_with_a_warning(
+    lasting: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cachannel.client.context._warned", False)
+    with caplog.at_level(logging.WARNING, logger="cachannel.ctx"):
+        for _ in range(2):
+            made = on_loop(lasting, lambda: type(lasting.context)(client_name="somebody else"))
+            assert made.client_name == "somebody else"
+            do(lasting, made.disconnect())
+    assert len(caplog.records) == 1

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from cachannel._native import ffi, lib
 from cachannel.protocol.channel_types import ChannelType
 from cachannel.protocol.errors import CaprotoNotImplementedError, CaprotoTimeoutError
 from cachannel.sync.client import block, interrupt, read, read_write_read, subscribe, write
+from support.ports import free_port
 from support.waiting import wait_until
 
 RECORD = 'record(ao, "calast") {{ field(VAL, "{}") field(PINI, "YES") }}\n'
@@ -195,3 +197,37 @@ def test_the_default_time_out_comes_from_the_environment(run_script: Any, variab
             print("0.25 s" in str(exc))
         """
     assert run_script(script, **{variable: "0.25"}).succeeded().lines == ["True"]
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_a_repeater_runs_only_if_it_is_wanted(run_script: Any, wanted: bool) -> None:
+    script = f"""
+        import socket
+        from cachannel import repeater
+        from cachannel.sync.client import read
+        read("catest", repeater=False, timeout=10)
+        read("catest", repeater={wanted}, timeout=10)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("", repeater.repeater_port()))
+                print("free")
+            except OSError:
+                print("taken")
+        """
+    port = free_port()
+    lines = run_script(script, EPICS_CA_REPEATER_PORT=str(port), CACHANNEL_REPEATER="YES")
+    assert lines.succeeded().lines == ["taken" if wanted else "free"]
+    if wanted:
+        stop_repeater(port)
+
+
+def stop_repeater(port: int) -> None:
+    """End the repeater that a script has left behind, found by its port."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes()
+            environment = (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if b"repeater" in command and f"EPICS_CA_REPEATER_PORT={port}\0".encode() in environment:
+            os.kill(int(folder.name), signal.SIGTERM)
