@@ -1,8 +1,7 @@
 """An IOC of this package for the clients' tests; run as a program, or started with `OwnServer`.
 
-PVs: ``own:many0`` ... with the value of ``--value``; ``own:refuses``, whose putter raises;
-``own:strings``; ``own:limited``, to which only numbers below 10 may be written; ``own:slow``,
-whose writes take until ``own:release`` is written.
+PVs: ``own:many0`` ... with the value of its second argument; ``own:refuses``, whose putter raises;
+``own:slow``, whose writes take until ``own:release`` is written; those of the contract suite.
 """
 
 import argparse
@@ -11,6 +10,7 @@ import subprocess
 import sys
 from types import TracebackType
 
+from cachannel.protocol.channel_types import ChannelType
 from cachannel.server import PVGroup, pvproperty, run
 from support.ioc import clean_environment
 from support.ports import client_environment, server_environment
@@ -36,6 +36,28 @@ class Refusing(PVGroup):
         """Wait for `release`."""
         while not self.release.value:
             await asyncio.sleep(0.01)
+
+
+class Contract(Refusing):
+    """The PVs of `support/records.db` that the contract suite uses."""
+
+    catest = pvproperty(
+        value=12.3, units="mm", precision=4, upper_disp_limit=200.0, lower_disp_limit=-200.0,
+        upper_ctrl_limit=190.0, lower_ctrl_limit=-190.0,
+    )  # fmt: skip
+    calong = pvproperty(value=3)
+    castring = pvproperty(value=["a string"], dtype=ChannelType.STRING)
+    cambbo = pvproperty(value="two", enum_strings=("zero", "one", "two", "three"),
+                        dtype=ChannelType.ENUM)  # fmt: skip
+    cawave = pvproperty(value=[0.0], max_length=20)
+    cawaveh = pvproperty(value=[0], dtype=ChannelType.INT, max_length=10)
+    cawavel = pvproperty(value=[0], dtype=ChannelType.LONG, max_length=10)
+    calongtext = pvproperty(value=b"text", dtype=ChannelType.CHAR, max_length=200)
+    camillion = pvproperty(value=[0.0], max_length=1_000_000)
+    caread = pvproperty(value=5.0, read_only=True)
+    cascratch1 = pvproperty(value=0.0)
+    cascratch2 = pvproperty(value=0.0)
+    cascratch3 = pvproperty(value=0.0)
 
 
 class OwnServer:
@@ -95,7 +117,7 @@ def main() -> None:
     parser.add_argument("value", type=float)
     options = parser.parse_args()
     members = {f"many{n}": pvproperty(value=options.value) for n in range(options.number)}
-    group = type("Many", (Refusing,), members)(prefix="own:")
+    group = type("Many", (Contract,), members)(prefix="own:")
 
     async def ready(async_lib: object) -> None:
         sys.stdout.write("ready\n")

@@ -44,13 +44,6 @@ def crashing(request: pytest.FixtureRequest, make_ioc: Any, ports: Any) -> Itera
         yield server
 
 
-@pytest.fixture(scope="module")
-def own(ports: Any, loopback_only: None) -> Iterator[OwnServer]:
-    """The IOC of this package, on a port that clients of the test process find."""
-    with OwnServer(ports.other, ports.repeater) as server:
-        yield server
-
-
 class Watch:
     """Keeps the states and the latest values of PVs."""
 
