@@ -144,17 +144,18 @@ class _Calls:
     def __init__(self) -> None:
         self.dropped = 0
         self._ready = threading.Condition()
-        self._batches: deque[list[Item] | None] = deque()
+        self._batches: deque[tuple[list[Item] | None, int]] = deque()
         self._length = 0
         self._nbytes = 0
 
-    def put(self, batches: list[list[Item]], items: list[Item]) -> None:
+    def put(self, batches: list[list[Item]]) -> None:
         """Add calls, divided into what one thread takes at a time."""
-        nbytes = sum([_nbytes(item) for item in items])
+        sized = [(items, _nbytes(items)) for items in batches]
         with self._ready:
-            self._batches.extend(batches)
-            self._length += len(items)
-            self._nbytes += nbytes
+            self._batches.extend(sized)
+            for items, nbytes in sized:
+                self._length += len(items)
+                self._nbytes += nbytes
             if self._length > LIMIT or self._nbytes > LIMIT_BYTES:
                 self._thin_out()
             self._ready.notify(len(batches))
@@ -164,22 +165,23 @@ class _Calls:
         with self._ready:
             while not self._batches:
                 self._ready.wait()
-            items = self._batches.popleft()
+            items, nbytes = self._batches.popleft()
             if items is not None:
                 self._length -= len(items)
-                self._nbytes -= sum([_nbytes(item) for item in items])
+                self._nbytes -= nbytes
         return items
 
     def end(self, threads: int) -> None:
         """Drop what waits, and end the threads."""
         with self._ready:
             self._batches.clear()
-            self._batches.extend([None] * threads)
+            self._batches.extend([(None, 0)] * threads)
             self._ready.notify_all()
 
     def _thin_out(self) -> None:
         kept: dict[int, Item] = {}
-        for number, item in enumerate(itertools.chain(*filter(None, self._batches))):
+        waiting = itertools.chain.from_iterable(items or () for items, _ in self._batches)
+        for number, item in enumerate(waiting):
             key = -1 - number
             if type(item[2]) is EventAddResponse:
                 key = id(item[0])
@@ -189,17 +191,14 @@ class _Calls:
         if not self.dropped:
             logger.warning("callbacks are too slow; the newest update of each PV is kept")
         self.dropped += self._length - len(kept)
-        self._batches = deque([item] for item in kept.values())
+        self._batches = deque(([item], _nbytes([item])) for item in kept.values())
         self._length = len(kept)
-        self._nbytes = sum(map(_nbytes, kept.values()))
+        self._nbytes = sum(nbytes for _, nbytes in self._batches)
 
 
-def _nbytes(item: Item) -> int:
-    """Return the size of the data of an update that is more than a number."""
-    if type(item[2]) is not EventAddResponse:
-        return 0
-    record = item[2]._record
-    return 0 if record[2] == 1 else int(record[11])
+def _nbytes(items: list[Item]) -> int:
+    """Return the size of the data of updates."""
+    return sum([item[2]._record[11] for item in items if type(item[2]) is EventAddResponse])
 
 
 def _work(calls: _Calls) -> None:
@@ -243,7 +242,7 @@ class Workers:
             return
         if not self._threads:
             self._start()
-        self._calls.put([items] if self._number == 1 else [[item] for item in items], items)
+        self._calls.put([items] if self._number == 1 else [[item] for item in items])
 
     def _start(self) -> None:
         with self._lock:

@@ -216,17 +216,19 @@ class DataMessage(Message):
         """
         data = self._data
         if data is None:
-            data = self._data = self._make_data()
+            record = self._record
+            if record[2] == _IN_RECORD:
+                # Only numbers are in the record itself. Most responses are one number.
+                try:
+                    data = self._data = _array([record[12]], _dtypes[record[3]])
+                except KeyError:
+                    data = self._data = _first_array(record[3], record[12])
+            else:
+                data = self._data = self._make_data()
         return data
 
     def _make_data(self) -> Any:
         record = self._record
-        if record[2] == _IN_RECORD:
-            # Only numbers are in the record itself. Most responses are one number.
-            try:
-                return _array([record[12]], _dtypes[record[3]])
-            except KeyError:
-                return _first_array(record[3], record[12])
         layout = LAYOUTS[record[3]]
         if layout.base_type == 0:
             if record[3] in _WHOLE or not record[8]:

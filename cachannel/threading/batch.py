@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch"]
 
+_now = time.monotonic
+_new_response = ReadNotifyResponse.__new__
+
 _READ, _NUMBER, _NUMBER_TOLD, _OTHER = range(4)
 _FLOATS: Final = (2, 6)
 _LONG: Final = 5
@@ -59,10 +62,15 @@ class _Reads(_Answers):
         ioid = self._ids[record[0] - self._first]
         if not self.pending:
             self.release()
-        if record[7] == NORMAL and not count:
-            if self._deadline is not None and self._late("read of", pv):
-                return
-            callback(ReadNotifyResponse.from_record(record, buffer, ioid))
+        deadline = self._deadline
+        if record[7] == NORMAL and not count and (deadline is None or _now() <= deadline):
+            # ReadNotifyResponse.from_record, without the call: this is done for every answer.
+            response = _new_response(ReadNotifyResponse)
+            response._record = record
+            response._buffer = buffer
+            response._ident = ioid
+            response._data = None
+            callback(response)
         elif record[1] != DROPPED and not self._late("read of", pv):
             callback(pv._read_response(record, buffer, dbr_type, count, ioid))
 
