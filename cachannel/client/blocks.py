@@ -58,8 +58,10 @@ class Block:
         self._owners.update(dict.fromkeys(tokens, self.take))
         return first
 
-    def read(self, channels: list[int], types: list[int], counts: list[int],
-             requests: Sequence[Any]) -> None:  # fmt: skip
+    def read(
+        self, channels: Sequence[int], types: Sequence[int], counts: Sequence[int],
+        requests: Sequence[Any],
+    ) -> None:  # fmt: skip
         """Send reads.
 
         Args:
@@ -96,6 +98,8 @@ class Block:
             for index in unfit:
                 self._owners.pop(first + index, None)
                 self.pending.pop(first + index, None)
+            if not self.pending:
+                self.release()
             self._refuse(first, status, length)
         return unfit
 

@@ -58,7 +58,7 @@ class _Reads(_Answers):
     __slots__ = ()
 
     def call(self, record: Record, buffer: Any) -> None:
-        pv, dbr_type, count, callback = self.pending.pop(record[0])
+        pv, dbr_type, count, callback, _, _ = self.pending.pop(record[0])
         ioid = self._ids[record[0] - self._first]
         if not self.pending:
             self.release()
@@ -125,7 +125,7 @@ class Batch:
         deadline = deadline_after(self.timeout)
         try:
             for kind, context, run in runs:
-                for manager, group in _by_circuit(run):
+                for manager, group in _by_circuit(kind, run):
                     self._send(kind, context, manager, group, deadline)
         finally:
             for context in dict.fromkeys(context for _, context, _ in runs):
@@ -145,12 +145,11 @@ class Batch:
         group: list[Any],
         deadline: float | None,
     ) -> None:
-        channels = [request[0]._id for request in group]
         if kind == _READ:
-            _Reads(context, manager, self.timeout, deadline).read(
-                channels, [read[1] for read in group], [read[2] or 0 for read in group], group
-            )
+            _, types, counts, _, ids, _ = zip(*group, strict=True)
+            _Reads(context, manager, self.timeout, deadline).read(ids, types, counts, group)
             return
+        channels = [request[0]._id for request in group]
         writes = _Writes(context, manager, self.timeout, deadline)
         if kind == _NUMBER:
             status = ffi.new("int32_t[]", len(group))
@@ -202,7 +201,8 @@ class Batch:
         context = pv.context
         if self._kind != _READ or self._context is not context:
             self._begin(_READ, context)
-        self._run.append((pv, dbr_type, data_count, callback))
+        # Id and circuit, too: to look at 10,000 PVs once more costs more than the columns.
+        self._run.append((pv, dbr_type, data_count or 0, callback, pv._id, pv._manager))
 
     def write(
         self, pv: PV, data: Any, callback: Callable[[Any], object] | None = None,
@@ -241,10 +241,13 @@ class Batch:
         self._run.append((pv, request, callback))
 
 
-def _by_circuit(run: list[Any]) -> list[tuple[Any, list[Any]]]:
+def _by_circuit(kind: int, run: list[Any]) -> list[tuple[Any, list[Any]]]:
     """Group requests by their circuits, keeping the order on each."""
-    managers = {request[0]._manager or request[0].circuit_manager for request in run}
-    if len(managers) == 1:
+    if kind == _READ:
+        managers = {read[5] for read in run}
+    else:
+        managers = {request[0]._manager for request in run}
+    if len(managers) == 1 and None not in managers:
         return [(managers.pop(), run)]
     groups: dict[Any, list[Any]] = {}
     for request in run:
