@@ -13,7 +13,6 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from cachannel._native import lib
 from cachannel.client.circuits import BaseCircuitManager
 from cachannel.client.common import GLOBAL_DEFAULT_TIMEOUT, ContextDisconnectedError, Timeout
 from cachannel.client.engine import BaseBroadcaster, Engine
@@ -96,10 +95,7 @@ class BaseContext:
 
     def _flush_soon(self) -> None:
         """Send what has been asked for, now or with more."""
-        if self._engine.in_batch:
-            self._engine.flush_after_batch()
-        else:
-            lib.cc_flush(self._engine.ca.id)
+        self._engine.flush()
 
     def _make_pvs(
         self, names: tuple[str, ...], priority: int, connection: Any, access: Any, timeout: Timeout

@@ -9,7 +9,8 @@ import socket
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from cachannel._native import ffi, lib
@@ -47,6 +48,7 @@ class Engine:
         self.dirty: list[Outbox] = []
         self._tokens = itertools.count(1 << 32)
         self._flush_wanted = False
+        self._holding = 0
         self.watchdog = float(os.environ.get("EPICS_CA_CONN_TMO") or 30.0)
         self.repeater = repeater
         # libca starts a repeater of its own with the first channel, unless the port is taken.
@@ -66,9 +68,26 @@ class Engine:
             self._flush_wanted = False
             lib.cc_flush(self.ca.id)
 
-    def flush_after_batch(self) -> None:
-        """Send requests when the batch ends that is being worked on; on the dispatcher only."""
-        self._flush_wanted = True
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Send what is asked for meanwhile at the end; with the lock held for its length."""
+        with self.lock:
+            self._holding += 1
+            try:
+                yield
+            finally:
+                self._holding -= 1
+        if not self.ca.closed:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what has been asked for, now or with more."""
+        if self._holding:
+            return
+        if self.in_batch:
+            self._flush_wanted = True
+        else:
+            lib.cc_flush(self.ca.id)
 
     @property
     def in_batch(self) -> bool:

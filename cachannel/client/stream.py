@@ -68,7 +68,7 @@ class Stream:
         self._outbox = Outbox(context._engine.dirty, self._take_in)
         self._subscriptions: list[Any] = []
         self._tokens: list[int] = []
-        with context._lock:
+        with context._engine.together():
             for index, pv in enumerate(self.pvs):
                 subscription = pv.subscribe(data_type=data_type, mask=mask)
                 token = next(subscription._tokens)
@@ -108,8 +108,9 @@ class Stream:
 
     def close(self) -> None:
         """End the subscriptions that nobody else uses."""
-        for subscription, token in zip(self._subscriptions, self._tokens, strict=True):
-            subscription._forget(token)
+        with self.context._engine.together():
+            for subscription, token in zip(self._subscriptions, self._tokens, strict=True):
+                subscription._forget(token)
         self._subscriptions, self._tokens = [], []
 
 
