@@ -327,7 +327,7 @@ class PV(BasePV[Subscription]):
                     if not wait:
                         self._written_later(future, limit, callback, encoded, ids[0])
                         return None
-                    answer = await context._answer(future, left_until(deadline))
+                    answer = await context._answer(future, coarse(left_until(deadline)))
                     if answer is LATE:
                         raise self._timed_out("write", limit)
                     if answer is CLOSED:
