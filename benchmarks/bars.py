@@ -16,6 +16,9 @@ __all__ = ["BARS", "Bar", "Kind", "Verdict", "judge"]
 
 COMPAT = "ours, epics_compat"
 PYEPICS = "pyepics"
+AIOCA = "aioca"
+CAPROTO = "caproto threading"
+CAPROTO_ASYNCIO = "caproto asyncio"
 
 
 class Kind(enum.Enum):
@@ -71,14 +74,16 @@ BARS = (
         0.95, False, C_LIMIT),
     Bar("memory of a channel, times CaChannel", "memory", "ours", "bytes_per_channel", Kind.RATIO,
         1.0, True, ORIGINAL),
-    Bar("threading: connect, ms", "connect", "ours, threading", "milliseconds", Kind.VALUE, 230.0,
-        True),
-    Bar("asyncio: connect, ms", "connect", "ours, asyncio", "milliseconds", Kind.VALUE, 235.0,
-        True),
-    Bar("threading: batch reads per second", "get_all", "ours, threading", "per_second", Kind.VALUE,
-        118_000, False),
-    Bar("asyncio: gathered reads per second", "get_all", "ours, asyncio", "per_second", Kind.VALUE,
-        38_000, False),
+    Bar("threading: connect, times caproto", "connect", "ours, threading", "milliseconds",
+        Kind.RATIO, 0.1, True, CAPROTO),
+    Bar("asyncio: connect, times aioca", "connect", "ours, asyncio", "milliseconds", Kind.RATIO,
+        0.25, True, AIOCA),
+    Bar("asyncio: connect, times caproto", "connect", "ours, asyncio", "milliseconds", Kind.RATIO,
+        0.02, True, CAPROTO_ASYNCIO),
+    Bar("threading: batch reads, times caproto", "get_all", "ours, threading", "per_second",
+        Kind.RATIO, 20.0, False, CAPROTO),
+    Bar("asyncio: gathered reads, times aioca", "get_all", "ours, asyncio", "per_second",
+        Kind.RATIO, 10.0, False, AIOCA),
     Bar("asyncio: read_many, values per second", "get_list", "ours, read_many", "per_second",
         Kind.VALUE, 400_000, False),
     Bar("threading: monitors, CPU us per event", "monitor", "ours, threading", "cpu_us", Kind.VALUE,

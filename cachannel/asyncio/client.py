@@ -8,52 +8,36 @@ any await; the answer that it waited for is then dropped.
 from __future__ import annotations
 
 import asyncio
-import inspect
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from asyncio import _get_running_loop as running_loop
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import Any
 
-from cachannel._native import ffi, lib
-from cachannel.asyncio.loop import LATE, Deadlines, Inbox
-from cachannel.client.callbacks import CallbackHandler, Entry, Outbox, Workers
+from cachannel._native import lib
+from cachannel.asyncio.loop import CLOSED, COMPLETION, LATE, Deadlines, Inbox, Waiting
+from cachannel.asyncio.pv import PV, coarse
+from cachannel.asyncio.reading import ReadBlock, Reading, disconnected
+from cachannel.asyncio.stream import Updates
+from cachannel.asyncio.subscription import Subscription
+from cachannel.client.callbacks import CallbackHandler, Outbox, Workers
 from cachannel.client.circuits import BaseCircuitManager
 from cachannel.client.common import (
     CONTEXT_DEFAULT_TIMEOUT,
-    PV_DEFAULT_TIMEOUT,
     ContextDisconnectedError,
     Timeout,
-)
-from cachannel.client.core import (
-    ATTEMPTS,
-    LOST,
-    BaseContext,
-    BasePV,
-    BaseSubscription,
-    check_notify,
+    deadline_after,
     left_until,
-    logger,
 )
+from cachannel.client.context import BaseContext
 from cachannel.client.engine import BaseBroadcaster
 from cachannel.client.many import (
+    Names,
     Readings,
-    Stream,
+    ReadMany,
     WriteMany,
-    connect_many,
-    finish_read,
+    left_at_least,
     limit_of,
-    open_sink,
-    resolve,
-    start_read,
-    wait_bulk,
 )
-from cachannel.client.responses import EventAddResponse, WriteNotifyResponse
-from cachannel.client.values import Encoded, choose_type, own_buffer
-from cachannel.protocol.errors import ErrorResponseReceived
-from cachannel.values.decode import Record
-
-if TYPE_CHECKING:
-    from cachannel.client.many import Names
+from cachannel.client.stream import LIMIT
 
 __all__ = [
     "PV",
@@ -63,58 +47,6 @@ __all__ = [
     "Subscription",
     "VirtualCircuitManager",
 ]
-
-_NORMAL, _BADTYPE = 1, 114
-_DROPPED = 8
-_REFUSED = -1
-_CLOSED = object()
-
-
-class Subscription(BaseSubscription):
-    """Updates of one PV, for callbacks or ``async for``. Made by `PV.subscribe`."""
-
-    pv: PV
-
-    async def remove_callback(self, token: int) -> None:
-        """Forget a function; unknown tokens are ignored."""
-        self._forget(token)
-
-    async def clear(self) -> None:
-        """Forget all functions, and end the subscription at the server."""
-        self._clear()
-
-    async def __aenter__(self) -> Subscription:
-        return self
-
-    async def __aexit__(self, *args: object) -> None:
-        self._clear()
-
-    async def __aiter__(self) -> AsyncIterator[EventAddResponse]:
-        """Yield the most recent update, if there is one, and every one that follows."""
-        queue: asyncio.Queue[EventAddResponse] = asyncio.Queue()
-        loop = self.pv.context._inbox
-
-        def push(items: list[Any]) -> None:
-            loop.send([(forward, None, [item[2] for item in items])])
-
-        async def receive(responses: list[EventAddResponse]) -> None:
-            for response in responses:
-                queue.put_nowait(response)
-
-        outbox = Outbox(self.pv.context._engine.dirty, push)
-        forward = Entry(lambda: receive, True, outbox)
-        entry = Entry(lambda: None, False, outbox)
-        with self._lock:
-            token = next(self._tokens)
-            self._add(token, entry)
-            latest = self.most_recent_response
-        try:
-            if latest is not None:
-                yield latest
-            while True:
-                yield await queue.get()
-        finally:
-            self._forget(token)
 
 
 class VirtualCircuitManager(BaseCircuitManager):
@@ -151,333 +83,7 @@ class VirtualCircuitManager(BaseCircuitManager):
 
     async def disconnect(self) -> None:
         """Close the channels on this circuit; requests open them again."""
-        for pv in list(self.pvs.values()):
-            with self.context._lock:
-                pv._close()
-                pv._idle = True
-
-
-class PV(BasePV):
-    """A process variable of a context; made by `Context.get_pvs` only."""
-
-    context: Context
-    _subscription_class = Subscription
-
-    def _outbox(self, func: Callable[..., object]) -> Outbox:
-        if inspect.iscoroutinefunction(func):
-            return self.context._loop_outbox
-        manager = self.circuit_manager
-        return self.context._outbox if manager is None else manager.outbox
-
-    def _wake(self, waiters: list[Any]) -> None:
-        outbox = self.context._loop_outbox
-        for future in waiters:
-            outbox.put((None, future, None))
-
-    async def _connect(self, deadline: float | None, timeout: float | None, operation: str) -> int:
-        """Wait for the connection; return the native type."""
-        while True:
-            with self.context._lock:
-                if self._id:
-                    native: int = lib.cc_field_type(self._id)
-                    if native >= 0:
-                        return native
-                elif self._idle and not self.context._closed:
-                    self._open()
-                if self.context._closed and deadline is None:
-                    message = f"{operation} of {self.name!r}: the context is disconnected"
-                    raise ContextDisconnectedError(message)
-                future: asyncio.Future[Any] = self.context._loop.create_future()
-                waits_for_up = not self._up
-                if waits_for_up:
-                    self._waiters.append(future)
-            if not waits_for_up:
-                # Just lost; the dispatcher has not heard of it yet.
-                await asyncio.sleep(0.005)
-            else:
-                try:
-                    result = await self.context._answer(future, left_until(deadline))
-                except asyncio.CancelledError:
-                    self._forget_waiter(future)
-                    raise
-                if result is LATE:
-                    self._forget_waiter(future)
-                    raise self._timed_out(operation, timeout)
-                if result is _CLOSED:
-                    message = f"{operation} of {self.name!r}: the context was disconnected"
-                    raise ContextDisconnectedError(message)
-            if deadline is not None and time.monotonic() >= deadline and not self.connected:
-                raise self._timed_out(operation, timeout)
-
-    def _forget_waiter(self, future: asyncio.Future[Any]) -> None:
-        with self.context._lock:
-            if future in self._waiters:
-                self._waiters.remove(future)
-
-    async def wait_for_search(self, *, timeout: Timeout = PV_DEFAULT_TIMEOUT) -> None:
-        """Wait until a server has the PV.
-
-        Raises:
-            CaprotoTimeoutError: none was found in time.
-        """
-        limit = self._limit(timeout)
-        await self._connect(_deadline(limit), limit, "search")
-
-    async def wait_for_connection(self, *, timeout: Timeout = PV_DEFAULT_TIMEOUT) -> None:
-        """Wait until the PV is connected; an idle PV connects again.
-
-        Args:
-            timeout: seconds; None: without limit; default: that of the PV or its context.
-
-        Raises:
-            CaprotoTimeoutError: it did not connect in time.
-        """
-        if not self.connected:
-            limit = self._limit(timeout)
-            await self._connect(_deadline(limit), limit, "connection")
-
-    async def go_idle(self) -> None:
-        """Close the channel until it is needed again, if nothing uses it now.
-
-        Ignored while a subscription has callbacks. Waits for requests in progress.
-        """
-        deadline = time.monotonic() + (self.timeout or 60.0)
-        while self._pending and time.monotonic() < deadline:
-            await asyncio.sleep(0.002)
-        with self.context._lock:
-            if self._may_idle():
-                self._close()
-                self._idle = True
-
-    def time_since_last_heard(self, timeout: Timeout = PV_DEFAULT_TIMEOUT) -> float:
-        """Return the seconds since the server of the PV was heard from.
-
-        Raises:
-            DisconnectedError: it is not connected.
-        """
-        return self._last_heard()
-
-    async def read(
-        self, *, wait: bool = True, callback: Callable[[Any], object] | None = None,
-        timeout: Timeout = PV_DEFAULT_TIMEOUT, data_type: Any = None,
-        data_count: int | None = None, notify: bool = True,
-    ) -> Any:  # fmt: skip
-        """Read the PV.
-
-        Args:
-            wait: wait for the answer and return it.
-            callback: called with the response; held strongly.
-            timeout: seconds for connection and answer together; None: without limit.
-            data_type: None for the native type, the name of a group of types, or a type.
-            data_count: elements; None: the current length. More than the PV has are zeros.
-            notify: False gives an old-style `ReadResponse`.
-
-        Returns:
-            A `ReadNotifyResponse`, whose status may be bad; None with ``wait=False``.
-
-        Raises:
-            CaprotoTimeoutError: there was no connection or no answer in time.
-            KeyError, ValueError: no such type.
-        """
-        limit = self._limit(timeout)
-        start = time.monotonic()
-        deadline = None if limit is None else start + limit
-        context = self.context
-        self._pending += 1
-        try:
-            for attempt in range(ATTEMPTS):
-                native = self._native
-                if not self._up:
-                    native = await self._connect(deadline, limit, "read")
-                dbr_type = native if data_type is None else choose_type(data_type, native)
-                manager = self._manager
-                ioid = self._ioid() if manager is None else manager.next_ioid()
-                future = context._loop.create_future()
-                context._reads.append((self._id, dbr_type, data_count or 0, future))
-                if not context._flushing:
-                    context._flush_once()
-                if not wait:
-                    self._answer_later(future, limit, callback, dbr_type, data_count, ioid, notify)
-                    return None
-                if limit is not None:
-                    left = limit if attempt == 0 else left_until(deadline)
-                    context._deadlines.add(future, limit if left is None else left)
-                context._inflight.add(future)
-                try:
-                    answer = await future
-                finally:
-                    context._inflight.discard(future)
-                if answer is LATE:
-                    raise self._timed_out("read", limit)
-                if answer is _CLOSED:
-                    message = f"the context was disconnected while {self.name!r} was being read"
-                    raise ContextDisconnectedError(message)
-                status = answer[0][7]
-                if status == _NORMAL:
-                    break
-                if status not in LOST and not (status == _BADTYPE and not self.connected):
-                    if answer[0][1] == _REFUSED:
-                        self._read_failure(status, dbr_type)
-                    break
-            else:
-                raise self._timed_out("read", limit)
-        finally:
-            self._pending -= 1
-        response = self._read_response(answer[0], answer[1], dbr_type, data_count, ioid, notify)
-        if callback is not None:
-            self._call_back(callback, response)
-        return response if wait else None
-
-    def _answer_later(
-        self, future: asyncio.Future[Any], timeout: float | None, callback: Any, dbr_type: int,
-        count: int | None, ioid: int, notify: bool,
-    ) -> None:  # fmt: skip
-        if timeout is not None:
-            self.context._deadlines.add(future, timeout)
-
-        def done(future: asyncio.Future[Any]) -> None:
-            answer = None if future.cancelled() else future.result()
-            if answer is LATE:
-                logger.warning("a read of %s was not answered within %g s", self.name, timeout)
-            elif answer is not None and answer is not _CLOSED and answer[0][1] != _DROPPED:
-                response = self._read_response(answer[0], answer[1], dbr_type, count, ioid, notify)
-                self._call_back(callback, response)
-
-        if callback is not None:
-            future.add_done_callback(done)
-
-    def _call_back(self, callback: Callable[[Any], object], response: Any) -> None:
-        outbox = self._outbox(callback)
-        outbox.post((Entry.strong(callback, outbox), None, response))
-
-    async def write(
-        self, data: Any, *, wait: bool = True, callback: Callable[[Any], object] | None = None,
-        timeout: Timeout = PV_DEFAULT_TIMEOUT, notify: bool | None = None, data_type: Any = None,
-        data_count: int | None = None,
-    ) -> Any:  # fmt: skip
-        """Write to the PV.
-
-        Args:
-            data: a number, text, or a sequence of these.
-            wait: wait until the server has completed the write.
-            callback: called with the response; held strongly.
-            timeout: seconds for connection and answer together; None: without limit.
-            notify: ask for an answer; None: if somebody wants it.
-            data_type: the type to send; None: the native one.
-            data_count: at most so many elements.
-
-        Returns:
-            A `WriteNotifyResponse`, whose status may be bad; None with ``wait=False``.
-
-        Raises:
-            CaprotoTimeoutError: there was no connection or no answer in time.
-            ErrorResponseReceived: the server answered with an error message.
-            ValueError, TypeError: the data cannot be sent; nothing was.
-        """
-        notify = check_notify(notify, wait, callback)
-        limit = self._limit(timeout)
-        deadline = _deadline(limit)
-        if (
-            data_count is not None
-            and not isinstance(data, str | bytes)
-            and hasattr(data, "__len__")
-        ):
-            data = data[:data_count]
-        context = self.context
-        self._pending += 1
-        try:
-            for _ in range(ATTEMPTS):
-                native = await self._connect(deadline, limit, "write")
-                encoded = self._encode(data, data_type, native)
-                ioid = self._ioid()
-                if isinstance(encoded, int):
-                    result: Any = WriteNotifyResponse(choose_type(data_type, 6), 0, encoded, ioid)
-                    break
-                if not notify:
-                    if self._put(encoded) in LOST:
-                        continue
-                    context._flush_once()
-                    return None
-                future = self._write_request(encoded)
-                if isinstance(future, int):
-                    if future in LOST or (future == _BADTYPE and not self.connected):
-                        continue
-                    result = self._write_response(future, -1, encoded, ioid)
-                    break
-                context._flush_once()
-                if not wait:
-                    self._written_later(future, limit, callback, encoded, ioid)
-                    return None
-                answer = await context._answer(future, left_until(deadline))
-                if answer is LATE:
-                    raise self._timed_out("write", limit)
-                if answer is _CLOSED:
-                    message = f"the context was disconnected while {self.name!r} was being written"
-                    raise ContextDisconnectedError(message)
-                if answer[0][7] in LOST:
-                    continue
-                result = self._write_response(answer[0][7], answer[0][3], encoded, ioid)
-                break
-            else:
-                raise self._timed_out("write", limit)
-        finally:
-            self._pending -= 1
-        if isinstance(result, ErrorResponseReceived):
-            raise result
-        if callback is not None:
-            self._call_back(callback, result)
-        return result if wait else None
-
-    def _write_request(self, encoded: Encoded) -> asyncio.Future[Any] | int:
-        """Send a write; return the future of its answer, or libca's refusal."""
-        context = self.context
-        owners, outbox = context._engine.ca.owners, context._loop_outbox
-        future: asyncio.Future[Any] = context._loop.create_future()
-
-        def deliver(record: Record, buffer: Any, offset: int) -> None:
-            owners.pop(record[0], None)
-            outbox.put((None, future, (record, None)))
-
-        token = context._engine.own(deliver)
-        status: int = lib.cc_put_callback(self._id, *encoded.parts, token)
-        if status == _NORMAL:
-            return future
-        owners.pop(token, None)
-        return status
-
-    def _written_later(
-        self, future: asyncio.Future[Any], timeout: float | None, callback: Any,
-        encoded: Encoded, ioid: int,
-    ) -> None:  # fmt: skip
-        if timeout is not None:
-            self.context._deadlines.add(future, timeout)
-
-        def done(future: asyncio.Future[Any]) -> None:
-            answer = None if future.cancelled() else future.result()
-            if answer is LATE:
-                logger.warning("a write to %s was not answered within %g s", self.name, timeout)
-            elif answer is not None and answer is not _CLOSED and answer[0][1] != _DROPPED:
-                response = self._write_response(answer[0][7], answer[0][3], encoded, ioid)
-                if isinstance(response, ErrorResponseReceived):
-                    logger.warning("%s: write refused: %s", self.name, response)
-                elif callback is not None:
-                    self._call_back(callback, response)
-
-        future.add_done_callback(done)
-
-    async def unsubscribe_all(self) -> None:
-        """Clear every subscription."""
-        for subscription in list(self.subscriptions.values()):
-            subscription._clear()
-
-
-def refusal(status: int) -> Record:
-    """Make the record of a read that libca did not even send."""
-    return (0, _REFUSED, 0, -1, 0, 0, 0, status, 0, 0, 0, 0, 0.0, 0)
-
-
-def _deadline(timeout: float | None) -> float | None:
-    return None if timeout is None else time.monotonic() + timeout
+        self._close_channels()
 
 
 class SharedBroadcaster(BaseBroadcaster):
@@ -489,8 +95,12 @@ class SharedBroadcaster(BaseBroadcaster):
 
     async def disconnect(self) -> None:
         """End the libca context, and with it all channels."""
+        running = asyncio.get_running_loop()
         for context in list(self._contexts):
-            context._shut()
+            if isinstance(context, Context) and context._loop is running:
+                await context.disconnect()
+            elif isinstance(context, Context):
+                context._abandon()
         self._close()
 
     def cancel(self, *names: str) -> None:
@@ -553,8 +163,14 @@ class Context(BaseContext):
         self._outbox = Outbox(self._engine.dirty, self._workers.send)
         self._deadlines = Deadlines(self._loop)
         self._flushing = False
-        self._reads: list[tuple[int, int, int, asyncio.Future[Any]]] = []
-        self._inflight: set[asyncio.Future[Any]] = set()
+        # Reads that go out at the end of this turn of the loop, by the length of their time-out.
+        self._reads: dict[float | None, list[Reading]] = {}
+        self._blocks: set[ReadBlock] = set()
+        self._inflight: set[Waiting] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._streams: set[Updates] = set()
+        # Of what iterates; they get `CLOSED` at the end.
+        self._queues: set[asyncio.Queue[Any]] = set()
 
     async def __aenter__(self) -> Context:
         return self
@@ -572,11 +188,20 @@ class Context(BaseContext):
             self._abandon()
 
     def _abandon(self) -> None:
+        for stream in list(self._streams):
+            stream.close(wake=False)
         circuits = self._shut()
         self.broadcaster._remove(self)
         self._workers.stop()
         for circuit in circuits:
             circuit.workers.stop()
+
+    def _flush_soon(self) -> None:
+        # 10,000 subscriptions that are made in one turn of the loop go out together.
+        if running_loop() is self._loop:
+            self._flush_once()
+        else:
+            super()._flush_soon()
 
     def _flush_once(self) -> None:
         """Send requests when the tasks that are ready now have made theirs."""
@@ -592,40 +217,60 @@ class Context(BaseContext):
             self._send_reads()
         lib.cc_flush(self._engine.ca.id)
 
+    def _begin_read(
+        self, pv: PV, dbr_type: int, count: int, limit: float | None, delay: float | None,
+        again: bool,
+    ) -> Reading:  # fmt: skip
+        """Read a connected PV with the others of this turn of the loop."""
+        reading = Reading(loop=self._loop)
+        reading.pv = pv
+        reading.dbr_type = dbr_type
+        reading.count = count
+        reading.limit = limit
+        reading.again = again
+        pv._pending += 1
+        try:
+            self._reads[delay].append(reading)
+        except KeyError:
+            self._reads[delay] = [reading]
+            self._flush_once()
+        return reading
+
     def _send_reads(self) -> None:
-        """Send the reads of all tasks that were ready, with one call."""
-        reads, self._reads = self._reads, []
-        answered = self._read_answered
-        first = self._engine.own_block([partial(answered, read[3]) for read in reads])
-        length = len(reads)
-        status = ffi.new("int32_t[]", length)
-        refused = lib.cc_get_callback_many(
-            ffi.new("cc_id[]", [read[0] for read in reads]),
-            length,
-            ffi.new("int32_t[]", [read[1] for read in reads]),
-            ffi.new("int64_t[]", [read[2] for read in reads]),
-            first,
-            status,
-        )
-        if not refused:
-            return
-        for index, code in enumerate(ffi.unpack(status, length)):
-            if code != _NORMAL:
-                self._engine.ca.owners.pop(first + index, None)
-                future = reads[index][3]
-                if not future.done():
-                    future.set_result((refusal(code), None))
+        """Send the reads of this turn of the loop, with one call for each circuit."""
+        reads, self._reads = self._reads, {}
+        for delay, readings in reads.items():
+            groups: dict[Any, list[Reading]] = {}
+            for reading in readings:
+                pv = reading.pv
+                if reading.done():  # cancelled before it was sent
+                    pv._pending -= 1
+                    continue
+                manager = pv._manager or pv.circuit_manager
+                try:
+                    groups[manager].append(reading)
+                except KeyError:
+                    groups[manager] = [reading]
+            for manager, group in groups.items():
+                block = ReadBlock(self, manager, deadline_after(delay))
+                self._blocks.add(block)
+                if delay is not None:
+                    self._deadlines.add(block, delay)
+                block.read(
+                    [reading.pv._id for reading in group],
+                    [reading.dbr_type for reading in group],
+                    [reading.count for reading in group],
+                    group,
+                )
 
-    def _read_answered(
-        self, future: asyncio.Future[Any], record: Record, buffer: Any, offset: int
-    ) -> None:
-        """Take an answer, on the dispatcher thread."""
-        self._engine.ca.owners.pop(record[0], None)
-        if record[2] == 2:
-            buffer = own_buffer(record, buffer, offset)
-        self._loop_outbox.put((None, future, (record, buffer)))
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a coroutine that ends with the context at the latest."""
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
-    async def _answer(self, future: asyncio.Future[Any], timeout: float | None) -> Any:
+    async def _answer(self, future: Waiting, timeout: float | None) -> Any:
         """Wait for an answer; `LATE` when the time is over."""
         if timeout is not None:
             self._deadlines.add(future, timeout)
@@ -671,11 +316,14 @@ class Context(BaseContext):
             context: without effect.
             data_type: of the updates.
 
+        It ends when the context is disconnected.
+
         Yields:
             ``('connection', pv, 'connected' | 'disconnected')`` and
             ``('subscription', subscription, response)``.
         """
-        queue: asyncio.Queue[tuple[str, Any, Any]] = asyncio.Queue()
+        queue: asyncio.Queue[Any] = asyncio.Queue()
+        self._queues.add(queue)
 
         async def connection(pv: PV, state: str) -> None:
             queue.put_nowait(("connection", pv, state))
@@ -692,18 +340,64 @@ class Context(BaseContext):
                 watched.append((handler, handler.add_callback(connection, run=True)))
                 subscription = pv.subscribe(data_type=data_type)
                 added.append((subscription, subscription.add_callback(update)))
-            while True:
-                yield await queue.get()
+            while (item := await queue.get()) is not CLOSED:
+                yield item
         finally:
+            self._queues.discard(queue)
             for subscription, token in added:
                 subscription._forget(token)
             for handler, token in watched:
                 handler.remove_callback(token)
 
     async def _connect_all(self, pvs: Sequence[Any], deadline: float | None) -> None:
-        connected = lib.cc_channel_is_connected
-        if any(not pv._id or connected(pv._id) != 1 for pv in pvs):
-            await asyncio.to_thread(connect_many, pvs, deadline)
+        """Wait until PVs are connected or the time is over."""
+        waiting: list[tuple[Any, Waiting]] = []
+        with self._lock:
+            for pv in pvs:
+                if pv._idle:
+                    pv._open()
+                if pv._id and not pv._up:
+                    future = Waiting(loop=self._loop)
+                    pv._waiters.append(future)
+                    waiting.append((pv, future))
+        if not waiting:
+            return
+        futures = [future for _, future in waiting]
+        self._inflight.update(futures)
+        try:
+            await asyncio.wait(futures, timeout=left_until(deadline))
+            self._check_open()
+        finally:
+            self._inflight.difference_update(futures)
+            with self._lock:
+                for pv, future in waiting:
+                    if future in pv._waiters:
+                        pv._waiters.remove(future)
+                    future.cancel()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            message = "the context was disconnected meanwhile"
+            raise ContextDisconnectedError(message)
+
+    async def _bulk_done(self, bulk: Any, deadline: float | None) -> None:
+        """Wait for the last answer, or until the time is over."""
+        future = Waiting(loop=self._loop)
+        owners, outbox = self._engine.ca.owners, self._loop_outbox
+
+        def done(record: Any, buffer: Any, offset: int) -> None:
+            outbox.put((COMPLETION, future, None))
+
+        token = self._engine.own(done)
+        try:
+            if (
+                lib.cc_bulk_tell(bulk, token)
+                and await self._answer(future, coarse(left_at_least(deadline))) is CLOSED
+            ):
+                message = "the context was disconnected meanwhile"
+                raise ContextDisconnectedError(message)
+        finally:
+            owners.pop(token, None)
 
     async def read_many(
         self, names: Names, *, timeout: Timeout = CONTEXT_DEFAULT_TIMEOUT, data_type: Any = None,
@@ -711,16 +405,32 @@ class Context(BaseContext):
     ) -> Readings:  # fmt: skip
         """Read many PVs with one request; see `Readings`.
 
-        Arguments, result and exceptions are those of
-        `cachannel.threading.client.Context.read_many`.
+        Connected PVs are read at once, while the others are waited for.
+
+        Args:
+            names: names, or PVs of this context.
+            timeout: seconds for all together; None: no limit.
+            data_type: as for `PV.read`.
+            data_count: as for `PV.read`.
+            throw: raise if any fails; otherwise failures are in the result.
+
+        Raises:
+            CaprotoTimeoutError: names the PVs that did not connect or answer.
+            CaprotoError: a server has refused; names the PVs.
+            ContextDisconnectedError: the context was disconnected meanwhile.
         """
         limit = limit_of(self, timeout)
-        deadline = _deadline(limit)
-        pvs = resolve(self, names)
-        await self._connect_all(pvs, deadline)
-        bulk, types = start_read(pvs, data_type, data_count)
-        await asyncio.to_thread(wait_bulk, self, bulk, deadline)
-        return finish_read(pvs, bulk, types, limit, throw)
+        deadline = deadline_after(limit)
+        read = ReadMany(self, names, data_type, data_count)
+        read.begin()
+        lib.cc_flush(self._engine.ca.id)
+        if read.missing:
+            await self._connect_all(read.absent, deadline)
+            read.go_on()
+            lib.cc_flush(self._engine.ca.id)
+        for bulk in read.bulks:
+            await self._bulk_done(bulk, deadline)
+        return read.result(limit, throw)
 
     async def write_many(
         self, names: Names, values: Any, *, wait: bool = True,
@@ -728,61 +438,75 @@ class Context(BaseContext):
     ) -> list[Any]:  # fmt: skip
         """Write to many PVs with one request.
 
-        Arguments, result and exceptions are those of
-        `cachannel.threading.client.Context.write_many`.
-        """
-        limit = limit_of(self, timeout)
-        deadline = _deadline(limit)
-        pvs = resolve(self, names)
-        await self._connect_all(pvs, deadline)
-        write = WriteMany(pvs, values, wait)
-        await asyncio.to_thread(write.wait, self, deadline)
-        return write.result(limit, throw)
-
-    async def monitor_many(
-        self, names: Names, *, data_type: Any = "time", mask: int | None = None,
-        numpy: bool = False,
-    ) -> AsyncIterator[Any]:  # fmt: skip
-        """Yield the updates of many PVs in batches; PVs may connect later.
+        Connected PVs are written at once, while the others are waited for. When the task is
+        cancelled, what was sent is not taken back.
 
         Args:
             names: names, or PVs of this context.
-            data_type: of the updates.
-            mask: what is an update; None: value, alarm and property changes.
-            numpy: batches are structured arrays with the fields id (position in `names`),
-                seconds, nanoseconds (since 1990), severity, status and value.
+            values: one for each, or one number or text for all.
+            wait: wait until all servers have completed the writes.
+            timeout: seconds for all together; None: no limit.
+            throw: raise if any fails; otherwise failures are in the result.
 
-        Yields:
-            Lists of (position in `names`, `EventAddResponse`), or arrays.
+        Returns:
+            For each PV None, or with ``throw=False`` the exception that says what failed.
+
+        Raises:
+            CaprotoTimeoutError: names the PVs that did not connect or answer.
+            CaprotoError: a server has refused; names the PVs.
+            ValueError, TypeError: a value cannot be sent to its PV.
         """
-        if numpy:
-            sink = open_sink(self, names, mask)
-            try:
-                while not self._closed:
-                    batch = await asyncio.to_thread(sink.get, 0.1)
-                    if len(batch):
-                        yield batch
-            finally:
-                sink.close()
-            return
-        ready = asyncio.Event()
+        limit = limit_of(self, timeout)
+        deadline = deadline_after(limit)
+        write = WriteMany(self, names, values, wait)
+        write.begin()
+        others = self._write_others(write)
+        lib.cc_flush(self._engine.ca.id)
+        if write.missing:
+            await self._connect_all(write.absent, deadline)
+            write.go_on()
+            others += self._write_others(write)
+            lib.cc_flush(self._engine.ca.id)
+        for _, bulk in write.bulks:
+            await self._bulk_done(bulk, deadline)
+        write.collect()
+        for index, future in others:
+            answer = await self._answer(future, coarse(left_at_least(deadline)))
+            if answer is CLOSED:
+                raise disconnected(write.pvs[index], "write")
+            if answer is not LATE:
+                write.status[index] = answer[0][7]
+        return write.result(limit, throw)
 
-        async def wake(_: Any) -> None:
-            ready.set()
+    @staticmethod
+    def _write_others(write: WriteMany) -> list[tuple[int, Waiting]]:
+        """Send the writes that are no plain numbers."""
+        sent = []
+        for index, encoded in write.others:
+            pv: Any = write.pvs[index]
+            future = pv._write_request(encoded)
+            if isinstance(future, int):
+                write.status[index] = future
+            else:
+                sent.append((index, future))
+        write.others = []
+        return sent
 
-        entry = Entry(lambda: wake, True, self._loop_outbox)
-        item = (entry, None, None)
-        stream = Stream(self, names, data_type, mask, lambda: self._inbox.send([item]))
-        try:
-            while not self._closed:
-                ready.clear()
-                batch = stream.take()
-                if batch:
-                    yield batch
-                else:
-                    await ready.wait()
-        finally:
-            stream.close()
+    def monitor_many(
+        self, names: Names, *, data_type: Any = "time", mask: int | None = None,
+        numpy: bool = False, limit: int = LIMIT,
+    ) -> Updates:  # fmt: skip
+        """Follow many PVs, which may connect later; ``async for`` gives batches, see `Updates`.
+
+        Args:
+            names: names, or PVs of this context.
+            data_type: of the updates; with ``numpy=True`` it is one DOUBLE each.
+            mask: what is an update; None: value, alarm and property changes.
+            numpy: batches are structured arrays.
+            limit: updates that may wait to be read. When there are more, only the newest of each
+                PV is kept, and `Updates.dropped` counts.
+        """
+        return Updates(self, names, data_type, mask, numpy, limit)
 
     async def disconnect(self) -> None:
         """End all channels, circuits and tasks of this context; for good."""
@@ -794,7 +518,19 @@ class Context(BaseContext):
         for circuit in circuits:
             circuit.workers.stop()
         self._deadlines.clear()
+        reads, self._reads = self._reads, {}
+        for readings in reads.values():
+            for reading in readings:
+                reading.fail(disconnected(reading.pv, "read"))
+        for block in list(self._blocks):
+            block.closed()
         for future in list(self._inflight):
             if not future.done():
-                future.set_result(_CLOSED)
+                future.set_result(CLOSED)
+        for task in list(self._tasks):
+            task.cancel()
+        for stream in list(self._streams):
+            stream.close()
+        for queue in list(self._queues):
+            queue.put_nowait(CLOSED)
         await self._inbox.close()

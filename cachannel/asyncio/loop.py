@@ -6,11 +6,11 @@ import asyncio
 import types
 from collections import deque
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, Final, Protocol
 
-from cachannel.client.callbacks import Entry, Item, logger, run_item
+from cachannel.client.callbacks import LIMIT, Entry, Item, logger
 
-__all__ = ["Deadlines", "Inbox"]
+__all__ = ["CLOSED", "COMPLETION", "Deadlines", "Feed", "Inbox", "Waiting"]
 
 
 class Late:
@@ -19,9 +19,73 @@ class Late:
 
 LATE = Late()
 
+CLOSED = object()
+"""The result of what a context has not outlived."""
+
+
+class Waiting(asyncio.Future[Any]):
+    """A future whose result is `LATE` when its time is over."""
+
+    __slots__ = ()
+
+    def late(self) -> None:
+        """Take note that the time is over."""
+        if not self.done():
+            self.set_result(LATE)
+
+
+class Completion:
+    """The entry of items that bring a future its result."""
+
+    prompt = True
+
+    def call(self, future: asyncio.Future[Any], result: Any) -> None:
+        """Give the future its result, unless it is cancelled."""
+        if not future.done():
+            future.set_result(result)
+
+
+COMPLETION = Completion()
+
+BACKLOG: Final = 20_000
+"""Updates that wait while a coroutine function still works on an earlier one; then the oldest
+give way."""
+
+
+class Feed:
+    """The entry of items that bring a queue several things at once."""
+
+    prompt = True
+
+    def __init__(self, queue: asyncio.Queue[Any]) -> None:
+        self._queue = queue
+        self._dropped = False
+
+    def call(self, first: Any, things: list[Any]) -> None:
+        """Put them into the queue; the oldest give way when nobody takes any."""
+        queue = self._queue
+        for thing in things:
+            queue.put_nowait(thing)
+        if queue.qsize() > LIMIT:
+            if not self._dropped:
+                logger.warning("an iteration is too slow; its oldest updates are dropped")
+            self._dropped = True
+            while queue.qsize() > LIMIT // 2:
+                queue.get_nowait()
+
+
+class Expiring(Protocol):
+    """What may run out of time."""
+
+    def done(self) -> bool:
+        """Tell whether it needs no time any more."""
+
+    def late(self) -> None:
+        """Take note that the time is over."""
+
 
 class Deadlines:
-    """Time-outs of many futures with one timer for each length.
+    """Time-outs of many requests with one timer for each length.
 
     A request nearly always has its answer long before its time is over; a timer of the loop for
     each would cost more than the request.
@@ -29,11 +93,11 @@ class Deadlines:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._queues: dict[float, deque[tuple[float, asyncio.Future[Any]]]] = {}
+        self._queues: dict[float, deque[tuple[float, Expiring]]] = {}
         self._timers: dict[float, asyncio.TimerHandle] = {}
 
-    def add(self, future: asyncio.Future[Any], delay: float) -> None:
-        """Give a future the result `LATE` in `delay` seconds unless it has another by then."""
+    def add(self, request: Expiring, delay: float) -> None:
+        """Call ``late`` of a request in `delay` seconds unless it is done by then."""
         when = self._loop.time() + delay
         queue = self._queues.get(delay)
         if queue is None:
@@ -42,18 +106,18 @@ class Deadlines:
         else:
             while queue and queue[0][1].done():
                 queue.popleft()
-        queue.append((when, future))
+        queue.append((when, request))
 
     def _expire(self, delay: float) -> None:
         queue = self._queues[delay]
         now = self._loop.time() + 1e-3
         while queue:
-            when, future = queue[0]
-            if not future.done():
+            when, request = queue[0]
+            if not request.done():
                 if when > now:
                     self._timers[delay] = self._loop.call_at(when, self._expire, delay)
                     return
-                future.set_result(LATE)
+                request.late()
             queue.popleft()
         del self._queues[delay], self._timers[delay]
 
@@ -93,7 +157,8 @@ def _drive(inbox: Inbox, coroutine: Any, waited: list[bool]) -> Generator[Any, A
 class Inbox:
     """What the dispatcher has for an event loop.
 
-    Items are calls of coroutine functions, or ``(None, future, result)``.
+    Items are calls of coroutine functions, which a task works on, or prompt ones (see
+    `Entry.prompt`), which are done at once.
 
     Args:
         loop: the event loop.
@@ -128,14 +193,17 @@ class Inbox:
         self._scheduled = False
         batches = self._items
         calls = self._calls
-        while batches:
+        # Not what comes meanwhile: the loop has other things to do, too.
+        for _ in range(len(batches)):
             for item in batches.popleft():
-                if item[0] is not None:
+                entry = item[0]
+                if not entry.prompt:
                     calls.append(item)
                     continue
-                _, future, result = item
-                if not future.done():
-                    future.set_result(result)
+                try:
+                    entry.call(item[1], item[2])
+                except Exception:
+                    logger.exception("an answer was lost")
         if calls and not self._pumping:
             self.start_pump()
 
@@ -158,7 +226,7 @@ class Inbox:
             if await self._call(item):
                 # Another task does the rest. This one has been the callback's, and follows it.
                 while entry.backlog:
-                    backlog, entry.backlog = entry.backlog, []
+                    backlog, entry.backlog = entry.backlog, deque(maxlen=BACKLOG)
                     for later in backlog:
                         await self._call_alone(later)
                 entry.backlog = None
@@ -169,24 +237,24 @@ class Inbox:
         entry: Entry = item[0]
         waited: list[bool] = []
         try:
-            coroutine = run_item(item)
+            coroutine = item[0].call(item[1], item[2])
             if coroutine is None:
                 return False
-            entry.backlog = []
+            entry.backlog = deque(maxlen=BACKLOG)
             await _drive(self, coroutine, waited)
         except Exception:
-            logger.exception("a callback failed: %r", entry.ref())
+            logger.exception("a callback failed: %r", entry)
         if not waited:
             entry.backlog = None
         return bool(waited)
 
     async def _call_alone(self, item: Item) -> None:
         try:
-            coroutine = run_item(item)
+            coroutine = item[0].call(item[1], item[2])
             if coroutine is not None:
                 await coroutine
         except Exception:
-            logger.exception("a callback failed: %r", item[0].ref())
+            logger.exception("a callback failed: %r", item[0])
 
     async def close(self) -> None:
         """End what is running; on the loop."""

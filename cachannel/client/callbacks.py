@@ -12,16 +12,23 @@ import logging
 import threading
 import warnings
 import weakref
+from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from cachannel.client.responses import EventAddResponse
 
 if TYPE_CHECKING:
-    from cachannel.client.core import BaseContext
+    from cachannel.client.context import BaseContext
 
-__all__ = ["CallbackHandler", "Entry", "Item", "Outbox", "Workers", "run_item"]
+__all__ = ["CallbackHandler", "Entry", "Item", "Outbox", "Workers", "run_guarded"]
 
 logger = logging.getLogger("cachannel.ch")
+
+LIMIT: Final = 200_000
+"""Calls that wait for a thread of a circuit before newer updates replace older ones."""
+LIMIT_BYTES: Final = 256 << 20
+"""The same limit for the data of arrays and strings."""
 
 Item = tuple[Any, Any, Any]
 """An entry and the two arguments of its function."""
@@ -56,53 +63,42 @@ class Entry:
 
     __slots__ = ("__weakref__", "backlog", "outbox", "ref", "single")
 
+    prompt = False
+    """In an event loop: `call` neither waits nor gives anything to wait for."""
+
     def __init__(self, ref: Callable[[], Any], single: bool, outbox: Outbox) -> None:
         self.ref = ref
         self.single = single
         self.outbox = outbox
         # Of coroutine functions: calls that wait until the running one has ended.
-        self.backlog: list[Item] | None = None
+        self.backlog: deque[Item] | None = None
 
     @classmethod
     def strong(cls, func: Callable[..., object], outbox: Outbox) -> Entry:
         """Make the entry of a function that is called once, with one argument."""
         return cls(lambda: func, True, outbox)
 
+    def __repr__(self) -> str:
+        return repr(self.ref())
 
-class Once:
-    """The entry of a plain function that is called once, with one argument; cheap to make."""
+    def call(self, first: Any, second: Any) -> Any:
+        """Call the function.
 
-    __slots__ = ("_func",)
-
-    single = True
-
-    def __init__(self, func: Callable[..., object]) -> None:
-        self._func = func
-
-    def ref(self) -> Callable[..., object]:
-        """Return the function."""
-        return self._func
-
-
-def run_item(item: Item) -> Any:
-    """Call the function of an entry.
-
-    Returns:
-        What it returns; None when it is gone.
-    """
-    entry, first, second = item
-    func = entry.ref()
-    if func is None:
-        return None
-    return func(second) if entry.single else func(first, second)
+        Returns:
+            What it returns; None when it is gone.
+        """
+        func = self.ref()
+        if func is None:
+            return None
+        return func(second) if self.single else func(first, second)
 
 
 def run_guarded(item: Item) -> None:
     """Call the function of an entry; what it raises is logged."""
     try:
-        run_item(item)
-    except Exception:
-        logger.exception("a callback failed: %r", item[0].ref())
+        item[0].call(item[1], item[2])
+    except BaseException:  # also SystemExit: it must not end the thread that calls the others
+        logger.exception("a callback failed: %r", item[0])
 
 
 class Outbox:
@@ -137,14 +133,85 @@ class Outbox:
             self._send(items)
 
 
-def _work(queue: SimpleQueue[list[Item] | None]) -> None:
-    """Run calls until None comes. Knows nothing but its queue, and so keeps nothing alive."""
+class _Calls:
+    """Calls that wait for a thread, in bounded memory.
+
+    When callbacks are too slow, of each subscription only the newest update is kept; answers and
+    changes of connections always are. Holds no reference to whom it belongs, and so a thread that
+    waits here keeps nothing alive.
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._ready = threading.Condition()
+        self._batches: deque[tuple[list[Item] | None, int]] = deque()
+        self._length = 0
+        self._nbytes = 0
+
+    def put(self, batches: list[list[Item]]) -> None:
+        """Add calls, divided into what one thread takes at a time."""
+        sized = [(items, _nbytes(items)) for items in batches]
+        with self._ready:
+            self._batches.extend(sized)
+            for items, nbytes in sized:
+                self._length += len(items)
+                self._nbytes += nbytes
+            if self._length > LIMIT or self._nbytes > LIMIT_BYTES:
+                self._thin_out()
+            self._ready.notify(len(batches))
+
+    def get(self) -> list[Item] | None:
+        """Take calls, waiting for them; None: it is over."""
+        with self._ready:
+            while not self._batches:
+                self._ready.wait()
+            items, nbytes = self._batches.popleft()
+            if items is not None:
+                self._length -= len(items)
+                self._nbytes -= nbytes
+        return items
+
+    def end(self, threads: int) -> None:
+        """Drop what waits, and end the threads."""
+        with self._ready:
+            self._batches.clear()
+            self._batches.extend([(None, 0)] * threads)
+            self._ready.notify_all()
+
+    def _thin_out(self) -> None:
+        kept: dict[int, Item] = {}
+        waiting = itertools.chain.from_iterable(items or () for items, _ in self._batches)
+        for number, item in enumerate(waiting):
+            key = -1 - number
+            if type(item[2]) is EventAddResponse:
+                key = id(item[0])
+                # To the end: in the order of what is kept.
+                kept.pop(key, None)
+            kept[key] = item
+        if not self.dropped:
+            logger.warning("callbacks are too slow; the newest update of each PV is kept")
+        self.dropped += self._length - len(kept)
+        self._batches = deque(([item], _nbytes([item])) for item in kept.values())
+        self._length = len(kept)
+        self._nbytes = sum(nbytes for _, nbytes in self._batches)
+
+
+def _nbytes(items: list[Item]) -> int:
+    """Return the size of the data of updates."""
+    return sum([item[2]._record[11] for item in items if type(item[2]) is EventAddResponse])
+
+
+def _work(calls: _Calls) -> None:
+    """Run calls until there is None."""
     while True:
-        items = queue.get()
+        items = calls.get()
         if items is None:
             return
         for item in items:
-            run_guarded(item)
+            try:
+                item[0].call(item[1], item[2])
+            except BaseException:
+                logger.exception("a callback failed: %r", item[0])
         # A thread that waits must not keep the last response.
         items = item = None  # type: ignore[assignment]
 
@@ -159,10 +226,15 @@ class Workers:
 
     def __init__(self, number: int) -> None:
         self._number = max(1, number)
-        self._queue: SimpleQueue[list[Item] | None] = SimpleQueue()
+        self._calls = _Calls()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._stopped = False
+
+    @property
+    def dropped(self) -> int:
+        """How many updates gave way to newer ones, as callbacks were too slow."""
+        return self._calls.dropped
 
     def send(self, items: list[Item]) -> None:
         """Take calls."""
@@ -170,11 +242,7 @@ class Workers:
             return
         if not self._threads:
             self._start()
-        if self._number == 1:
-            self._queue.put(items)
-            return
-        for item in items:
-            self._queue.put([item])
+        self._calls.put([items] if self._number == 1 else [[item] for item in items])
 
     def _start(self) -> None:
         with self._lock:
@@ -183,7 +251,7 @@ class Workers:
             for index in range(self._number):
                 thread = threading.Thread(
                     target=_work,
-                    args=(self._queue,),
+                    args=(self._calls,),
                     name=f"user-callback-executor-{index}",
                     daemon=True,
                 )
@@ -200,13 +268,7 @@ class Workers:
             if self._stopped:
                 return
             self._stopped = True
-        try:
-            while True:
-                self._queue.get_nowait()
-        except Exception:  # _queue.Empty, which has no public name in queue for SimpleQueue
-            pass
-        for _ in self._threads:
-            self._queue.put(None)
+        self._calls.end(len(self._threads))
         for thread in self._threads:
             if timeout and thread is not threading.current_thread():
                 thread.join(timeout)

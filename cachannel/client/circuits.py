@@ -8,7 +8,8 @@ import re
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from cachannel._native import ffi, lib
 from cachannel.client.callbacks import Outbox, Workers
@@ -16,12 +17,17 @@ from cachannel.protocol.channel_types import CLIENT, CONNECTED, DISCONNECTED, SE
 from cachannel.protocol.errors import CaprotoNotImplementedError
 
 if TYPE_CHECKING:
-    from cachannel.client.core import BaseContext, BasePV, BaseSubscription
+    from cachannel.client.context import BaseContext
+    from cachannel.client.pv import BasePV
     from cachannel.client.responses import EventAddResponse
+    from cachannel.client.subscription import BaseSubscription
 
 __all__ = ["BaseCircuitManager", "ChannelInfo", "Circuit", "address_of", "resolve"]
 
 logger = logging.getLogger("cachannel.circ")
+
+_IDS: Final = 1 << 16
+"""Numbers of requests, and of subscriptions, of a circuit."""
 
 _DOTTED = re.compile(r"\d+\.\d+\.\d+\.\d+$")
 
@@ -74,7 +80,7 @@ class Circuit:
 class ChannelInfo:
     """A connected channel, as ``pv.channel``."""
 
-    def __init__(self, pv: BasePV) -> None:
+    def __init__(self, pv: BasePV[Any]) -> None:
         self._pv = pv
         self.name = pv.name
         self.cid = self.sid = pv._number
@@ -127,13 +133,15 @@ class BaseCircuitManager:
     def __init__(self, context: BaseContext, address: tuple[str, int], priority: int) -> None:
         self.context = context
         self.circuit = Circuit(self, address, priority)
-        self.pvs: dict[int, BasePV] = {}
+        self.pvs: dict[int, BasePV[Any]] = {}
         self.subscriptions: dict[int, BaseSubscription] = {}
         self.dead = self._make_event()
         self.workers = Workers(context.max_workers)
         self.outbox = Outbox(context._engine.dirty, self.workers.send)
-        self._ioids = itertools.count()
-        self._subscriptionids = itertools.count()
+        self._ioid_lock = threading.Lock()
+        self._next_ioid = 0
+        self._ioids: set[int] = set()
+        self._next_subscriptionid = 0
         # While updates are off: the newest of each subscription.
         self.held: dict[BaseSubscription, EventAddResponse] | None = None
 
@@ -145,16 +153,41 @@ class BaseCircuitManager:
         state = "connected" if self.connected else "disconnected"
         return f"<VirtualCircuitManager address={self.circuit.address} {state}>"
 
-    def next_ioid(self) -> int:
-        """Return the next number of a request."""
-        return next(self._ioids) & 0xFFFF
+    def take_ioids(self, length: int) -> Sequence[int]:
+        """Take the next numbers of requests that no request in progress has.
+
+        Give them back with `release_ioids`. With 65536 requests in progress numbers are shared.
+        """
+        with self._ioid_lock:
+            first, used = self._next_ioid, self._ioids
+            if first + length <= _IDS and (
+                not used or used.isdisjoint(range(first, first + length))
+            ):
+                numbers: Sequence[int] = range(first, first + length)
+                self._next_ioid = (first + length) % _IDS
+            elif len(used) + length > _IDS:
+                numbers = [(first + index) % _IDS for index in range(length)]
+                self._next_ioid = (first + length) % _IDS
+            else:
+                following = (number % _IDS for number in itertools.count(first))
+                free = (number for number in following if number not in used)
+                numbers = list(itertools.islice(free, length))
+                self._next_ioid = (numbers[-1] + 1) % _IDS
+            used.update(numbers)
+        return numbers
+
+    def release_ioids(self, numbers: Sequence[int]) -> None:
+        """Let other requests have these numbers."""
+        with self._ioid_lock:
+            self._ioids.difference_update(numbers)
 
     def next_subscriptionid(self) -> int:
         """Return the next number of a subscription that is not in use."""
-        while True:
-            number = next(self._subscriptionids) & 0xFFFF
-            if number not in self.subscriptions:
-                return number
+        number = self._next_subscriptionid
+        while number in self.subscriptions and len(self.subscriptions) < _IDS:
+            number = (number + 1) % _IDS
+        self._next_subscriptionid = (number + 1) % _IDS
+        return number
 
     @property
     def connected(self) -> bool:
@@ -186,6 +219,21 @@ class BaseCircuitManager:
         silence = self.silence
         return None if silence is None else time.monotonic() - silence
 
+    @property
+    def dropped(self) -> int:
+        """How many updates gave way to newer ones, as plain callbacks were too slow.
+
+        200,000 updates (or 256 MB of arrays and text) may wait for the threads of a circuit.
+        """
+        return self.workers.dropped
+
+    def _close_channels(self) -> None:
+        """Close the channels on this circuit; requests open them again."""
+        with self.context._lock:
+            for pv in list(self.pvs.values()):
+                pv._close()
+                pv._idle = True
+
     def _off(self) -> None:
         with self.context._lock:
             if self.held is None:
@@ -209,7 +257,7 @@ class BaseCircuitManager:
                 message = f"{name} cannot be sent by hand: libca owns the circuit"
                 raise CaprotoNotImplementedError(message)
 
-    def _gone(self, pv: BasePV) -> None:
+    def _gone(self, pv: BasePV[Any]) -> None:
         """Take note that a PV has left; on any thread, with the lock held."""
         self.pvs.pop(pv._number, None)
         if not self.pvs:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterable
 from typing import Any, Final, Literal
 
 from cachannel.protocol.errors import CaprotoEnvironmentSetupError, CaprotoError
@@ -84,6 +86,23 @@ class DeadCircuitError(ThreadingClientException):
 def seconds(value: float | None) -> str:
     """Show a time-out in a message."""
     return "any time" if value is None else f"{value:g} s"
+
+
+def left_until(deadline: float | None) -> float | None:
+    """Return the seconds until a deadline, at least 0."""
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
+def deadline_after(timeout: float | None) -> float | None:
+    """Return when a time-out that begins now is over, as `time.monotonic` has it."""
+    return None if timeout is None else time.monotonic() + timeout
+
+
+def one_of(names: Iterable[str], most: int = 5) -> str:
+    """Name some PVs, for a message."""
+    shown = list(names)
+    text = ", ".join(repr(name) for name in shown[:most])
+    return text if len(shown) <= most else f"{text} and {len(shown) - most} more"
 
 
 def forget(*_: Any) -> None:

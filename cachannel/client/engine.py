@@ -5,23 +5,28 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import socket
+import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from cachannel._native import lib
+from cachannel._native import ffi, lib
 from cachannel.context import Context
 from cachannel.errors import describe
 from cachannel.values.decode import Record
 
 if TYPE_CHECKING:
     from cachannel.client.callbacks import Outbox
-    from cachannel.client.core import BaseContext, BasePV
+    from cachannel.client.context import BaseContext
+    from cachannel.client.pv import BasePV
 
 __all__ = ["BaseBroadcaster", "Engine", "SearchResults"]
 
 logger = logging.getLogger("cachannel.ctx")
+_channel_logger = logging.getLogger("cachannel.ch")
 _search_logger = logging.getLogger("cachannel.bcast.search")
 
 _ECA_DBLCHNL: Final = 200
@@ -43,7 +48,11 @@ class Engine:
         self.dirty: list[Outbox] = []
         self._tokens = itertools.count(1 << 32)
         self._flush_wanted = False
+        self._holding = 0
         self.watchdog = float(os.environ.get("EPICS_CA_CONN_TMO") or 30.0)
+        self.repeater = repeater
+        # libca starts a repeater of its own with the first channel, unless the port is taken.
+        self._port_holder = None if repeater else _hold_repeater_port()
         self.ca = Context(repeater=repeater)
         self.ca.after_batch.append(self._hand_over)
         self.ca.on_exception(_log_exception)
@@ -59,9 +68,26 @@ class Engine:
             self._flush_wanted = False
             lib.cc_flush(self.ca.id)
 
-    def flush_after_batch(self) -> None:
-        """Send requests when the batch ends that is being worked on; on the dispatcher only."""
-        self._flush_wanted = True
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Send what is asked for meanwhile at the end; with the lock held for its length."""
+        with self.lock:
+            self._holding += 1
+            try:
+                yield
+            finally:
+                self._holding -= 1
+        if not self.ca.closed:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what has been asked for, now or with more."""
+        if self._holding:
+            return
+        if self.in_batch:
+            self._flush_wanted = True
+        else:
+            lib.cc_flush(self.ca.id)
 
     @property
     def in_batch(self) -> bool:
@@ -70,15 +96,20 @@ class Engine:
 
     def own(self, deliver: Callable[[Record, Any, int], None]) -> int:
         """Register the owner of a request, and return its token."""
-        token = next(self._tokens)
+        token = self.tokens(1)
         self.ca.owners[token] = deliver
         return token
 
-    def own_block(self, delivers: list[Callable[[Record, Any, int], None]]) -> int:
-        """Register owners with tokens one after the other, and return the first."""
+    def tokens(self, length: int) -> int:
+        """Take tokens that follow one another, and return the first."""
         with self.lock:
             first = next(self._tokens)
-            self._tokens = itertools.count(first + max(1, len(delivers)))
+            self._tokens = itertools.count(first + max(1, length))
+        return first
+
+    def own_block(self, delivers: list[Callable[[Record, Any, int], None]]) -> int:
+        """Register owners with tokens one after the other, and return the first."""
+        first = self.tokens(len(delivers))
         self.ca.owners.update(zip(itertools.count(first), delivers, strict=False))
         return first
 
@@ -94,9 +125,30 @@ class Engine:
                 self._addresses[text] = found
             return found
 
+    def first_channel_made(self) -> None:
+        """Let go of what kept libca from starting a repeater."""
+        holder, self._port_holder = self._port_holder, None
+        if holder is not None:
+            holder.close()
+
     def close(self) -> None:
         """End the libca context."""
+        self.first_channel_made()
         self.ca.close()
+
+
+def _hold_repeater_port() -> socket.socket | None:
+    """Take the port of the repeater; None when one runs."""
+    from cachannel.repeater import (
+        RepeaterAlreadyRunning,
+        check_for_running_repeater,
+        repeater_port,
+    )
+
+    try:
+        return check_for_running_repeater(("0.0.0.0", repeater_port()))
+    except (RepeaterAlreadyRunning, OSError):
+        return None
 
 
 def _log_exception(record: Record, buffer: Any, offset: int) -> None:
@@ -108,7 +160,22 @@ def _log_exception(record: Record, buffer: Any, offset: int) -> None:
     elif record[7] == 192:
         logger.debug("%s: %s", describe(record[7]), text)
     else:
-        logger.warning("%s: %s", describe(record[7]), text)
+        name = _name_of(int.from_bytes(data[:8], sys.byteorder))
+        if name:
+            # A plain write that the server refused: nobody waits for an answer.
+            extra = {"pv": name, "role": "CLIENT"}
+            _channel_logger.warning("%s: %s: %s", name, describe(record[7]), text, extra=extra)
+        else:
+            logger.warning("%s: %s", describe(record[7]), text)
+
+
+def _name_of(channel: int) -> str:
+    """Return the name of a channel; empty when it is gone, or none is concerned."""
+    name = ffi.new("char[]", 1024)
+    if not channel or lib.cc_name(channel, name, 1024) != 1:
+        return ""
+    data: bytes = ffi.string(name)
+    return data.decode(errors="replace")
 
 
 class SearchResults:
@@ -138,8 +205,6 @@ class SearchResults:
 
     def print_debug_information(self) -> None:
         """Log and print what is searched for and what was found."""
-        import sys
-
         lines = ["unanswered: " + ", ".join(sorted(self.unanswered_searches.values()))]
         lines += [f"{name}: {address}" for name, address in sorted(self.name_to_addrs.items())]
         sys.stdout.write("\n".join(lines) + "\n")
@@ -185,7 +250,7 @@ class BaseBroadcaster:
         """Return a number that no channel has."""
         return next(self._numbers)
 
-    def _pvs(self) -> list[BasePV]:
+    def _pvs(self) -> list[BasePV[Any]]:
         return [pv for context in self._contexts for pv in list(context.pvs.values())]
 
     def _remove(self, listener: BaseContext) -> None:

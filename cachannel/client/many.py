@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
-import time
-from collections import deque
-from collections.abc import Iterator, Sequence
-from threading import Condition
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 from cachannel._native import ffi, lib
-from cachannel.client.callbacks import Entry, Item, Outbox
-from cachannel.client.common import CONTEXT_DEFAULT_TIMEOUT, Timeout, seconds
-from cachannel.client.core import BaseContext, BasePV, left_until, one_of
-from cachannel.client.responses import EventAddResponse, ReadNotifyResponse
-from cachannel.client.values import choose_type, refused
-from cachannel.context import SLICE
+from cachannel.client.common import (
+    CONTEXT_DEFAULT_TIMEOUT,
+    Timeout,
+    deadline_after,
+    left_until,
+    one_of,
+    seconds,
+)
+from cachannel.client.context import BaseContext
+from cachannel.client.pv import BasePV
+from cachannel.client.responses import ReadNotifyResponse
+from cachannel.client.values import Encoded, choose_type, refused
 from cachannel.errors import describe
 from cachannel.protocol.errors import CaprotoError, CaprotoTimeoutError, CaprotoValueError
 from cachannel.values.decode import RECORD, elements
 
-if TYPE_CHECKING:
-    Names = Sequence[str | BasePV]
+Names = Sequence[str | BasePV[Any]]
+"""Names, or PVs of the context."""
 
-__all__ = ["Readings", "Updates", "read_many", "resolve", "start_read", "write_many"]
+__all__ = ["Names", "ReadMany", "Readings", "WriteMany", "read_many", "resolve", "write_many"]
 
 _GRACE: Final = 0.25
 """Seconds that connected PVs have to answer when unknown ones have used up the time."""
 _ANY: Final = -1
 _NORMAL, _TIMEOUT, _DISCONN = 1, 80, 192
-_FLOAT, _INTEGER, _OTHER = 1, 2, 3
+_BADTYPE: Final = 114
+_DOUBLE: Final = 6
+_ABSENT: Final = (0, 0, 0, -1, 0, 0, 0, _DISCONN, 0, 0, 0, 0, 0.0, 0)
+"""The record of a PV that was not connected."""
+_PENDING: Final = _TIMEOUT
+_FLOAT, _INTEGER, _OTHER, _FAILED = 1, 2, 3, 4
 _VARIANTS: Final = {None: 0, "native": 0, "status": 7, "time": 14, "graphic": 21, "control": 28}
 
 
-def resolve(context: BaseContext, names: Names) -> list[BasePV]:
+def resolve(context: BaseContext, names: Names) -> list[BasePV[Any]]:
     """Return the PVs of names; names that are new are searched for."""
     known = context.pvs
     try:
@@ -48,6 +56,31 @@ def limit_of(context: BaseContext, timeout: Timeout) -> float | None:
     return context.timeout if timeout is CONTEXT_DEFAULT_TIMEOUT else timeout  # type: ignore[return-value]
 
 
+class Part(NamedTuple):
+    """Reads that were sent with one call.
+
+    Attributes:
+        indices: positions among all names.
+        bulk: the request.
+        types: the DBR type of each, or of all.
+    """
+
+    indices: Sequence[int]
+    bulk: Any
+    types: list[int] | int
+
+
+def _collect(part: Part) -> tuple[list[int], list[int], Any, int]:
+    """Look at the answers: statuses, states, numbers, and how many are plain floats."""
+    length = len(part.indices)
+    status, state = ffi.new("int32_t[]", length), ffi.new("uint8_t[]", length)
+    numbers = ffi.new("double[]", length)
+    floats = lib.cc_bulk_collect(part.bulk, status, state, numbers)
+    if not length:
+        return [], [], numbers, 0
+    return ffi.unpack(status, length), ffi.unpack(state, length), numbers, floats
+
+
 class Readings(Sequence[ReadNotifyResponse]):
     """The answers to a read of many PVs, in the order of the names.
 
@@ -59,22 +92,41 @@ class Readings(Sequence[ReadNotifyResponse]):
         status: CA status of each, 1 for success.
     """
 
-    def __init__(self, names: list[str], bulk: Any, types: list[int] | int) -> None:
+    def __init__(self, names: list[str], parts: list[Part]) -> None:
         length = len(names)
         self.names = names
-        self._bulk = bulk
-        self._types = types
-        status, state = ffi.new("int32_t[]", length), ffi.new("uint8_t[]", length)
+        self._parts = parts
+        self._where: list[tuple[Any, int]] | None = None
+        if len(parts) == 1 and len(parts[0].indices) == length:
+            self.status, self._state, self._numbers, self._floats = _collect(parts[0])
+            return
+        # Some were connected later than others: put the pieces into the order of the names.
+        self.status, self._state = [_DISCONN] * length, [_FAILED] * length
         self._numbers = ffi.new("double[]", length)
-        self._floats = lib.cc_bulk_collect(bulk, status, state, self._numbers)
-        self._state: list[int] = ffi.unpack(state, length) if length else []
-        self.status: list[int] = ffi.unpack(status, length) if length else []
+        self._floats = 0
+        where: list[Any] = [None] * length
+        for part in parts:
+            status, state, numbers, floats = _collect(part)
+            self._floats += floats
+            for position, index in enumerate(part.indices):
+                self.status[index], self._state[index] = status[position], state[position]
+                self._numbers[index] = numbers[position]
+                where[index] = (part, position)
+        self._where = where
+
+    def _find(self, index: int) -> tuple[Part, int] | None:
+        """Find where an answer is; None for a PV that was not connected."""
+        return (self._parts[0], index) if self._where is None else self._where[index]
 
     def __len__(self) -> int:
         return len(self.names)
 
     def _record(self, index: int) -> tuple[Any, ...]:
-        record = lib.cc_bulk_record(self._bulk, index)
+        found = self._find(index)
+        if found is None:
+            return _ABSENT
+        part, position = found
+        record = lib.cc_bulk_record(part.bulk, position)
         return RECORD.unpack(ffi.buffer(record, RECORD.size))
 
     def _answer(self, index: int) -> tuple[Any, Any]:
@@ -91,7 +143,11 @@ class Readings(Sequence[ReadNotifyResponse]):
         record, buffer = self._answer(index)
         status = self.status[index]
         if status != _NORMAL:
-            number = self._types if isinstance(self._types, int) else self._types[index]
+            found = self._find(index)
+            number = _DOUBLE
+            if found is not None:
+                part, position = found
+                number = part.types if isinstance(part.types, int) else part.types[position]
             record = refused((*record[:7], status, *record[8:]), max(0, number))
         return ReadNotifyResponse.from_record(record, buffer, index & 0xFFFF)
 
@@ -160,7 +216,7 @@ class Readings(Sequence[ReadNotifyResponse]):
 
 
 def start_read(
-    pvs: Sequence[BasePV], data_type: Any, count: int | None
+    pvs: Sequence[BasePV[Any]], data_type: Any, count: int | None
 ) -> tuple[Any, list[int] | int]:
     """Begin to read connected PVs with one call; ones that are not connected fail."""
     ids = ffi.new("cc_id[]", [pv._id for pv in pvs])
@@ -182,23 +238,13 @@ def start_read(
     return ffi.gc(bulk, lib.cc_bulk_release), types
 
 
-def finish_read(
-    pvs: Sequence[BasePV], bulk: Any, types: list[int] | int, timeout: float | None, throw: bool
-) -> Readings:
-    """Look at the answers, and raise for the first failure if asked to."""
-    readings = Readings([pv.name for pv in pvs], bulk, types)
-    if throw and not readings.ok:
-        raise_first(readings.names, readings.status, "read", timeout)
-    return readings
-
-
 def raise_first(
     names: list[str], status: Sequence[int], operation: str, timeout: float | None
 ) -> None:
     """Raise for the first bad status, naming all PVs that have it."""
     first = next(s for s in status if s != _NORMAL)
     same = one_of([n for n, s in zip(names, status, strict=True) if s == first])
-    late = first in (_TIMEOUT, _DISCONN, 114, 410)
+    late = first in (_TIMEOUT, _DISCONN, 410)
     if late:
         message = f"{operation} did not finish within {seconds(timeout)}: {same}"
         raise CaprotoTimeoutError(message)
@@ -206,7 +252,7 @@ def raise_first(
     raise CaprotoError(message)
 
 
-def connect_many(pvs: Sequence[BasePV], deadline: float | None) -> None:
+def connect_many(pvs: Sequence[BasePV[Any]], deadline: float | None) -> None:
     """Wait until PVs are connected or the time is over."""
     connected = lib.cc_channel_is_connected
     for pv in pvs:
@@ -231,107 +277,182 @@ def wait_bulk(context: BaseContext, bulk: Any, deadline: float | None) -> None:
     context._engine.ca.wait(lib.cc_bulk_wait, bulk, left_at_least(deadline))
 
 
+class Many:
+    """A request to many PVs under way: first to the connected ones, then to the rest.
+
+    Attributes:
+        pvs: the PVs in the order of the names.
+        missing: positions of those that were not connected at the beginning.
+    """
+
+    def __init__(self, context: BaseContext, names: Names) -> None:
+        self.pvs = resolve(context, names)
+        connected = lib.cc_channel_is_connected
+        self.missing = [
+            index for index, pv in enumerate(self.pvs) if not pv._id or connected(pv._id) != 1
+        ]
+
+    def begin(self) -> None:
+        """Send what can be sent at once."""
+        if not self.missing:
+            self._start(range(len(self.pvs)))
+        elif len(self.missing) < len(self.pvs):
+            missing = set(self.missing)
+            self._start([index for index in range(len(self.pvs)) if index not in missing])
+
+    def go_on(self) -> None:
+        """Send the rest; PVs that are not connected even now fail."""
+        connected = lib.cc_channel_is_connected
+        ready = [
+            index
+            for index in self.missing
+            if self.pvs[index]._id and connected(self.pvs[index]._id) == 1
+        ]
+        if ready:
+            self._start(ready)
+
+    @property
+    def absent(self) -> list[BasePV[Any]]:
+        """The PVs that were not connected at the beginning."""
+        return [self.pvs[index] for index in self.missing]
+
+    def _start(self, indices: Sequence[int]) -> None:
+        raise NotImplementedError
+
+
+class ReadMany(Many):
+    """A read of many PVs under way."""
+
+    def __init__(
+        self, context: BaseContext, names: Names, data_type: Any, count: int | None
+    ) -> None:
+        super().__init__(context, names)
+        self._data_type, self._count = data_type, count
+        self.parts: list[Part] = []
+
+    def _start(self, indices: Sequence[int]) -> None:
+        pvs = self.pvs
+        chosen = pvs if len(indices) == len(pvs) else [pvs[index] for index in indices]
+        self.parts.append(Part(indices, *start_read(chosen, self._data_type, self._count)))
+
+    @property
+    def bulks(self) -> list[Any]:
+        """What to wait for."""
+        return [part.bulk for part in self.parts]
+
+    def result(self, timeout: float | None, throw: bool) -> Readings:
+        """Look at the answers, and raise for the first failure if asked to."""
+        readings = Readings([pv.name for pv in self.pvs], self.parts)
+        if not readings.ok:
+            for index, code in enumerate(readings.status):
+                # libca's word for a channel that was lost just before it was read.
+                if code == _BADTYPE and not self.pvs[index].connected:
+                    readings.status[index] = _DISCONN
+        if throw and not readings.ok:
+            raise_first(readings.names, readings.status, "read", timeout)
+        return readings
+
+
 def read_many(
     context: BaseContext, names: Names, timeout: Timeout, data_type: Any, count: int | None,
     throw: bool,
 ) -> Readings:  # fmt: skip
     """Read PVs of a context; see `Context.read_many`."""
     limit = limit_of(context, timeout)
-    deadline = None if limit is None else time.monotonic() + limit
-    pvs = resolve(context, names)
-    connect_many(pvs, deadline)
-    bulk, types = start_read(pvs, data_type, count)
-    wait_bulk(context, bulk, deadline)
-    return finish_read(pvs, bulk, types, limit, throw)
+    deadline = deadline_after(limit)
+    read = ReadMany(context, names, data_type, count)
+    read.begin()
+    connect_many(read.absent, deadline)
+    read.go_on()
+    for bulk in read.bulks:
+        wait_bulk(context, bulk, deadline)
+    return read.result(limit, throw)
 
 
-class WriteMany:
-    """A write to many PVs under way."""
+class WriteMany(Many):
+    """A write to many PVs under way.
 
-    def __init__(self, pvs: Sequence[BasePV], values: Any, wait: bool) -> None:
-        self._pvs = pvs
+    Attributes:
+        status: of each, 1 for success.
+        errors: what is wrong with a value, or None, for each.
+        others: position and data of the writes whose completion the flavours wait for.
+        bulks: what else to wait for, with the positions.
+    """
+
+    def __init__(self, context: BaseContext, names: Names, values: Any, wait: bool) -> None:
+        super().__init__(context, names)
+        length = len(self.pvs)
         if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
-            values = [values] * len(pvs)
-        if len(values) != len(pvs):
-            message = f"{len(pvs)} PVs but {len(values)} values"
+            values = [values] * length
+        if len(values) != length:
+            message = f"{length} PVs but {len(values)} values"
             raise CaprotoValueError(message)
-        self.bulk: Any = None
-        self._requests: list[tuple[int, int]] = []
-        self.status: list[int] = [_NORMAL] * len(pvs)
-        self.errors: list[Any] = [None] * len(pvs)
         kind = getattr(getattr(values, "dtype", None), "kind", "")
         if hasattr(values, "tolist") and kind in tuple("iuf"):
             values = values.tolist()
-        numbers = all(type(value) in (float, int) for value in values)
-        if numbers and pvs:
-            self._numbers(values, wait)
-        else:
-            for index, value in enumerate(values):
-                self._one(index, value, wait)
+        self._values = values
+        self._wait = wait
+        self._numbers = all(type(value) in (float, int) for value in values)
+        self.status: list[int] = [_DISCONN] * length
+        self.errors: list[Any] = [None] * length
+        self.others: list[tuple[int, Encoded]] = []
+        self.bulks: list[tuple[Sequence[int], Any]] = []
 
-    def _numbers(self, values: Any, wait: bool) -> None:
-        length = len(self._pvs)
-        ids = ffi.new("cc_id[]", [pv._id for pv in self._pvs])
-        data = ffi.new("double[]", [float(value) for value in values])
+    def _start(self, indices: Sequence[int]) -> None:
+        if self._numbers:
+            self._send_numbers(indices)
+            return
+        for index in indices:
+            self._send_one(index)
+
+    def _send_numbers(self, indices: Sequence[int]) -> None:
+        length = len(indices)
+        ids = ffi.new("cc_id[]", [self.pvs[index]._id for index in indices])
+        data = ffi.new("double[]", [float(self._values[index]) for index in indices])
         status = ffi.new("int32_t[]", length)
-        if wait:
+        if self._wait:
             bulk = lib.cc_put_many_wait(ids, length, data, status)
             if not bulk:
                 raise MemoryError
-            self.bulk = ffi.gc(bulk, lib.cc_bulk_release)
+            self.bulks.append((indices, ffi.gc(bulk, lib.cc_bulk_release)))
         else:
             lib.cc_put_many(ids, length, data, status)
-        self.status = ffi.unpack(status, length)
-        for index, code in enumerate(self.status):
+        codes = ffi.unpack(status, length) if length else []
+        for index, code in zip(indices, codes, strict=True):
+            self.status[index] = code
             if code < 0:  # not a plain number for this channel
-                self.status[index] = _NORMAL
-                self._one(index, values[index], wait)
+                self._send_one(index)
 
-    def _one(self, index: int, value: Any, wait: bool) -> None:
-        pv = self._pvs[index]
+    def _send_one(self, index: int) -> None:
+        pv = self.pvs[index]
         native = lib.cc_field_type(pv._id) if pv._id else -1
         if native < 0:
             self.status[index] = _DISCONN
             return
         try:
-            encoded = pv._encode(value, None, native)
+            encoded = pv._encode(self._values[index], None, native)
         except (ValueError, TypeError) as exc:
+            self.status[index] = _NORMAL
             self.errors[index] = type(exc)(f"{pv.name}: {exc}")
             return
         assert not isinstance(encoded, int)
-        if wait:
-            request = lib.cc_put_request(pv._id, *encoded.parts, 0)
-            if request > 0:
-                self._requests.append((index, request))
-            else:
-                self.status[index] = -request
+        if self._wait:
+            self.status[index] = _PENDING
+            self.others.append((index, encoded))
         else:
             self.status[index] = lib.cc_put(pv._id, *encoded.parts)
 
-    def wait(self, context: BaseContext, deadline: float | None) -> None:
-        """Wait for the answers, and collect them."""
-        ca = context._engine.ca
-        lib.cc_flush(ca.id)
-        length = len(self._pvs)
-        if self.bulk is not None:
-            ca.wait(lib.cc_bulk_wait, self.bulk, left_at_least(deadline))
-            state, results = ffi.new("uint8_t[]", length), ffi.new("int32_t[]", length)
-            numbers = ffi.new("double[]", length)
-            lib.cc_bulk_collect(self.bulk, results, state, numbers)
-            slow = {index for index, _ in self._requests}
-            for index, code in enumerate(ffi.unpack(results, length)):
-                if self.status[index] == _NORMAL and index not in slow:
+    def collect(self) -> None:
+        """Look at the answers of what was sent in bulk."""
+        for indices, bulk in self.bulks:
+            status, _, _, _ = _collect(Part(indices, bulk, 0))
+            for index, code in zip(indices, status, strict=True):
+                if self.status[index] == _NORMAL:
                     self.status[index] = code
-        for index, request in self._requests:
-            ca.wait(lib.cc_request_wait, request, left_at_least(deadline))
-            record = ffi.new("cc_record *")
-            answered = lib.cc_request_record(request, record) == _NORMAL
-            self.status[index] = record.status if answered else _TIMEOUT
-            lib.cc_request_release(request)
 
     def result(self, timeout: float | None, throw: bool) -> list[Any]:
         """Return an exception or None for each, or raise the first."""
-        names = [pv.name for pv in self._pvs]
+        names = [pv.name for pv in self.pvs]
         if throw:
             for error in self.errors:
                 if error is not None:
@@ -352,130 +473,35 @@ def write_many(
 ) -> list[Any]:
     """Write to PVs of a context; see `Context.write_many`."""
     limit = limit_of(context, timeout)
-    deadline = None if limit is None else time.monotonic() + limit
-    pvs = resolve(context, names)
-    connect_many(pvs, deadline)
-    write = WriteMany(pvs, values, wait)
-    write.wait(context, deadline)
+    deadline = deadline_after(limit)
+    write = WriteMany(context, names, values, wait)
+    write.begin()
+    requests = _requests(write)
+    connect_many(write.absent, deadline)
+    write.go_on()
+    requests += _requests(write)
+    ca = context._engine.ca
+    lib.cc_flush(ca.id)
+    for _, bulk in write.bulks:
+        ca.wait(lib.cc_bulk_wait, bulk, left_at_least(deadline))
+    write.collect()
+    for index, request in requests:
+        ca.wait(lib.cc_request_wait, request, left_at_least(deadline))
+        record = ffi.new("cc_record *")
+        answered = lib.cc_request_record(request, record) == _NORMAL
+        write.status[index] = record.status if answered else _TIMEOUT
+        lib.cc_request_release(request)
     return write.result(limit, throw)
 
 
-class Stream:
-    """Collects the updates of many PVs, for one reader.
-
-    Args:
-        context: the context.
-        names: names, or PVs of the context.
-        data_type: of the updates.
-        mask: what is an update; None: value, alarm and property changes.
-        wake: called on the dispatcher thread when something has come.
-    """
-
-    def __init__(
-        self, context: BaseContext, names: Names, data_type: Any, mask: int | None, wake: Any
-    ) -> None:
-        self.context = context
-        self.pvs = resolve(context, names)
-        self._wake = wake
-        self._batches: deque[tuple[int, EventAddResponse]] = deque()
-        self._outbox = Outbox(context._engine.dirty, self._send)
-        self._subscriptions = []
-        self._tokens: list[int] = []
-        with context._lock:
-            for index, pv in enumerate(self.pvs):
-                subscription = pv.subscribe(data_type=data_type, mask=mask)
-                entry = Entry(lambda: None, False, self._outbox)
-                entry.backlog = [(index, None, None)]
-                token = next(subscription._tokens)
-                subscription._add(token, entry)
-                latest = subscription.most_recent_response
-                if latest is not None:
-                    self._batches.append((index, latest))
-                self._subscriptions.append(subscription)
-                self._tokens.append(token)
-
-    def _send(self, items: list[Item]) -> None:
-        self._batches.extend((entry.backlog[0][0], response) for entry, _, response in items)
-        # Also when something was there: it may have been taken in between.
-        self._wake()
-
-    def take(self) -> list[tuple[int, EventAddResponse]]:
-        """Take all that has come."""
-        batch = []
-        pop = self._batches.popleft
-        try:
-            while True:
-                batch.append(pop())
-        except IndexError:
-            return batch
-
-    def close(self) -> None:
-        """End the subscriptions that nobody else uses."""
-        for subscription, token in zip(self._subscriptions, self._tokens, strict=True):
-            subscription._forget(token)
-        self._subscriptions, self._tokens = [], []
-
-
-class Updates:
-    """The updates of many PVs as batches; closing ends it.
-
-    Iterating gives lists of (index of the PV, `EventAddResponse`), or with ``numpy=True``
-    structured arrays with the fields id, seconds, nanoseconds, severity, status and value.
-    """
-
-    def __init__(
-        self, context: BaseContext, names: Names, data_type: Any, mask: int | None, numpy: bool
-    ) -> None:
-        self._condition = Condition()
-        self._closed = False
-        self._sink = open_sink(context, names, mask) if numpy else None
-        self._stream = None if numpy else Stream(context, names, data_type, mask, self._notify)
-
-    def _notify(self) -> None:
-        with self._condition:
-            self._condition.notify_all()
-
-    def get(self, timeout: float | None = None) -> Any:
-        """Take what has come, waiting for the first update; an empty batch after `timeout` s."""
-        if self._sink is not None:
-            return self._sink.get(timeout)
-        assert self._stream is not None
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            batch = self._stream.take()
-            left = left_until(deadline)
-            if batch or self._closed or self._stream.context._closed or left == 0.0:
-                return batch
-            with self._condition:
-                if not self._stream._batches:
-                    self._condition.wait(SLICE if left is None else min(left, SLICE))
-
-    def __iter__(self) -> Iterator[Any]:
-        while not self._closed:
-            batch = self.get()
-            if not len(batch):
-                return
-            yield batch
-
-    def close(self) -> None:
-        """End it."""
-        self._closed = True
-        if self._stream is not None:
-            self._stream.close()
-        if self._sink is not None:
-            self._sink.close()
-        self._notify()
-
-    def __enter__(self) -> Updates:
-        return self
-
-    def __exit__(self, *args: object) -> None:
-        self.close()
-
-
-def open_sink(context: BaseContext, names: Names, mask: int | None) -> Any:
-    """Open a sink of numbers, which come as structured arrays."""
-    from cachannel.many import BulkSink
-
-    plain = [name if isinstance(name, str) else name.name for name in names]
-    return BulkSink(plain, 13 if mask is None else int(mask), context._engine.ca)
+def _requests(write: WriteMany) -> list[tuple[int, int]]:
+    """Send the writes of a `WriteMany` that are no plain numbers, for somebody to wait."""
+    requests = []
+    for index, encoded in write.others:
+        request = lib.cc_put_request(write.pvs[index]._id, *encoded.parts, 0)
+        if request > 0:
+            requests.append((index, request))
+        else:
+            write.status[index] = -request
+    write.others = []
+    return requests

@@ -117,6 +117,20 @@ def _numbers(data: Any, dtype: str) -> Any:
     return np.array([data], dtype)
 
 
+_dtypes: dict[int, Any] = {}
+_array: Any = None
+
+
+def _first_array(number: int, value: float) -> Any:
+    """Make an array of one number, and be quicker with the next one of its type."""
+    global _array
+    import numpy as np
+
+    _array = np.array
+    _dtypes[number] = np.dtype(LAYOUTS[number].dtype)
+    return _array([value], _dtypes[number])
+
+
 def _given(
     data: Any, data_type: Any, data_count: int, status: int, metadata: Any
 ) -> tuple[Record, bytearray]:
@@ -202,7 +216,15 @@ class DataMessage(Message):
         """
         data = self._data
         if data is None:
-            data = self._data = self._make_data()
+            record = self._record
+            if record[2] == _IN_RECORD:
+                # Only numbers are in the record itself. Most responses are one number.
+                try:
+                    data = self._data = _array([record[12]], _dtypes[record[3]])
+                except KeyError:
+                    data = self._data = _first_array(record[3], record[12])
+            else:
+                data = self._data = self._make_data()
         return data
 
     def _make_data(self) -> Any:
@@ -216,8 +238,6 @@ class DataMessage(Message):
             )
         import numpy as np
 
-        if record[2] == _IN_RECORD:
-            return np.array([record[12]], layout.dtype)
         if not record[8] or self._buffer is None:
             return self._empty(layout.dtype)
         return np.frombuffer(self._buffer, layout.dtype, record[8], layout.value_offset)

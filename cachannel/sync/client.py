@@ -27,6 +27,7 @@ from cachannel.protocol.errors import (
     ErrorResponseReceived,
 )
 from cachannel.protocol.settings import get_client_address_list
+from cachannel.repeater import spawn_repeater
 from cachannel.threading.client import PV, Context, SharedBroadcaster
 
 __all__ = [
@@ -64,6 +65,9 @@ def _context(timeout: float | None, repeater: bool) -> Context:
         if broadcaster is None or (broadcaster._made is not None and broadcaster._made.ca.closed):
             broadcaster = _shared = _Broadcaster()
             broadcaster._made = Engine(repeater)
+        elif repeater and broadcaster._made is not None and not broadcaster._made.repeater:
+            broadcaster._made.repeater = True
+            spawn_repeater()
         return Context(broadcaster, timeout=timeout)
 
 

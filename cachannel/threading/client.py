@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cachannel._ca.handles import fetch
-from cachannel._native import ffi, lib
-from cachannel.client.callbacks import CallbackHandler, Entry, Once, Outbox, run_guarded
+from cachannel._native import lib
+from cachannel.client.blocks import refusal
+from cachannel.client.callbacks import CallbackHandler, Entry, Outbox, Workers, run_guarded
 from cachannel.client.circuits import BaseCircuitManager
 from cachannel.client.common import (
     CONTEXT_DEFAULT_TIMEOUT,
@@ -23,30 +23,21 @@ from cachannel.client.common import (
     DisconnectedError,
     ThreadingClientException,
     Timeout,
-)
-from cachannel.client.core import (
-    ATTEMPTS,
-    LOST,
-    BaseContext,
-    BasePV,
-    BaseSubscription,
-    check_notify,
+    deadline_after,
     left_until,
-    logger,
 )
+from cachannel.client.context import BaseContext
 from cachannel.client.engine import BaseBroadcaster
-from cachannel.client.many import Readings, Updates, read_many, write_many
-from cachannel.client.responses import (
-    EventAddResponse,
-    ReadNotifyResponse,
-    WriteNotifyResponse,
-)
+from cachannel.client.many import Names, Readings, read_many, write_many
+from cachannel.client.pv import BasePV, check_notify, logger
+from cachannel.client.responses import EventAddResponse, WriteNotifyResponse
+from cachannel.client.statuses import ATTEMPTS, DISCONN, DROPPED, LOST, NORMAL
+from cachannel.client.stream import LIMIT, Updates
+from cachannel.client.subscription import BaseSubscription
 from cachannel.client.values import Encoded, choose_type, own_buffer
-from cachannel.protocol.errors import CaprotoError, ErrorResponseReceived
+from cachannel.protocol.errors import CaprotoTimeoutError, ErrorResponseReceived
+from cachannel.threading.batch import Batch
 from cachannel.values.decode import Record
-
-if TYPE_CHECKING:
-    from cachannel.client.many import Names
 
 __all__ = [
     "PV",
@@ -61,9 +52,6 @@ __all__ = [
     "ThreadingClientException",
     "VirtualCircuitManager",
 ]
-
-_NORMAL, _BADTYPE, _TIMEOUT = 1, 114, 80
-_DROPPED = 8
 
 
 class Subscription(BaseSubscription):
@@ -105,20 +93,16 @@ class VirtualCircuitManager(BaseCircuitManager):
 
     def disconnect(self) -> None:
         """Close the channels on this circuit; requests open them again."""
-        for pv in list(self.pvs.values()):
-            with self.context._lock:
-                pv._close()
-                pv._idle = True
+        self._close_channels()
 
 
-class PV(BasePV):
+class PV(BasePV[Subscription]):
     """A process variable of a context; made by `Context.get_pvs` only."""
 
     _subscription_class = Subscription
 
     def _outbox(self, func: Callable[..., object]) -> Outbox:
-        manager = self.circuit_manager
-        return self.context._outbox if manager is None else manager.outbox
+        return self._outbox_of_circuit()
 
     def _connect(self, deadline: float | None, timeout: float | None, operation: str) -> int:
         """Wait for the connection; return the native type."""
@@ -143,6 +127,16 @@ class PV(BasePV):
             if left is not None and left <= 0:
                 raise self._timed_out(operation, timeout)
 
+    @property
+    def circuit_ready(self) -> Ready:
+        """Whether a server was found: ``is_set()``, and ``wait(timeout)``."""
+        return Ready(self, "search")
+
+    @property
+    def channel_ready(self) -> Ready:
+        """Whether the PV is connected: ``is_set()``, and ``wait(timeout)``."""
+        return Ready(self, "connection")
+
     def wait_for_search(self, *, timeout: Timeout = PV_DEFAULT_TIMEOUT) -> None:
         """Wait until a server has the PV.
 
@@ -150,7 +144,7 @@ class PV(BasePV):
             CaprotoTimeoutError: none was found in time.
         """
         limit = self._limit(timeout)
-        self._connect(_deadline(limit), limit, "search")
+        self._connect(deadline_after(limit), limit, "search")
 
     def wait_for_connection(self, *, timeout: Timeout = PV_DEFAULT_TIMEOUT) -> None:
         """Wait until the PV is connected; an idle PV connects again.
@@ -162,7 +156,7 @@ class PV(BasePV):
             CaprotoTimeoutError: it did not connect in time.
         """
         limit = self._limit(timeout)
-        self._connect(_deadline(limit), limit, "connection")
+        self._connect(deadline_after(limit), limit, "connection")
 
     def go_idle(self) -> None:
         """Close the channel until it is needed again, if nothing uses it now.
@@ -209,18 +203,24 @@ class PV(BasePV):
             KeyError, ValueError: no such type.
         """
         limit = self._limit(timeout)
-        deadline = _deadline(limit)
+        deadline = deadline_after(limit)
         count = data_count or 0
         self._pending += 1
         try:
             for attempt in range(ATTEMPTS):
                 native = self._connect(deadline, limit, "read")
                 dbr_type = choose_type(data_type, native)
-                ioid = self._ioid()
-                if not wait:
-                    self._read_later(dbr_type, count, ioid, callback, limit, notify)
-                    return None
-                answer = self._read_now(dbr_type, count, deadline, limit)
+                manager = self._manager or self.circuit_manager
+                ids = (0,) if manager is None else manager.take_ioids(1)
+                ioid = ids[0]
+                try:
+                    if not wait:
+                        self._read_later(dbr_type, count, ioid, callback, limit, notify)
+                        return None
+                    answer = self._read_now(dbr_type, count, deadline, limit)
+                finally:
+                    if manager is not None:
+                        manager.release_ioids(ids)
                 if answer[0][7] not in LOST or attempt == ATTEMPTS - 1:
                     break
         finally:
@@ -235,10 +235,8 @@ class PV(BasePV):
     ) -> tuple[Record, Any]:
         request = lib.cc_get(self._id, dbr_type, count, 0, 0)
         if request < 0:
-            status = -request
-            if status == _BADTYPE and not self.connected:
-                status = 192
-            return self._read_failure(status, dbr_type), None
+            status = DISCONN if self._is_lost(-request) else -request
+            return refusal(0, status), None
         try:
             ca = self.context._engine.ca
             lib.cc_flush(ca.id)
@@ -258,13 +256,13 @@ class PV(BasePV):
         notify: bool = True,
     ) -> None:  # fmt: skip
         owners = self.context._engine.ca.owners
-        deadline = _deadline(timeout)
+        deadline = deadline_after(timeout)
         outbox = self._outbox(callback)
         asked = count
 
         def deliver(record: Record, buffer: Any, offset: int) -> None:
             owners.pop(record[0], None)
-            if record[1] == _DROPPED or callback is None:
+            if record[1] == DROPPED or callback is None:
                 return
             if deadline is not None and time.monotonic() > deadline:
                 logger.warning("a read of %s was answered after %g s", self.name, timeout)
@@ -275,10 +273,10 @@ class PV(BasePV):
 
         token = self.context._engine.own(deliver)
         status = lib.cc_get_callback(self._id, dbr_type, count, token)
-        if status != _NORMAL:
+        if status != NORMAL:
             owners.pop(token, None)
-            record = self._read_failure(status, dbr_type)
-            if callback is not None and status not in LOST:
+            if callback is not None and not self._is_lost(status):
+                record = refusal(0, status)
                 self._call_back(callback, self._read_response(record, None, dbr_type, None, ioid))
         self.context._flush_soon()
 
@@ -312,34 +310,34 @@ class PV(BasePV):
         """
         notify = check_notify(notify, wait, callback)
         limit = self._limit(timeout)
-        deadline = _deadline(limit)
-        if (
-            data_count is not None
-            and not isinstance(data, str | bytes)
-            and hasattr(data, "__len__")
-        ):
-            data = data[:data_count]
+        deadline = deadline_after(limit)
         self._pending += 1
         try:
             for attempt in range(ATTEMPTS):
                 native = self._connect(deadline, limit, "write")
-                encoded = self._encode(data, data_type, native)
-                ioid = self._ioid()
-                if isinstance(encoded, int):
-                    result: Any = self._refused_type(data_type, encoded, ioid)
-                    break
-                if not notify:
-                    if self._put(encoded) in LOST and attempt < ATTEMPTS - 1:
-                        continue
-                    self.context._flush_soon()
-                    return None
-                if not wait:
-                    self._write_later(encoded, ioid, callback, limit)
-                    return None
-                status, answered = self._write_now(encoded, deadline, limit)
+                encoded = self._encode(data, data_type, native, data_count)
+                manager = self._manager or self.circuit_manager
+                ids = (0,) if manager is None else manager.take_ioids(1)
+                try:
+                    if isinstance(encoded, int):
+                        chosen = choose_type(data_type, native)
+                        result: Any = WriteNotifyResponse(chosen, 0, encoded, ids[0])
+                        break
+                    if not notify:
+                        if self._put(encoded) in LOST and attempt < ATTEMPTS - 1:
+                            continue
+                        self.context._flush_soon()
+                        return None
+                    if not wait:
+                        self._write_later(encoded, ids[0], callback, limit)
+                        return None
+                    status, answered = self._write_now(encoded, deadline, limit)
+                finally:
+                    if manager is not None:
+                        manager.release_ioids(ids)
                 if status in LOST and attempt < ATTEMPTS - 1:
                     continue
-                result = self._write_response(status, answered, encoded, ioid)
+                result = self._write_response(status, answered, encoded, ids[0])
                 break
         finally:
             self._pending -= 1
@@ -349,17 +347,12 @@ class PV(BasePV):
             self._call_back(callback, result)
         return result if wait else None
 
-    @staticmethod
-    def _refused_type(data_type: Any, status: int, ioid: int) -> WriteNotifyResponse:
-        return WriteNotifyResponse(choose_type(data_type, 6), 0, status, ioid)
-
     def _write_now(
         self, encoded: Encoded, deadline: float | None, timeout: float | None
     ) -> tuple[int, int]:
         request = lib.cc_put_request(self._id, *encoded.parts, 0)
         if request < 0:
-            status = -request
-            return (192 if status == _BADTYPE and not self.connected else status), -1
+            return (DISCONN if self._is_lost(-request) else -request), -1
         try:
             ca = self.context._engine.ca
             lib.cc_flush(ca.id)
@@ -372,16 +365,15 @@ class PV(BasePV):
         return answer[0][7], answer[0][3]
 
     def _write_later(
-        self, encoded: Encoded, ioid: int, callback: Any, timeout: float | None,
-        flush: bool = True,
-    ) -> None:  # fmt: skip
+        self, encoded: Encoded, ioid: int, callback: Any, timeout: float | None
+    ) -> None:
         owners = self.context._engine.ca.owners
-        deadline = _deadline(timeout)
+        deadline = deadline_after(timeout)
         outbox = self._outbox(callback)
 
         def deliver(record: Record, buffer: Any, offset: int) -> None:
             owners.pop(record[0], None)
-            if record[1] == _DROPPED:
+            if record[1] == DROPPED:
                 return
             if deadline is not None and time.monotonic() > deadline:
                 logger.warning("a write to %s was answered after %g s", self.name, timeout)
@@ -394,12 +386,11 @@ class PV(BasePV):
 
         token = self.context._engine.own(deliver)
         status = lib.cc_put_callback(self._id, *encoded.parts, token)
-        if status != _NORMAL:
+        if status != NORMAL:
             owners.pop(token, None)
             if callback is not None and status not in LOST:
                 self._call_back(callback, self._write_response(status, -1, encoded, ioid))
-        if flush:
-            self.context._flush_soon()
+        self.context._flush_soon()
 
     def unsubscribe_all(self) -> None:
         """Clear every subscription."""
@@ -407,8 +398,24 @@ class PV(BasePV):
             subscription._clear()
 
 
-def _deadline(timeout: float | None) -> float | None:
-    return None if timeout is None else time.monotonic() + timeout
+class Ready:
+    """The connection of a PV, looked at as a `threading.Event`."""
+
+    def __init__(self, pv: PV, operation: str) -> None:
+        self._pv = pv
+        self._operation = operation
+
+    def is_set(self) -> bool:
+        """Tell whether the PV is connected."""
+        return self._pv.connected
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the connection; False when `timeout` seconds are over."""
+        try:
+            self._pv._connect(deadline_after(timeout), timeout, self._operation)
+        except CaprotoTimeoutError:
+            return False
+        return True
 
 
 class SharedBroadcaster(BaseBroadcaster):
@@ -421,7 +428,8 @@ class SharedBroadcaster(BaseBroadcaster):
     def disconnect(self, *, wait: bool = True) -> None:
         """End the libca context, and with it all channels."""
         for context in list(self._contexts):
-            context._shut()
+            if isinstance(context, Context):
+                context.disconnect(wait=wait)
         self._close()
 
     def cancel(self, *names: str) -> None:
@@ -499,8 +507,6 @@ class Context(BaseContext):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        from cachannel.client.callbacks import Workers
-
         self._workers = Workers(self.max_workers)
         self._outbox = Outbox(self._engine.dirty, self._workers.send)
 
@@ -579,10 +585,19 @@ class Context(BaseContext):
 
     def monitor_many(
         self, names: Names, *, data_type: Any = "time", mask: int | None = None,
-        numpy: bool = False,
+        numpy: bool = False, limit: int = LIMIT,
     ) -> Updates:  # fmt: skip
-        """Follow many PVs; iterating gives batches, see `Updates`."""
-        return Updates(self, names, data_type, mask, numpy)
+        """Follow many PVs, which may connect later; iterating gives batches, see `Updates`.
+
+        Args:
+            names: names, or PVs of this context.
+            data_type: of the updates; with ``numpy=True`` it is one DOUBLE each.
+            mask: what is an update; None: value, alarm and property changes.
+            numpy: batches are structured arrays.
+            limit: updates that may wait to be read. When there are more, only the newest of each
+                PV is kept, and `Updates.dropped` counts.
+        """
+        return Updates(self, names, data_type, mask, numpy, limit)
 
     def disconnect(self, *, wait: bool = True) -> None:
         """End all channels, circuits and threads of this context; for good.
@@ -597,145 +612,3 @@ class Context(BaseContext):
         self._workers.stop(0.4 if wait else 0.0)
         for circuit in circuits:
             circuit.workers.stop(0.4 if wait else 0.0)
-
-
-class Batch:
-    """Collects reads and writes, and sends them together when its block ends.
-
-    Args:
-        timeout: seconds after which answers are ignored; None: never.
-    """
-
-    def __init__(self, timeout: float | None = 2.0) -> None:
-        self.timeout = timeout
-        self._reads: dict[Any, list[tuple[PV, int, int | None, Any]]] = {}
-        self._writes: list[Callable[[], None]] = []
-        self._contexts: set[Any] = set()
-
-    def __enter__(self) -> Batch:
-        return self
-
-    def __exit__(self, *args: object) -> None:
-        reads, self._reads = self._reads, {}
-        writes, self._writes = self._writes, []
-        contexts, self._contexts = self._contexts, set()
-        try:
-            for write in writes:
-                write()
-            for context, group in reads.items():
-                self._send(context, group)
-        finally:
-            for context in contexts:
-                context._flush_soon()
-
-    def _send(self, context: Any, group: list[tuple[PV, int, int | None, Any]]) -> None:
-        """Send the reads of one context with one call."""
-        deadline = _deadline(self.timeout)
-        engine = context._engine
-        owners = engine.ca.owners
-
-        def answered(
-            pv: PV, dbr_type: int, count: int | None, callback: Any, ioid: int,
-            record: Record, buffer: Any, offset: int,
-        ) -> None:  # fmt: skip
-            owners.pop(record[0], None)
-            if record[1] == _DROPPED:
-                return
-            if deadline is not None and time.monotonic() > deadline:
-                logger.warning("a read of %s was answered after %g s", pv.name, self.timeout)
-                return
-            if record[2] != 1:
-                buffer = own_buffer(record, buffer, offset)
-            if record[7] == _NORMAL and not count:
-                response = ReadNotifyResponse.from_record(record, buffer, ioid)
-            else:
-                response = pv._read_response(record, buffer, dbr_type, count, ioid)
-            manager = pv._manager
-            outbox = context._outbox if manager is None else manager.outbox
-            outbox.put((Once(callback), None, response))
-
-        first = engine.own_block(
-            [
-                partial(
-                    answered,
-                    *read,
-                    read[0]._ioid() if (m := read[0]._manager) is None else m.next_ioid(),
-                )
-                for read in group
-            ]
-        )
-        length = len(group)
-        status = ffi.new("int32_t[]", length)
-        refused = lib.cc_get_callback_many(
-            ffi.new("cc_id[]", [read[0]._id for read in group]),
-            length,
-            ffi.new("int32_t[]", [read[1] for read in group]),
-            ffi.new("int64_t[]", [read[2] or 0 for read in group]),
-            first,
-            status,
-        )
-        if not refused:
-            return
-        for index, code in enumerate(ffi.unpack(status, length)):
-            if code == _NORMAL:
-                continue
-            owners.pop(first + index, None)
-            pv, dbr_type, count, callback = group[index]
-            if code not in LOST:
-                record = pv._read_failure(code, dbr_type)
-                pv._call_back(callback, pv._read_response(record, None, dbr_type, count, 0))
-
-    @staticmethod
-    def _native(pv: PV) -> int:
-        if pv._up:
-            return pv._native
-        native: int = lib.cc_field_type(pv._id) if pv._id else -1
-        if native < 0:
-            message = f"{pv.name!r} is not connected"
-            raise DisconnectedError(message)
-        return native
-
-    def read(
-        self, pv: PV, callback: Callable[[Any], object], data_type: Any = None,
-        data_count: int | None = None,
-    ) -> None:  # fmt: skip
-        """Read a connected PV; `callback` gets the response on a worker thread.
-
-        Raises:
-            DisconnectedError: the PV is not connected.
-        """
-        native = pv._native if pv._up else self._native(pv)
-        dbr_type = native if data_type is None else choose_type(data_type, native)
-        context = pv.context
-        self._contexts.add(context)
-        group = self._reads.get(context)
-        if group is None:
-            group = self._reads[context] = []
-        group.append((pv, dbr_type, data_count, callback))
-
-    def write(
-        self, pv: PV, data: Any, callback: Callable[[Any], object] | None = None,
-        data_type: Any = None, data_count: int | None = None,
-    ) -> None:  # fmt: skip
-        """Write to a connected PV; with a callback, it gets the response.
-
-        Raises:
-            DisconnectedError: the PV is not connected.
-            ValueError, TypeError: the data cannot be sent.
-        """
-        encoded = pv._encode(data, data_type, self._native(pv))
-        if isinstance(encoded, int):
-            message = f"{pv.name!r} cannot be written as {data_type!r}"
-            raise CaprotoError(message)
-        timeout = self.timeout
-        self._contexts.add(pv.context)
-        if callback is None:
-            self._writes.append(lambda: _ignore(pv._put(encoded)))
-        else:
-            self._writes.append(
-                lambda: pv._write_later(encoded, pv._ioid(), callback, timeout, flush=False)
-            )
-
-
-def _ignore(status: int) -> None:
-    """Take a status that nobody waits for."""

@@ -30,20 +30,36 @@ class Following:
         return [response.data[0] for response in self.responses]
 
 
-class SyncFlavour:
+class Flavour:
+    """What they have in common.
+
+    Attributes:
+        prefix: of the names of all PVs.
+    """
+
+    prefix = ""
+
+    def full(self, pvname: Any) -> Any:
+        """Put the prefix before a name; what is no name stays as it is."""
+        return self.prefix + pvname if isinstance(pvname, str) else pvname
+
+
+class SyncFlavour(Flavour):
     """`cachannel.sync.client`."""
 
     name = "sync"
 
     def read(self, pvname: str, **options: Any) -> Any:
-        return sync_client.read(pvname, **{"timeout": TIMEOUT} | options)
+        return sync_client.read(self.full(pvname), **{"timeout": TIMEOUT} | options)
 
     def write(self, pvname: str, data: Any, **options: Any) -> Any:
-        return sync_client.write(pvname, data, **{"timeout": TIMEOUT, "notify": True} | options)
+        return sync_client.write(
+            self.full(pvname), data, **{"timeout": TIMEOUT, "notify": True} | options
+        )
 
     def follow(self, pvname: str) -> Following:
         following = Following()
-        subscription = sync_client.subscribe(pvname)
+        subscription = sync_client.subscribe(self.full(pvname))
         following.subscription = subscription
         subscription.add_callback(following.take)
         thread = threading.Thread(target=subscription.block, kwargs={"timeout": TIMEOUT})
@@ -61,7 +77,7 @@ class SyncFlavour:
         """Nothing is kept."""
 
 
-class ThreadingFlavour:
+class ThreadingFlavour(Flavour):
     """`cachannel.threading.client`."""
 
     name = "threading"
@@ -70,7 +86,7 @@ class ThreadingFlavour:
         self.context = threading_client.Context(timeout=TIMEOUT)
 
     def pv(self, pvname: str) -> Any:
-        return self.context.get_pvs(pvname)[0]
+        return self.context.get_pvs(self.full(pvname))[0]
 
     def read(self, pvname: str, **options: Any) -> Any:
         return self.pv(pvname).read(**options)
@@ -91,7 +107,7 @@ class ThreadingFlavour:
         self.context.disconnect()
 
 
-class AsyncioFlavour:
+class AsyncioFlavour(Flavour):
     """`cachannel.asyncio.client`, with an event loop in a thread."""
 
     name = "asyncio"
@@ -109,7 +125,7 @@ class AsyncioFlavour:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(60)
 
     def pv(self, pvname: str) -> Any:
-        return self.do(self.context.get_pvs(pvname))[0]
+        return self.do(self.context.get_pvs(self.full(pvname)))[0]
 
     def read(self, pvname: str, **options: Any) -> Any:
         return self.do(self.pv(pvname).read(**options))

@@ -1,15 +1,34 @@
-"""What all three clients do alike, against the IOC of EPICS base."""
+"""What all three clients do alike, against the IOC of EPICS base and against ours."""
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from flavours import FLAVOURS
 
 from cachannel.client.responses import ReadNotifyResponse, ReadResponse, WriteNotifyResponse
 from cachannel.protocol.channel_types import AlarmStatus, ChannelType
 from cachannel.protocol.errors import CaprotoTimeoutError
 from support.waiting import wait_until
+
+
+@pytest.fixture(params=["softIoc", "cachannel.server"])
+def client(flavour: Any, request: pytest.FixtureRequest) -> Any:
+    """One of the three clients, with PVs on one of the two servers."""
+    if request.param != "softIoc":
+        request.getfixturevalue("own")
+        flavour.prefix = "own:"
+    return flavour
+
+
+@pytest.fixture(params=list(FLAVOURS))
+def flavour(request: pytest.FixtureRequest, ioc: Any) -> Iterator[Any]:
+    """One of the three clients."""
+    made = FLAVOURS[request.param]()
+    yield made
+    made.close()
 
 
 def test_a_number_is_an_array_of_one_element_in_native_byte_order(client: Any) -> None:
@@ -94,8 +113,8 @@ def test_more_elements_than_there_are_come_as_zeros(client: Any) -> None:
     assert response.metadata.timestamp > 1e9
 
 
-def test_a_refused_read_is_a_response_with_its_status(client: Any) -> None:
-    response = client.read("canoaccess")
+def test_a_refused_read_is_a_response_with_its_status(flavour: Any) -> None:
+    response = flavour.read("canoaccess")
     assert response.status.name == "ECA_NORDACCESS"
     assert response.data_count == 0
     assert len(response.data) == 0
@@ -106,7 +125,10 @@ def test_a_refused_write_is_a_response_with_its_status(client: Any) -> None:
     response = client.write("caread", 1)
     assert isinstance(response, WriteNotifyResponse)
     assert response.status.name == "ECA_NOWTACCESS"
-    assert client.write("cadisabled", 1).status.name == "ECA_PUTFAIL"
+
+
+def test_a_disabled_record_answers_with_a_status(flavour: Any) -> None:
+    assert flavour.write("cadisabled", 1).status.name == "ECA_PUTFAIL"
 
 
 def test_a_write_as_a_type_with_metadata_is_refused(client: Any) -> None:

@@ -1,15 +1,30 @@
 """What the threading and the asyncio client do alike with contexts, PVs and subscriptions."""
 
+import asyncio
+import contextlib
 import gc
 import logging
+import queue
+import threading
+import time
 from typing import Any
 
 import numpy as np
 import pytest
 
 from cachannel.client.common import ContextDisconnectedError, DisconnectedError
+from cachannel.client.requests import (
+    EchoRequest,
+    EventsOffRequest,
+    EventsOnRequest,
+    ReadNotifyRequest,
+)
 from cachannel.protocol.channel_types import AccessRights, ChannelType
-from cachannel.protocol.errors import CaprotoTimeoutError, ValidationError
+from cachannel.protocol.errors import (
+    CaprotoNotImplementedError,
+    CaprotoTimeoutError,
+    ValidationError,
+)
 from support.waiting import wait_until
 
 RECORD = 'record(ao, "{name}") {{ field(VAL, "{value}") field(PINI, "YES") }}\n'
@@ -290,3 +305,210 @@ def test_many_pvs_are_written_with_one_call(lasting: Any) -> None:
     assert "caread" in str(errors[3])
     with pytest.raises(ValueError, match="values"):
         do(lasting, lasting.context.write_many(names, [1]))
+
+
+def test_a_callback_that_exits_or_unsubscribes_itself_stops_nobody(
+    lasting: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[str] = []
+
+    def leaves(subscription: Any, response: Any) -> None:
+        seen.append("leaves")
+        raise SystemExit
+
+    def once(subscription: Any, response: Any) -> None:
+        seen.append("once")
+        subscription._forget(1)
+
+    def stays(subscription: Any, response: Any) -> None:
+        seen.append("stays")
+
+    lasting.write("cascratch2", 0)
+    subscription = lasting.pv("cascratch2").subscribe()
+    for function in (leaves, once, stays):
+        on_loop(lasting, subscription.add_callback, function)
+    wait_until(lambda: "stays" in seen)
+    for number in (1, 2, 3):
+        lasting.write("cascratch2", number)
+    wait_until(lambda: seen.count("stays") == 4)
+    assert seen.count("once") == 1
+    assert seen.count("leaves") == 4
+    do(lasting, subscription.clear())
+
+
+def test_more_workers_run_callbacks_side_by_side(lasting: Any) -> None:
+    together = threading.Barrier(3)
+    made = on_loop(lasting, lambda: type(lasting.context)(timeout=10, max_workers=3))
+
+    def meet(subscription: Any, response: Any) -> None:
+        together.wait(10)
+
+    pvs = do(lasting, made.get_pvs("catest", "calong", "cambbo"))
+    for pv in pvs:
+        on_loop(lasting, pv.subscribe().add_callback, meet)
+    wait_until(lambda: together.n_waiting == 0 and not together.broken and together.parties == 3)
+    do(lasting, made.disconnect())
+    assert not together.broken
+
+
+def test_a_subscription_before_the_connection_is_served_later(lasting: Any, make_ioc: Any) -> None:
+    following = lasting.follow("calater")
+    assert following.subscription.subscriptionid is None
+    make_ioc(RECORD.format(name="calater", value=6))
+    wait_until(lambda: following.numbers == [6], 30)
+    following.stop()
+
+
+def test_a_subscription_begins_again_with_a_new_number(lasting: Any) -> None:
+    following = lasting.follow("catest")
+    wait_until(lambda: following.responses)
+    subscription = following.subscription
+    following.stop()
+    assert subscription.subscriptionid is None
+    on_loop(lasting, subscription.add_callback, following.take)
+    wait_until(lambda: len(following.responses) == 2)
+    assert subscription.subscriptionid == 1
+    assert repr(subscription) == "<Subscription to 'catest', id=1>"
+    do(lasting, subscription.pv.unsubscribe_all())
+    assert subscription.subscriptionid is None
+
+
+def test_two_contexts_of_their_own_do_not_disturb_each_other(lasting: Any) -> None:
+    other = on_loop(lasting, type(lasting.context))
+    (mine,), (theirs,) = (
+        do(lasting, context.get_pvs("catest")) for context in (lasting.context, other)
+    )
+    assert mine is not theirs
+    assert do(lasting, theirs.read()).data[0] == do(lasting, mine.read()).data[0]
+    do(lasting, other.broadcaster.disconnect())
+    assert do(lasting, mine.read()).status.success
+    assert not theirs.connected
+
+
+def test_a_pv_tells_when_it_is_ready(lasting: Any) -> None:
+    pv, lost = lasting.pv("catest"), lasting.pv("cadoesnotexist")
+    assert do(lasting, pv.channel_ready.wait())
+    assert pv.circuit_ready.is_set()
+    assert not lost.channel_ready.is_set()
+    assert not lost.circuit_ready.is_set()
+
+
+def test_going_idle_waits_for_requests(lasting: Any) -> None:
+    pv = lasting.pv("caslow")
+    do(lasting, pv.wait_for_connection())
+    seen: list[Any] = []
+    do(lasting, pv.write(1, wait=False, callback=seen.append))
+    do(lasting, pv.go_idle())
+    assert do(lasting, pv.read()).status.success
+
+
+def test_states_are_logged_with_the_name_of_the_pv(
+    lasting: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="cachannel.ch"):
+        do(lasting, lasting.pv("calong").wait_for_connection())
+        wait_until(lambda: caplog.records)
+    (record,) = caplog.records
+    assert (record.pv, record.role) == ("calong", "CLIENT")
+    assert record.their_address[0] == "127.0.0.1"
+    assert "connected" in record.getMessage()
+
+
+def test_many_pvs_with_a_deadline_fail_one_by_one(lasting: Any) -> None:
+    names = ["catest", "cadoesnotexist", "canoaccess", "castring"]
+    start = time.monotonic()
+    readings = do(lasting, lasting.context.read_many(names, timeout=0.3, throw=False))
+    assert time.monotonic() - start < 5
+    assert [reading.status.name for reading in readings] == [
+        "ECA_NORMAL", "ECA_DISCONN", "ECA_NORDACCESS", "ECA_NORMAL",
+    ]  # fmt: skip
+    assert list(readings.failed) == ["cadoesnotexist", "canoaccess"]
+    assert readings.values[3] == "a string"
+    assert np.isnan(readings.array[1])
+    assert readings.array[0] == readings[0].data[0]
+    errors = do(
+        lasting,
+        lasting.context.write_many(
+            ["cascratch1", "cadoesnotexist", "caread", "cascratch2"],
+            [1.5, 2, 3, "x"],
+            timeout=0.3,
+            throw=False,
+        ),
+    )
+    assert errors[0] is None
+    assert isinstance(errors[1], CaprotoTimeoutError)
+    assert "caread" in str(errors[2])
+    assert isinstance(errors[3], ValueError)
+    assert lasting.read("cascratch1").data[0] == 1.5
+
+
+def test_known_pvs_are_written_while_unknown_ones_are_searched(lasting: Any) -> None:
+    lasting.write("cascratch1", 0)
+
+    def write() -> None:
+        names = ["cascratch1", "cadoesnotexist"]
+        with contextlib.suppress(ContextDisconnectedError):
+            do(lasting, lasting.context.write_many(names, 5, timeout=20, throw=False))
+
+    lasting.pv("cascratch1")
+    thread = threading.Thread(target=write)
+    thread.start()
+    wait_until(lambda: lasting.read("cascratch1").data[0] == 5)
+    assert thread.is_alive()
+    do(lasting, lasting.context.disconnect())
+    thread.join(25)
+
+
+def test_a_circuit_obeys_messages_that_have_a_meaning_here(lasting: Any) -> None:
+    following = lasting.follow("cascratch3")
+    wait_until(lambda: following.responses)
+    circuit = following.subscription.pv.circuit_manager
+    do(lasting, circuit.send(EventsOffRequest(), EchoRequest()))
+    assert circuit.held == {}
+    do(lasting, circuit.send(EventsOnRequest()))
+    assert circuit.held is None
+    with pytest.raises(CaprotoNotImplementedError, match="ReadNotifyRequest"):
+        if lasting.name == "asyncio":
+            lasting.do(circuit.send(ReadNotifyRequest(6, 1, 0, 0)))
+        else:
+            circuit.send(ReadNotifyRequest(6, 1, 0, 0))
+    assert circuit.server_protocol_version == 13
+    assert circuit.connected
+    assert not circuit.dead.is_set()
+    do(lasting, circuit.disconnect())
+    assert repr(following.subscription.pv) == "<PV name='cascratch3' priority=0 (idle)>"
+    assert lasting.read("cascratch3").status.success
+
+
+def test_a_broadcaster_searches_and_knows_what_it_found(lasting: Any, ioc: Any) -> None:
+    broadcaster = lasting.context.broadcaster
+    found: Any = queue.SimpleQueue()
+    if lasting.name == "asyncio":
+
+        async def search() -> Any:
+            results: Any = asyncio.Queue()
+            await broadcaster.search(results, "catest", "calong")
+            return results.get_nowait()
+
+        address, names = lasting.do(search())
+    else:
+        broadcaster.search(found, ["catest", "calong"], timeout=10)
+        address, names = found.get(timeout=1)
+    assert address == ("127.0.0.1", ioc.port)
+    assert sorted(names) == ["calong", "catest"]
+    lasting.pv("cadoesnotexist")
+    assert list(broadcaster.results.unanswered_searches.values()) == ["cadoesnotexist"]
+    assert lasting.read("catest").status.success
+    assert broadcaster.server_protocol_versions == {("127.0.0.1", ioc.port): 13}
+
+
+def test_names_that_libca_does_not_send_are_kept_with_a_warning(
+    lasting: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cachannel.client.context._warned", False)
+    with caplog.at_level(logging.WARNING, logger="cachannel.ctx"):
+        for _ in range(2):
+            made = on_loop(lasting, lambda: type(lasting.context)(client_name="somebody else"))
+            assert made.client_name == "somebody else"
+            do(lasting, made.disconnect())
+    assert len(caplog.records) == 1

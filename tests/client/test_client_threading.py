@@ -34,6 +34,164 @@ def test_a_batch_refuses_a_pv_that_is_not_connected(ioc: Any) -> None:
             batch.read(pv, print)
 
 
+def test_a_batch_of_ten_thousand_reads_and_writes(ioc: Any) -> None:
+    values: list[float] = []
+    statuses: list[bool] = []
+    with Context(timeout=10) as context:
+        (pv,) = context.get_pvs("cascratch1")
+        pv.wait_for_connection()
+        with Batch(timeout=30) as batch:
+            for number in range(5000):
+                batch.write(pv, number, lambda response: statuses.append(response.status.success))
+            for _ in range(5000):
+                batch.read(pv, lambda response: values.append(response.data[0]))
+        wait_until(lambda: len(values) == len(statuses) == 5000, 30)
+    assert all(statuses)
+    assert values == [4999.0] * 5000
+
+
+def test_a_batch_keeps_its_order(ioc: Any) -> None:
+    seen: list[Any] = []
+
+    def take(response: Any) -> None:
+        seen.append(float(response.data[0]) if hasattr(response, "data") else response.ioid)
+
+    with Context(timeout=10) as context:
+        (pv,) = context.get_pvs("cascratch2")
+        pv.write(0)
+        with Batch() as batch:
+            batch.read(pv, take)
+            batch.write(pv, 1)
+            batch.read(pv, take)
+            batch.write(pv, "2", take)
+            batch.read(pv, take)
+            batch.write(pv, [3, 4, 5], data_count=1)
+            batch.read(pv, take)
+        wait_until(lambda: len(seen) == 5)
+        answers = [value for value in seen if isinstance(value, float)]
+        assert answers == [0.0, 1.0, 2.0, 3.0]
+
+
+def test_a_batch_writes_every_kind_of_value(ioc: Any) -> None:
+    seen: list[Any] = []
+    names = ("catest", "calong", "castring", "cambbo", "cawaveh", "calongtext")
+    values = (2.5, 7, "text", "two", [1, 2], b"bytes")
+    with Context(timeout=10) as context:
+        pvs = context.get_pvs(*names)
+        for pv in pvs:
+            pv.wait_for_connection()
+        for callback in (None, seen.append):
+            with Batch() as batch:
+                for pv, value in zip(pvs, values, strict=True):
+                    batch.write(pv, value, callback)
+        wait_until(lambda: len(seen) == len(names))
+        assert all(response.status.success for response in seen)
+        read = [pv.read().data for pv in pvs]
+        assert [read[0][0], read[1][0], read[2][0], read[3][0]] == [2.5, 7, b"text", 2]
+        assert list(read[4]) == [1, 2]
+        assert read[5].tobytes() == b"bytes"
+        pvs[1].write(3)
+        with pytest.raises(ValueError, match="abc"), Batch() as batch:
+            batch.write(pvs[0], "abc")
+        with pytest.raises(ValueError, match="fit"), Batch() as batch:
+            batch.write(pvs[1], 2**40)
+
+
+def test_a_refused_write_of_a_batch_is_told(ioc: Any) -> None:
+    seen: list[Any] = []
+    with Context(timeout=10) as context:
+        pvs = context.get_pvs("caread", "catest", "canoaccess")
+        for pv in pvs:
+            pv.wait_for_connection()
+        with Batch() as batch:
+            batch.write(pvs[0], 1.0, seen.append)
+            batch.write(pvs[1], 1.0, seen.append)
+            batch.read(pvs[2], seen.append)
+        wait_until(lambda: len(seen) == 3)
+    names = {response.status.name for response in seen}
+    assert names == {"ECA_NOWTACCESS", "ECA_NORMAL", "ECA_NORDACCESS"}
+
+
+def test_late_answers_to_a_batch_are_dropped_and_logged(
+    ioc: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[Any] = []
+    with Context(timeout=10) as context, caplog.at_level("WARNING", logger="cachannel.ch"):
+        (pv,) = context.get_pvs("caslow")
+        pv.wait_for_connection()
+        with Batch(timeout=0.0) as batch:
+            batch.write(pv, 1, seen.append)
+        wait_until(lambda: "caslow was answered after 0 s" in caplog.text)
+    assert seen == []
+
+
+def test_a_slow_reader_of_many_gets_the_newest_and_is_told(ioc: Any) -> None:
+    with Context(timeout=10) as context:
+        pvs = context.get_pvs("cascratch1", "cascratch2")
+        for pv in pvs:
+            pv.write(0)
+        with context.monitor_many(pvs, limit=10) as updates:
+            wait_until(lambda: len(updates._stream._waiting) == 2)  # type: ignore[union-attr]
+            for number in range(1, 101):
+                for pv in pvs:
+                    pv.write(number, wait=number == 100)
+            wait_until(lambda: updates.dropped >= 180)
+            latest: dict[int, float] = {}
+            total = 0
+            while set(latest.values()) != {100.0}:
+                batch = updates.get(5.0)
+                assert batch
+                total += len(batch)
+                latest.update({index: float(response.data[0]) for index, response in batch})
+            assert total + updates.dropped == 202
+            assert updates.get(0.0) == []
+
+
+def test_callbacks_that_block_get_the_newest_and_the_memory_is_bounded(
+    ioc: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("cachannel.client.callbacks.LIMIT", 50)
+    go = threading.Event()
+    seen: list[float] = []
+    answers: list[Any] = []
+
+    def update(subscription: Any, response: Any) -> None:
+        go.wait(30)
+        seen.append(float(response.data[0]))
+
+    with Context(timeout=10) as context:
+        (pv,) = context.get_pvs("cascratch1")
+        pv.write(0)
+        pv.subscribe().add_callback(update)
+        pv.read(callback=answers.append)
+        for number in range(1, 201):
+            pv.write(number, wait=number == 200)
+        circuit = pv.circuit_manager
+        wait_until(lambda: circuit.dropped >= 140)
+        go.set()
+        wait_until(lambda: seen[-1:] == [200.0])
+        wait_until(lambda: len(answers) == 1)
+        assert len(seen) + circuit.dropped == 201
+        assert seen == sorted(seen)
+    assert "too slow" in caplog.text
+
+
+def test_iterating_many_ends_with_the_context(ioc: Any) -> None:
+    context = Context(timeout=10)
+    seen: list[Any] = []
+
+    def follow() -> None:
+        for batch in context.monitor_many(["catest", "cadoesnotexist"]):
+            seen.extend(batch)
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    wait_until(lambda: seen)
+    context.disconnect()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
 def test_callbacks_run_on_named_threads_and_may_use_the_client(ioc: Any) -> None:
     seen: list[Any] = []
 
@@ -110,6 +268,35 @@ def test_disconnect_leaves_no_thread_within_a_second(ioc: Any) -> None:
         "async def main():\n    c = Context()\n    (pv,) = await c.get_pvs('cacalc')\n"
         "    async def f(s, r): pass\n    main.f = f\n    pv.subscribe().add_callback(f)\n"
         "    await pv.read()\nasyncio.run(main())",
+        # A callback that never ends.
+        "from cachannel.threading.client import Context\nimport threading, time\nc = Context()\n"
+        "started = threading.Event()\ndef f(s, r):\n    started.set()\n    time.sleep(60)\n"
+        "c.get_pvs('cacalc')[0].subscribe().add_callback(f)\nassert started.wait(10)",
+        # Requests under way, to a PV that answers late and to one that does not exist.
+        "from cachannel.threading.client import Batch, Context\nc = Context()\n"
+        "pvs = c.get_pvs('caslow', 'catest')\nfor pv in pvs: pv.wait_for_connection(timeout=10)\n"
+        "with Batch() as b:\n    b.write(pvs[0], 1, print)\n"
+        "    for _ in range(5000): b.read(pvs[1], id)\nc.get_pvs('cadoesnotexist')",
+        # A thread that blocks.
+        "from cachannel.sync.client import subscribe\nimport threading\n"
+        "s = subscribe('cacalc')\nseen = threading.Event()\ndef f(s, r): seen.set()\n"
+        "s.add_callback(f)\nthreading.Thread(target=s.block, daemon=True).start()\n"
+        "assert seen.wait(10)",
+        # Streams that are open.
+        "from cachannel.threading.client import Context\nc = Context()\n"
+        "u = c.monitor_many(['cacalc'], numpy=True)\nassert len(u.get(10))\n"
+        "v = c.monitor_many(['cacalc'])\nassert len(v.get(10))",
+        # A loop that is closed while reads, streams and callbacks are under way.
+        "import asyncio\nfrom cachannel.asyncio.client import Context\n"
+        "async def main():\n    global c, u, v\n    c = Context()\n"
+        "    (pv,) = await c.get_pvs('cacalc')\n    await pv.read(timeout=10)\n"
+        "    u = c.monitor_many(['cacalc'], numpy=True)\n    await anext(u)\n"
+        "    v = c.monitor_many(['cacalc'])\n    await anext(v)\n"
+        "    for _ in range(100): pv.read().add_done_callback(id)\n"
+        "loop = asyncio.new_event_loop()\nloop.run_until_complete(main())\nloop.close()",
+        # A context that is collected.
+        "from cachannel.threading.client import Context\nimport gc\nc = Context()\n"
+        "(pv,) = c.get_pvs('catest')\npv.read(timeout=10)\ndel c, pv\ngc.collect()",
     ],
 )
 def test_a_script_that_just_ends_leaves_quietly(run_script: Any, body: str) -> None:

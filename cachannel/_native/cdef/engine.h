@@ -20,6 +20,7 @@ typedef int64_t cc_id;
 #define CC_EXCEPTION 6
 #define CC_MESSAGE 7
 #define CC_DROPPED 8
+#define CC_BULK 9
 
 /* Where the data is: cc_record.place */
 #define CC_NOWHERE 0
@@ -182,10 +183,13 @@ int cc_get_callback_many(const cc_id *channels, uint32_t length, const int32_t *
 int cc_put_many(const cc_id *channels, uint32_t length, const double *values, int32_t *status);
 cc_bulk *cc_put_many_wait(const cc_id *channels, uint32_t length, const double *values,
                           int32_t *status);
+int cc_put_callback_many(const cc_id *channels, uint32_t length, const double *values,
+                         uint64_t first_token, int32_t *status);
 int cc_subscribe_many(const cc_id *channels, uint32_t length, int type, int64_t count,
                       int variant, long mask, uint64_t first_token, cc_queue *queue,
                       cc_id *subscriptions);
 int cc_bulk_wait(cc_bulk *bulk, double timeout);
+int cc_bulk_tell(cc_bulk *bulk, uint64_t token);
 uint32_t cc_bulk_collect(cc_bulk *bulk, int32_t *status, uint8_t *state, double *values);
 const cc_record *cc_bulk_record(cc_bulk *bulk, uint32_t index);
 void cc_bulk_release(cc_bulk *bulk);

@@ -148,6 +148,28 @@ cc_bulk *cc_put_many_wait(const cc_id *channels, uint32_t length, const double *
     return bulk;
 }
 
+/* A cc_put_callback of one number for each, in its native type, with tokens one after the other.
+ * `status`: ECA_*, or CC_OUT_OF_RANGE etc. Returns how many were refused. */
+int cc_put_callback_many(const cc_id *channels, uint32_t length, const double *values,
+                         uint64_t first_token, int32_t *status)
+{
+    uint32_t i;
+    int failures = 0, type;
+    double data;
+
+    for (i = 0; i < length; i++) {
+        cc_channel *channel = cc_enter(CC_POOL_CHANNEL, channels[i]);
+
+        status[i] = channel ? native_number(channel, values[i], &type, &data) : ECA_BADCHID;
+        if (channel)
+            cc_leave(channel);
+        if (status[i] == ECA_NORMAL)
+            status[i] = cc_put_callback(channels[i], type, 1, &data, first_token + i);
+        failures += status[i] != ECA_NORMAL;
+    }
+    return failures;
+}
+
 const cc_record *cc_bulk_record(cc_bulk *bulk, uint32_t index)
 {
     return &bulk->items[index].record;

@@ -183,6 +183,7 @@ struct cc_bulk {
     uint32_t length;
     int outstanding;
     int abandoned;
+    uint64_t token;               /* of the record that tells of the last answer; 0: nobody asks */
     cc_request *items;
 };
 

@@ -56,6 +56,17 @@ static void free_bulk(cc_bulk *bulk)
     free(bulk);
 }
 
+static void tell_of_bulk(cc_context *context, cc_bulk *bulk)
+{
+    cc_record record;
+
+    memset(&record, 0, sizeof record);
+    record.owner = bulk->token;
+    record.kind = CC_BULK;
+    record.status = ECA_NORMAL;
+    cc_queue_push(context->queue, &record, NULL, NULL);
+}
+
 /* The answer is in r->record (the lock is held): tell whoever waits. Returns 1 when a bulk
  * request that nobody wants any more is now complete and must be freed without the lock. */
 static int settle_request(cc_request *r)
@@ -72,6 +83,8 @@ static int settle_request(cc_request *r)
         cc_bulk *bulk = r->bulk;
         if (--bulk->outstanding == 0) {
             cc_settle(context, &bulk->outstanding);
+            if (bulk->token && !bulk->abandoned)
+                tell_of_bulk(context, bulk);
             return bulk->abandoned;
         }
         return 0;
@@ -606,6 +619,21 @@ void cc_bulk_refuse(cc_bulk *bulk, uint32_t index, int status)
 
 /* For each: ECA status, CC_FLOAT, CC_INTEGER or CC_OTHER (...), and the value of the first two.
  * Returns how many are CC_FLOAT. A request without an answer has status ECA_TIMEOUT. */
+/* Ask for a record when the last answer is here, in place of waiting. Returns 0 when it is. */
+int cc_bulk_tell(cc_bulk *bulk, uint64_t token)
+{
+    int pending;
+
+    if (!bulk->context)
+        return 0;
+    epicsMutexMustLock(bulk->context->lock);
+    pending = bulk->outstanding > 0;
+    if (pending)
+        bulk->token = token;
+    cc_unlock(bulk->context);
+    return pending;
+}
+
 uint32_t cc_bulk_collect(cc_bulk *bulk, int32_t *status, uint8_t *state, double *values)
 {
     uint32_t i, floats = 0;

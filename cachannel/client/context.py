@@ -1,0 +1,199 @@
+"""Contexts: what the threading and the asyncio client share.
+
+Events arrive on the dispatcher thread of the libca context. It keeps the state here and puts the
+calls of user code into outboxes; no user code runs on it. The flavours add how to wait.
+
+Lock order: `Engine.lock` first; nothing that waits for user code is done with it held. libca may
+be called with it held, as libca's threads never take it.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from cachannel.client.circuits import BaseCircuitManager
+from cachannel.client.common import GLOBAL_DEFAULT_TIMEOUT, ContextDisconnectedError, Timeout
+from cachannel.client.engine import BaseBroadcaster, Engine
+from cachannel.client.pv import BasePV
+from cachannel.context import create_many
+from cachannel.protocol.errors import CaprotoTypeError, ValidationError
+
+if TYPE_CHECKING:
+    from cachannel.client.callbacks import Outbox
+
+__all__ = ["BaseContext"]
+
+_context_logger = logging.getLogger("cachannel.ctx")
+
+_TELL_CONNECTION: Final = 2
+
+
+class BaseContext:
+    """What the contexts of the flavours have in common.
+
+    Attributes:
+        broadcaster: what searches; may be shared by contexts.
+        timeout: default of all requests, seconds; None: no limit.
+        pvs: by name and priority.
+    """
+
+    _broadcaster_class: ClassVar[type[BaseBroadcaster]] = BaseBroadcaster
+    _pv_class: ClassVar[type[BasePV[Any]]] = BasePV
+    _circuit_class: ClassVar[type[BaseCircuitManager]] = BaseCircuitManager
+
+    log = _context_logger
+    _outbox: Outbox
+    """Calls of plain functions for PVs whose circuit is not known yet."""
+
+    def __init__(
+        self,
+        broadcaster: Any = None,
+        *,
+        timeout: float | None = GLOBAL_DEFAULT_TIMEOUT,
+        host_name: str | None = None,
+        client_name: str | None = None,
+        max_workers: int = 1,
+    ) -> None:
+        self._closed = False
+        self.broadcaster = self._broadcaster_class() if broadcaster is None else broadcaster
+        self.timeout = timeout
+        self.host_name = host_name
+        self.client_name = client_name
+        self.max_workers = max_workers
+        self.pvs: dict[tuple[str, int], Any] = {}
+        self._circuits: dict[tuple[tuple[str, int], int], Any] = {}
+        self._engine: Engine = self.broadcaster._engine
+        self._lock = self._engine.lock
+        self.broadcaster.add_listener(self)
+        _check_identity(host_name, client_name)
+
+    @property
+    def circuit_managers(self) -> dict[tuple[tuple[str, int], int], Any]:
+        """The circuits by ((host, port), priority)."""
+        for pv in list(self.pvs.values()):
+            pv.circuit_manager  # noqa: B018 - finds the circuit
+        with self._lock:
+            return {key: c for key, c in self._circuits.items() if c.pvs}
+
+    def _counts(self) -> tuple[int, int, int]:
+        idle = sum(pv._idle for pv in list(self.pvs.values()))
+        return len(self.circuit_managers), len(self.pvs), idle
+
+    def __repr__(self) -> str:
+        return "<Context circuits={} pvs={} idle={}>".format(*self._counts())
+
+    def _circuit(self, address: tuple[str, int], priority: int) -> Any:
+        key = (address, priority)
+        with self._lock:
+            found = self._circuits.get(key)
+            if found is None or found.dead.is_set():
+                found = self._circuit_class(self, address, priority)
+                self._circuits[key] = found
+            return found
+
+    def _flush_soon(self) -> None:
+        """Send what has been asked for, now or with more."""
+        self._engine.flush()
+
+    def _make_pvs(
+        self, names: tuple[str, ...], priority: int, connection: Any, access: Any, timeout: Timeout
+    ) -> list[Any]:
+        if self._closed:
+            message = "this context has been disconnected"
+            raise ContextDisconnectedError(message)
+        if not 0 <= priority <= 99:
+            message = f"a priority is 0 to 99, not {priority}"
+            raise ValidationError(message)
+        for name in names:
+            if not isinstance(name, str):
+                message = f"the name of a PV is text, not {type(name).__name__} {name!r}"
+                raise CaprotoTypeError(message)
+        make, pvs = self._pv_class, self.pvs
+        found, new = [], []
+        with self._lock:
+            for name in names:
+                pv = pvs.get((name, priority))
+                if pv is None:
+                    pv = pvs[name, priority] = make(name, priority, self, timeout)
+                    new.append(pv)
+                elif not pv._id and not pv._idle:
+                    new.append(pv)
+                found.append(pv)
+            if connection is not None or access is not None:
+                for pv in found:
+                    pv._add_callbacks(connection, access)
+            if new:
+                self._create(new)
+        return found
+
+    def _create(self, pvs: list[Any]) -> None:
+        """Make the channels of PVs of one priority, with one call; with the lock held."""
+        engine = self._engine
+        names = []
+        for pv in pvs:
+            data = pv.name.encode("utf-8", "surrogateescape")
+            # An empty name is refused by libca; it is a name that is never found.
+            names.append(data.split(b"\0")[0])
+        first = engine.own_block([pv._deliver for pv in pvs])
+        ids = create_many(engine.ca, names, pvs[0].priority, first, _TELL_CONNECTION)
+        engine.first_channel_made()
+        for index, (pv, channel) in enumerate(zip(pvs, ids, strict=True)):
+            pv._cancelled = pv._idle = False
+            pv._token = first + index
+            if channel > 0:
+                pv._id = channel
+                if pv._access_handler is not None:
+                    pv._watch_access()
+            else:
+                engine.ca.owners.pop(first + index, None)
+        self._flush_soon()
+
+    def _shut(self) -> list[BaseCircuitManager]:
+        """End everything; on a broadcaster of its own the libca context ends with it."""
+        with self._lock:
+            if self._closed:
+                return []
+            self._closed = True
+            alone = not self.broadcaster._endless and all(
+                c is self for c in self.broadcaster._contexts
+            )
+            for pv in self.pvs.values():
+                if alone:
+                    pv._id, pv._up = 0, False
+                    for subscription in pv.subscriptions.values():
+                        subscription._id, subscription.subscriptionid = 0, None
+                else:
+                    pv._close()
+                pv._manager = None
+                pv._idle = False
+            circuits = list(self._circuits.values())
+            self._circuits = {}
+            for circuit in circuits:
+                circuit.pvs = {}
+                circuit._set_dead()
+        return circuits
+
+
+_warned = False
+
+
+def _check_identity(host_name: str | None, client_name: str | None) -> None:
+    """Warn once that servers are told the real names."""
+    global _warned
+    if _warned or (host_name is None and client_name is None):
+        return
+    import getpass
+    import socket
+
+    # A user without a name (in a container, say) makes getuser raise.
+    user = client_name
+    with suppress(OSError, KeyError):
+        user = getpass.getuser()
+    if host_name not in (None, socket.gethostname()) or client_name not in (None, user):
+        _warned = True
+        _context_logger.warning(
+            "libca tells servers its own host and user name; host_name and client_name "
+            "are kept but not sent"
+        )

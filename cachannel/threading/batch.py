@@ -1,0 +1,265 @@
+"""Many reads and writes in one go, each with a callback of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from cachannel._native import ffi, lib
+from cachannel.client.blocks import Block
+from cachannel.client.common import DisconnectedError, deadline_after
+from cachannel.client.pv import logger
+from cachannel.client.responses import ReadNotifyResponse
+from cachannel.client.statuses import DROPPED, LOST, NORMAL, NOWTACCESS
+from cachannel.client.values import Encoded, choose_type
+from cachannel.errors import describe
+from cachannel.protocol.errors import CaprotoError, ErrorResponseReceived
+
+if TYPE_CHECKING:
+    from cachannel.client.callbacks import Outbox
+    from cachannel.client.context import BaseContext
+    from cachannel.threading.client import PV
+    from cachannel.values.decode import Record
+
+__all__ = ["Batch"]
+
+_now = time.monotonic
+_new_response = ReadNotifyResponse.__new__
+
+_READ, _NUMBER, _NUMBER_TOLD, _OTHER = range(4)
+_FLOATS: Final = (2, 6)
+_LONG: Final = 5
+_SIZES: Final = {2: 4, 5: 4, 6: 8}
+
+
+class _Answers(Block):
+    """Requests of a batch on one circuit, with a deadline for their answers."""
+
+    __slots__ = ("_deadline", "_timeout")
+
+    def __init__(
+        self, context: BaseContext, manager: Any, timeout: float | None, deadline: float | None
+    ) -> None:
+        outbox: Outbox = context._outbox if manager is None else manager.outbox
+        super().__init__(context._engine, outbox, manager)
+        self._timeout = timeout
+        self._deadline = deadline
+
+    def _late(self, what: str, pv: PV) -> bool:
+        deadline = self._deadline
+        if deadline is None or time.monotonic() <= deadline:
+            return False
+        logger.warning("a %s %s was answered after %g s", what, pv.name, self._timeout)
+        return True
+
+
+class _Reads(_Answers):
+    __slots__ = ()
+
+    def call(self, record: Record, buffer: Any) -> None:
+        pv, dbr_type, count, callback, _, _ = self.pending.pop(record[0])
+        ioid = self._ids[record[0] - self._first]
+        if not self.pending:
+            self.release()
+        deadline = self._deadline
+        if record[7] == NORMAL and not count and (deadline is None or _now() <= deadline):
+            # ReadNotifyResponse.from_record, without the call: this is done for every answer.
+            response = _new_response(ReadNotifyResponse)
+            response._record = record
+            response._buffer = buffer
+            response._ident = ioid
+            response._data = None
+            callback(response)
+        elif record[1] != DROPPED and not self._late("read of", pv):
+            callback(pv._read_response(record, buffer, dbr_type, count, ioid))
+
+
+class _Writes(_Answers):
+    __slots__ = ()
+
+    def call(self, record: Record, buffer: Any) -> None:
+        pv, value, callback = self.pending.pop(record[0])
+        ioid = self._ids[record[0] - self._first]
+        if not self.pending:
+            self.release()
+        if record[1] == DROPPED or self._late("write to", pv):
+            return
+        if not isinstance(value, Encoded):
+            native = pv._native
+            value = Encoded(native, 1, bytes(_SIZES[native]), 1)
+        response = pv._write_response(record[7], record[3], value, ioid)
+        if isinstance(response, ErrorResponseReceived):
+            logger.warning("%s: write refused: %s", pv.name, response)
+        else:
+            callback(response)
+
+
+class Batch:
+    """Collects reads and writes, and sends them together when its block ends.
+
+    They reach the servers in the order in which they were made. Leaving the block does not wait
+    for answers; after an exception in the block, what was collected is sent all the same.
+
+    Args:
+        timeout: seconds from the end of the block after which answers are ignored (a WARNING is
+            logged for each); None: never.
+    """
+
+    def __init__(self, timeout: float | None = 2.0) -> None:
+        self.timeout = timeout
+        self._reset()
+
+    def _reset(self) -> None:
+        self._runs: list[tuple[int, BaseContext, list[Any]]] = []
+        self._run: list[Any] = []
+        self._kind = -1
+        self._context: BaseContext | None = None
+
+    def __enter__(self) -> Batch:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        runs = self._runs
+        self._reset()
+        deadline = deadline_after(self.timeout)
+        try:
+            for kind, context, run in runs:
+                for manager, group in _by_circuit(kind, run):
+                    self._send(kind, context, manager, group, deadline)
+        finally:
+            for context in dict.fromkeys(context for _, context, _ in runs):
+                context._flush_soon()
+
+    def _begin(self, kind: int, context: BaseContext) -> list[Any]:
+        """Begin a run of requests of one kind, which are sent with one call."""
+        self._kind, self._context, self._run = kind, context, []
+        self._runs.append((kind, context, self._run))
+        return self._run
+
+    def _send(
+        self,
+        kind: int,
+        context: BaseContext,
+        manager: Any,
+        group: list[Any],
+        deadline: float | None,
+    ) -> None:
+        if kind == _READ:
+            _, types, counts, _, ids, _ = zip(*group, strict=True)
+            _Reads(context, manager, self.timeout, deadline).read(ids, types, counts, group)
+            return
+        channels = [request[0]._id for request in group]
+        writes = _Writes(context, manager, self.timeout, deadline)
+        if kind == _NUMBER:
+            status = ffi.new("int32_t[]", len(group))
+            if lib.cc_put_many(channels, len(group), [write[1] for write in group], status):
+                for write, code in zip(group, ffi.unpack(status, len(group)), strict=True):
+                    _look_at(write, code)
+        elif kind == _NUMBER_TOLD:
+            for index in writes.write_numbers(channels, [write[1] for write in group], group):
+                pv, value, callback = group[index]
+                _Writes(context, manager, self.timeout, deadline).write(
+                    pv._id, pv._encode(value, None, pv._native).parts, (pv, value, callback)
+                )
+        else:
+            for pv, encoded, callback in group:
+                if callback is None:
+                    pv._put(encoded)
+                else:
+                    _Writes(context, manager, self.timeout, deadline).write(
+                        pv._id, encoded.parts, (pv, encoded, callback)
+                    )
+
+    @staticmethod
+    def _native(pv: PV) -> int:
+        """Return the native type of a connected PV."""
+        native: int = lib.cc_field_type(pv._id) if pv._id else -1
+        if native < 0:
+            message = f"{pv.name!r} is not connected"
+            raise DisconnectedError(message)
+        return native
+
+    def read(
+        self, pv: PV, callback: Callable[[ReadNotifyResponse], object], data_type: Any = None,
+        data_count: int | None = None,
+    ) -> None:  # fmt: skip
+        """Read a connected PV.
+
+        Args:
+            pv: the PV.
+            callback: gets the response on a worker thread of the circuit; held strongly.
+            data_type: None for the native type, the name of a group of types, or a type.
+            data_count: elements; None: the current length.
+
+        Raises:
+            DisconnectedError: the PV is not connected.
+            KeyError, ValueError: no such type.
+        """
+        native = pv._native if pv._up else self._native(pv)
+        dbr_type = native if data_type is None else choose_type(data_type, native)
+        context = pv.context
+        if self._kind != _READ or self._context is not context:
+            self._begin(_READ, context)
+        # Id and circuit, too: to look at 10,000 PVs once more costs more than the columns.
+        self._run.append((pv, dbr_type, data_count or 0, callback, pv._id, pv._manager))
+
+    def write(
+        self, pv: PV, data: Any, callback: Callable[[Any], object] | None = None,
+        data_type: Any = None, data_count: int | None = None,
+    ) -> None:  # fmt: skip
+        """Write to a connected PV.
+
+        Args:
+            pv: the PV.
+            data: a number, text, or a sequence of these.
+            callback: gets the response on a worker thread of the circuit; held strongly. None:
+                no answer is asked for. A server's error message is logged.
+            data_type: the type to send; None: the native one.
+            data_count: at most so many elements.
+
+        Raises:
+            DisconnectedError: the PV is not connected.
+            ValueError, TypeError: the data cannot be sent.
+        """
+        native = pv._native if pv._up else self._native(pv)
+        value = data[0] if type(data) is list and len(data) == 1 and data_count is None else data
+        kind = type(value)
+        if data_type is None and (
+            (native in _FLOATS and (kind is float or kind is int))
+            or (native == _LONG and kind is int and -(2**31) <= value < 2**31)
+        ):
+            kinds, request = (_NUMBER if callback is None else _NUMBER_TOLD), value
+        else:
+            kinds, request = _OTHER, pv._encode(data, data_type, native, data_count)
+            if isinstance(request, int):
+                message = f"{pv.name!r} cannot be written as {data_type!r}"
+                raise CaprotoError(message)
+        context = pv.context
+        if self._kind != kinds or self._context is not context:
+            self._begin(kinds, context)
+        self._run.append((pv, request, callback))
+
+
+def _by_circuit(kind: int, run: list[Any]) -> list[tuple[Any, list[Any]]]:
+    """Group requests by their circuits, keeping the order on each."""
+    if kind == _READ:
+        managers = {read[5] for read in run}
+    else:
+        managers = {request[0]._manager for request in run}
+    if len(managers) == 1 and None not in managers:
+        return [(managers.pop(), run)]
+    groups: dict[Any, list[Any]] = {}
+    for request in run:
+        groups.setdefault(request[0].circuit_manager, []).append(request)
+    return list(groups.items())
+
+
+def _look_at(write: tuple[PV, float, None], status: int) -> None:
+    """Take the status of a write that nobody waits for."""
+    pv, value, _ = write
+    if status < 0:
+        # Only a FLOAT that is too large: the usual way makes it infinite.
+        pv._put(pv._encode(value, None, pv._native))  # type: ignore[arg-type]
+    elif status != NORMAL and status not in LOST and status != NOWTACCESS:
+        logger.warning("%s: write refused: %s", pv.name, describe(status))
