@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cachannel.engine import ANY, connect_many, get_many, put_many, put_many_wait
 from epics_compat import _core, _io, _values, ca, dbr, pv
-from epics_compat._errors import CASeverityException
+from epics_compat._errors import CASeverityException, ChannelAccessException
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -146,7 +146,7 @@ def caput_many(
 def _put_one(thispv: Any, value: Any, timeout: float) -> int:
     try:
         return 1 if thispv.put(value, wait=True, timeout=timeout) == 1 else -1
-    except (CASeverityException, TypeError, ValueError):
+    except (CASeverityException, ChannelAccessException, TypeError, ValueError):
         return -1
 
 
@@ -177,7 +177,7 @@ def _put_all(
                 results[index] = _io.put(entry, value, entry.ftype, False, 0.0)
             else:
                 waiting[index] = _io.start_put(entry, value, entry.ftype)
-        except (CASeverityException, TypeError, ValueError):
+        except (CASeverityException, ChannelAccessException, TypeError, ValueError):
             results[index] = -1
 
     for index in others:

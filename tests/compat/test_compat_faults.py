@@ -58,7 +58,8 @@ def test_restart_with_another_type_and_size(make_ioc: Callable[..., SoftIoc]) ->
     server.stop()
     wait_until(lambda: not pv.connected and not wave.connected)
     assert pv.value == 1.5
-    assert pv.get(timeout=0.05) is None
+    with pytest.warns(UserWarning, match="'fault:value' is not connected"):
+        assert pv.get(timeout=0.05) is None
     pv.connection_timeout = 0.05
     assert pv.put(3) is None
     wait_until(lambda: rights[-1] == (False, False))
