@@ -9,6 +9,7 @@ and nobody waits while one of them is held.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -36,6 +37,13 @@ cache: defaultdict[int | None, dict[str, Entry]] = defaultdict(dict)
 chid_cache: dict[int, Entry] = {}
 settings: Any = None
 """The module `ca`: its variables are read when they are needed."""
+
+
+# Entries share locks, as there may be very many. Nobody holds the locks of two entries, but
+# `open_many`, which holds `_lock`; and nobody who holds one waits for `_lock`.
+_LOCKS: Final = 64
+_entry_locks = [threading.RLock() for _ in range(_LOCKS)]
+_counter = itertools.count()
 
 
 class _Local(threading.local):
@@ -84,7 +92,8 @@ class Entry:
     """
 
     __slots__ = (
-        "__weakref__", "_access_callbacks", "_callbacks", "_chid", "_early", "_users", "channel",
+        "__weakref__", "_access_callbacks", "_callbacks", "_chid", "_early", "_user", "_users",
+        "channel",
         "chid_int", "closed", "conn", "connections", "context", "explicit", "failures",
         "ftype", "get_results", "lock", "nelm", "pvname", "rights", "ts",
     )  # fmt: skip
@@ -97,7 +106,7 @@ class Entry:
         self.ts = 0.0
         self.failures = 0
         self.get_results: dict[int, Pending] = {}
-        self.lock = threading.RLock()
+        self.lock = _entry_locks[next(_counter) % _LOCKS]
         self.channel: Channel | None = None
         self.connections = 0
         self.rights = 0
@@ -107,8 +116,9 @@ class Entry:
         self.closed = False
         self._early = False
         self._chid: Any = None
-        # One list per channel and not one per kind of event: there may be very many channels.
-        self._users: list[User] = []
+        # Most channels have one user, and no list for more: there may be very many channels.
+        self._user: User | None = None
+        self._users: list[User] | None = None
         self._callbacks: list[Callable[..., Any]] | None = None
         self._access_callbacks: list[Callable[[bool, bool], Any]] | None = None
 
@@ -122,12 +132,12 @@ class Entry:
     @property
     def callbacks(self) -> list[Callable[..., Any]]:
         """The functions that hear of the connection."""
-        return [*(user._on_connection for user in self._users), *(self._callbacks or ())]
+        return [*(user._on_connection for user in self.users), *(self._callbacks or ())]
 
     @property
     def access_event_callback(self) -> list[Callable[[bool, bool], Any]]:
         """The functions that hear of the rights."""
-        return [*(user._on_access for user in self._users), *(self._access_callbacks or ())]
+        return [*(user._on_access for user in self.users), *(self._access_callbacks or ())]
 
     def add_callback(self, callback: Callable[..., Any]) -> None:
         """Have a function hear of the connection."""
@@ -141,21 +151,37 @@ class Entry:
             self._access_callbacks = []
         self._access_callbacks.append(callback)
 
+    @property
+    def users(self) -> tuple[User, ...]:
+        """The objects that hear of the connection and the rights."""
+        first, others = self._user, self._users
+        if others:
+            return (*others,) if first is None else (first, *others)
+        return () if first is None else (first,)
+
     def add_user(self, user: User) -> None:
         """Have an object hear of the connection and the rights; the channel stays open for it."""
         with self.lock:
-            self._users.append(user)
+            if self._users is not None:
+                self._users.append(user)
+            elif self._user is None:
+                self._user = user
+            else:
+                self._users = [user]
 
     def remove_user(self, user: User) -> None:
         """Let an object go, if it is there."""
         with self.lock:
-            if user in self._users:
+            if self._user is user:
+                self._user = None
+            elif self._users is not None and user in self._users:
                 self._users.remove(user)
 
     @property
     def unused(self) -> bool:
         """Whether nobody hears of it, and nobody made it by itself."""
-        return not (self._users or self._callbacks or self._access_callbacks or self.explicit)
+        heard = self._user or self._users or self._callbacks or self._access_callbacks
+        return not (heard or self.explicit)
 
     def __getitem__(self, key: str) -> Any:
         try:
@@ -179,7 +205,7 @@ class Entry:
 
     # Events, on the dispatcher thread -------------------------------------------------------
 
-    def deliver(self, record: Record, buffer: Any, offset: int) -> None:
+    def __call__(self, record: Record, buffer: Any, offset: int) -> None:
         """Handle a connection or access event."""
         if record[1] != CONNECTION:
             self._access(record[7])
@@ -203,7 +229,7 @@ class Entry:
         read, write = bool(self.rights & 1), bool(self.rights & 2)
         if self._access_callbacks:
             self._tell_access(self._access_callbacks, read, write)
-        for user in tuple(self._users):
+        for user in self.users:
             try:
                 user._on_access(read, write)
                 user._on_connection(conn=up)
@@ -286,7 +312,7 @@ class Entry:
             if names is not None and names.get(self.pvname) is self:
                 del names[self.pvname]
             self.get_results.clear()
-            self._users.clear()
+            self._user = self._users = None
             self._callbacks = self._access_callbacks = None
 
 
@@ -432,9 +458,9 @@ def open_entry(
         if callback is not None:
             entry.add_callback(callback)
         if user is not None:
-            entry._users.append(user)
+            entry._user = user
         with entry.lock:
-            channel = Channel(_contexts[number], name, entry.deliver)
+            channel = Channel(_contexts[number], name, entry)
             if not channel.id:
                 raise CASeverityException("create_channel", eca_message(channel.status))
             entry.adopt(channel)
@@ -460,9 +486,7 @@ def open_many(pvnames: Sequence[str], number: int) -> list[Entry | None]:
         for entry in entries:
             entry.lock.acquire()
         try:
-            channels = create_channels(
-                _contexts[number], encoded, [entry.deliver for entry in entries]
-            )
+            channels = create_channels(_contexts[number], encoded, entries)
             for entry, channel in zip(entries, channels, strict=True):
                 if channel.id:
                     entry.adopt(channel)
@@ -517,6 +541,8 @@ def _after_fork() -> None:
     """In the child of a fork all starts anew; what the parent opened is only forgotten."""
     global _lock, _reaper
     _lock = threading.RLock()
+    # In place: what a thread of the parent held stays held for ever.
+    _entry_locks[:] = [threading.RLock() for _ in range(_LOCKS)]
     _reaper = None
     _idle.clear()
     _contexts.clear()
