@@ -124,6 +124,10 @@ def caput_many(
     limit = 5.0 if connection_timeout is None else connection_timeout
     end = time.monotonic() + limit
     known, here = pv._PVcache_, _core.current()
+    fresh = [name for name in names if (name, "time", here) not in known]
+    if fresh:
+        # All channels with one call; the PVs find them.
+        _core.open_many(fresh, here)
     pvs = []
     for name in names:
         thispv = known.get((name, "time", here))
