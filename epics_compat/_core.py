@@ -330,10 +330,18 @@ def new_context(preemptive: bool) -> int:
 
 
 def current() -> int:
-    """Return the context of the calling thread; without one that is the initial context."""
+    """Return the context of the calling thread.
+
+    In a callback that is the one of the PV; a thread without one is in the initial context.
+    """
     number = local.context
     if number is not None and number in _contexts:
         return number
+    for other, context in list(_contexts.items()):
+        if context.in_callback:
+            # The dispatcher of a context is in that context.
+            local.context = other
+            return other
     initial = settings.initial_context
     if initial is None or initial not in _contexts:
         settings.initialize_libca()

@@ -7,8 +7,8 @@ import os
 import sys
 import time
 
-import numpy
 import epics
+import numpy
 from epics import caget
 
 
@@ -92,7 +92,8 @@ def struck(folder):
     show("readmca", [float(v) for v in device.readmca(nmca=2)], len(device.readmca(1, count=3)))
     show("all", [[float(v) for v in each] for each in device.read_all_mcas()])
     show("saved", device.saveMCAdata(fname=os.path.join(folder, "struck.dat")))
-    rows = open(os.path.join(folder, "struck.dat")).read().splitlines()
+    with open(os.path.join(folder, "struck.dat")) as file:
+        rows = file.read().splitlines()
     for row in rows:
         if not row.startswith("#"):
             print("  ", [round(float(word), 6) for word in row.split()])

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
 from device_database import database
+
 from support.ioc import SoftIoc, clean_environment
 from support.ports import free_port, server_environment
 from support.scripts import run_python

@@ -110,6 +110,9 @@ _InitRecord = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_void_p, ctypes.c_int)
 _Process = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_void_p)
 
 
+_GetControl = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_void_p, ctypes.POINTER(ctypes.c_double))
+
+
 class _Support(ctypes.Structure):
     """struct typed_rset of recSup.h; base skips the functions that are null."""
 
@@ -119,7 +122,9 @@ class _Support(ctypes.Structure):
         ("init", ctypes.c_void_p),
         ("init_record", _InitRecord),
         ("process", _Process),
-        ("others", ctypes.c_void_p * 13),
+        ("others", ctypes.c_void_p * 11),
+        ("get_control_double", _GetControl),
+        ("get_alarm_double", ctypes.c_void_p),
     ]
 
 
@@ -179,6 +184,11 @@ class _Motor:
             self._go(f.DVAL)
         elif "RVAL" in written:
             self._go(f.RVAL * f.MRES)
+        elif f.DMOV:
+            # Told to go where it is: the real record says busy and done at once.
+            f.DMOV = 0
+            self.post()
+            f.DMOV = 1
         self.post()
 
     def _go(self, dial: float) -> None:
@@ -254,6 +264,8 @@ def _init_record(address, when):  # type: ignore[no-untyped-def]
         _motors[address] = _Motor(address)
         udf, _ = _common[b"UDF"]
         ctypes.c_ubyte.from_address(address + udf).value = 0
+        for name in (b"STAT", b"SEVR"):
+            ctypes.c_uint16.from_address(address + _common[name][0]).value = 0
     return 0
 
 
@@ -269,7 +281,17 @@ def _process(address):  # type: ignore[no-untyped-def]
     return 0
 
 
-_support = _Support(number=17, init_record=_init_record, process=_process)
+@_GetControl
+def _get_control(address, limits):  # type: ignore[no-untyped-def]
+    # A dbAddr begins with the address of the record.
+    fields = _motors[ctypes.c_void_p.from_address(address).value].fields
+    limits[0], limits[1] = fields.HLM, fields.LLM
+    return 0
+
+
+_support = _Support(
+    number=17, init_record=_init_record, process=_process, get_control_double=_get_control
+)
 _location = _Location(ctypes.pointer(_support), _size_offset)
 
 
