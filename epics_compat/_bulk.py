@@ -75,7 +75,7 @@ def _value(entry: Entry, status: int, answer: Any, as_string: bool, as_numpy: bo
         if not as_string:
             return answer
         return _text(entry, answer)
-    value = _values.elements(answer[0], answer[1], 0)
+    value = _values.of_channel(_values.elements(answer[0], answer[1], 0), entry.nelm)
     if as_string:
         return _text(entry, value)
     return value if as_numpy and ca.HAS_NUMPY else _values.ctypes_array(value, entry.ftype)

@@ -48,6 +48,8 @@ def decode(
 ) -> dict[str, Any]:  # fmt: skip
     """Make the dict of a get from an answer."""
     value = _values.elements(answer[0], answer[1], 0)
+    if count != 1:
+        value = _values.of_channel(value, entry.nelm)
     items = _values.metadata(answer[0], answer[1], 0)
     if as_string:
         value = _text(entry, value, ftype, count)

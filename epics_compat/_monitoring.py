@@ -66,8 +66,8 @@ class Monitoring(State):
             args["timestamp"] = seconds + 1e-6 * (nanoseconds // 1000)
         else:
             items = _values.event_items(record, buffer, offset)
-            value = items["value"]
-            args.update(items)
+            value = _values.of_channel(items["value"], args["nelm"])
+            args.update(items, value=value)
         args["count"] = record[8]
         self._set_char_value(value)
         if self._delta and self._is_close(value, args["severity"]):

@@ -119,7 +119,7 @@ class Reading(State):
         if answer is None:
             return None
         record, buffer = answer
-        value = _values.elements(record, buffer, 0)
+        value = _values.of_channel(_values.elements(record, buffer, 0), entry.nelm)
         items = _values.metadata(record, buffer, 0)
         args = self._args
         args.update(items)

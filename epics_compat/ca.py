@@ -603,7 +603,7 @@ def create_subscription(
     def deliver(record: Any, buffer: Any, offset: int) -> None:
         if record[7] != dbr.ECA_NORMAL or callback is None:
             return
-        value = _values.elements(record, buffer, offset)
+        value = _values.of_channel(_values.elements(record, buffer, offset), entry.nelm)
         items = _values.metadata(record, buffer, offset)
         callback(
             value=value, ftype=record[3], count=record[8], chid=entry.chid_int,

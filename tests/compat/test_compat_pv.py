@@ -207,6 +207,16 @@ def test_strings() -> None:
     assert isinstance(many.get(), numpy.ndarray)
     assert many.get(as_numpy=False) == many.get(as_string=True) == ["a", "bc"]
     assert "a" in (many.info or "")
+    # One element of an array stays a list.
+    recorder = Recorder()
+    one = connected("cawaves", callback=recorder)
+    many.put(["x"], wait=True)
+    wait_until(lambda: recorder.calls and recorder.calls[-1]["char_value"] == ["x"])
+    assert recorder.values[-1] == ["x"]
+    assert one.get(as_string=True) == many.get(as_string=True) == ["x"]
+    assert ca.get(many.chid) == ["x"]
+    assert epics.caget_many(["cawaves"]) == [["x"]]
+    one.disconnect()
 
 
 def test_char_arrays_are_text() -> None:
