@@ -40,6 +40,8 @@ FROM_ENTRY: Any = object()
 class State:
     """The attributes of a PV, and what its parts want of each other."""
 
+    _fields = tuple(NOTHING)
+
     # Given by the user.
     pvname: str
     form: str

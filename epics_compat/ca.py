@@ -68,6 +68,7 @@ from epics_compat._gets import (
     get_with_metadata,
 )
 from epics_compat._io import put_completes
+from epics_compat.utils import IOENCODING, bytes2str, clib_search_path, str2bytes, strjoin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -374,19 +375,19 @@ def client_status(context: int, level: int) -> None:
             write(f"    {entry!r}")
 
 
-def register_clear_cache(func: Callable[[], Any] | None) -> None:
+def register_clear_cache(callback: Callable[[], Any] | None) -> None:
     """Have a function called by `clear_cache`.
 
     Raises:
         RuntimeError: it cannot be called.
     """
-    if func is None:
+    if callback is None:
         return
-    if not callable(func):
-        text = f"{func!r} is not callable"
+    if not callable(callback):
+        text = f"{callback!r} is not callable"
         raise RuntimeError(text)
-    if func not in _clearing:
-        _clearing.append(func)
+    if callback not in _clearing:
+        _clearing.append(callback)
 
 
 @withCA

@@ -62,23 +62,25 @@ class ADMCAROI(Device):
         name = self.get("Name", as_string=True)
         return f"<ADMCAROI '{self._prefix}', name='{name}', range=[{low}:{low + width}]>"
 
-    @property
-    def right(self) -> Any:
-        """The upper end; setting it keeps the lower one."""
+    def get_right(self) -> Any:
+        """Give the upper end."""
         return self.get("MinX") + self.get("SizeX")
 
-    @right.setter
-    def right(self, value: int) -> None:
-        self.put("SizeX", value - self.get("MinX"))
+    def set_right(self, val: int) -> None:
+        """Set the upper end; the lower one stays."""
+        self.put("SizeX", val - self.get("MinX"))
 
-    @property
-    def center(self) -> Any:
-        """The bin in the middle; setting it keeps the width."""
+    right = property(get_right, set_right, None, "The upper end; setting it keeps the lower one.")
+
+    def get_center(self) -> Any:
+        """Give the bin in the middle."""
         return self.get("MinX") + self.get("SizeX") // 2
 
-    @center.setter
-    def center(self, value: int) -> None:
-        self.put("MinX", value - self.get("SizeX") // 2)
+    def set_center(self, val: int) -> None:
+        """Move the middle; the width stays."""
+        self.put("MinX", val - self.get("SizeX") // 2)
+
+    center = property(get_center, set_center, None, "The bin in the middle; it can be moved.")
 
     def now(self) -> tuple[str, Any, Any]:
         """Read name and ends from the plugin: a monitor may not know yet what was put."""
