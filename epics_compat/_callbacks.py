@@ -38,7 +38,7 @@ class Callbacks(State):
             function, extra = self.callbacks[index]
         except KeyError:
             return
-        keywords = {**self._args, **extra, "cb_info": (index, self)}
+        keywords = {**(self._kept or self._args), **extra, "cb_info": (index, self)}
         if callable(function):
             try:
                 function(**keywords)

@@ -54,7 +54,7 @@ class Text(State):
         return str(value)
 
     def _set_char_value(self, value: Any) -> None:
-        args = self._args
+        args = self._kept or self._args
         if isinstance(value, float):
             precision = args["precision"]
             if precision is None:
