@@ -11,7 +11,7 @@ import numpy
 import pytest
 
 import epics_compat as epics
-from epics_compat import ca, dbr
+from epics_compat import _core, ca, dbr
 from epics_compat.pv import PV, get_pv
 from support.ioc import SoftIoc
 from support.waiting import wait_until
@@ -428,6 +428,29 @@ def test_connection_and_access_callbacks() -> None:
     wait_until(lambda: again)
     assert set(again[0]) == {"pvname", "conn", "pv"}
     assert again[0]["pv"] is other
+    pv.disconnect()
+
+
+def test_news_that_come_before_the_pv_knows_its_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = _core.open_entry
+
+    def late(*arguments: object, **keywords: object) -> tuple:
+        entry, known = opened(*arguments, **keywords)  # type: ignore[arg-type]
+        wait_until(lambda: entry.conn)
+        return entry, known
+
+    monkeypatch.setattr(_core, "open_entry", late)
+    seen: list[object] = []
+    pv = PV(
+        "cawaveul",
+        connection_callback=lambda **kw: seen.append(kw["conn"]),
+        access_callback=lambda read, write, pv: seen.append((read, write)),
+        callback=lambda **kw: seen.append("value"),
+    )
+    # Nobody waits for the connection: the PV finds out by itself.
+    wait_until(lambda: "value" in seen)
+    assert pv.connected
+    assert seen[:3] == [(True, True), True, "value"]
     pv.disconnect()
 
 
