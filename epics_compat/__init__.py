@@ -44,10 +44,18 @@ def caput(
     since = time.monotonic()
     thispv = get_pv(pvname, timeout=connection_timeout, connect=True)
     if not thispv.connected:
+        _refuse(pvname, "caput")
         return None
     left = max(timeout - (time.monotonic() - since), 0.0)
     result: int | None = thispv.put(value, wait=wait, timeout=left)
     return result
+
+
+def _refuse(pvname: str, operation: str) -> None:
+    """Raise, if that is wanted, as there is no connection."""
+    if ca.RAISE_ERRORS:
+        message = f"{operation}: {pvname!r} is not connected"
+        raise ca.ChannelAccessDisconnected(message, str(pvname))
 
 
 def caget(
@@ -63,6 +71,7 @@ def caget(
     since = time.monotonic()
     thispv = get_pv(pvname, timeout=connection_timeout, connect=True)
     if not thispv.connected:
+        _refuse(pvname, "caget")
         return None
     if as_string:
         thispv.get_ctrlvars()

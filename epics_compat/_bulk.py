@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cachannel.engine import ANY, connect_many, get_many, put_many, put_many_wait
 from epics_compat import _core, _io, _values, ca, dbr, pv
-from epics_compat._errors import CASeverityException
+from epics_compat._errors import CASeverityException, ChannelAccessException
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -75,7 +75,7 @@ def _value(entry: Entry, status: int, answer: Any, as_string: bool, as_numpy: bo
         if not as_string:
             return answer
         return _text(entry, answer)
-    value = _values.elements(answer[0], answer[1], 0)
+    value = _values.of_channel(_values.elements(answer[0], answer[1], 0), entry.nelm)
     if as_string:
         return _text(entry, value)
     return value if as_numpy and ca.HAS_NUMPY else _values.ctypes_array(value, entry.ftype)
@@ -124,6 +124,10 @@ def caput_many(
     limit = 5.0 if connection_timeout is None else connection_timeout
     end = time.monotonic() + limit
     known, here = pv._PVcache_, _core.current()
+    fresh = [name for name in names if (name, "time", here) not in known]
+    if fresh:
+        # All channels with one call; the PVs find them.
+        _core.open_many(fresh, here)
     pvs = []
     for name in names:
         thispv = known.get((name, "time", here))
@@ -146,7 +150,7 @@ def caput_many(
 def _put_one(thispv: Any, value: Any, timeout: float) -> int:
     try:
         return 1 if thispv.put(value, wait=True, timeout=timeout) == 1 else -1
-    except (CASeverityException, TypeError, ValueError):
+    except (CASeverityException, ChannelAccessException, TypeError, ValueError):
         return -1
 
 
@@ -177,7 +181,7 @@ def _put_all(
                 results[index] = _io.put(entry, value, entry.ftype, False, 0.0)
             else:
                 waiting[index] = _io.start_put(entry, value, entry.ftype)
-        except (CASeverityException, TypeError, ValueError):
+        except (CASeverityException, ChannelAccessException, TypeError, ValueError):
             results[index] = -1
 
     for index in others:

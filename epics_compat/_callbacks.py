@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cachannel.context import report
 from epics_compat import ca
+from epics_compat._state import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,28 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["Callbacks"]
 
 
-class Callbacks:
+class Callbacks(State):
     """Functions that are called at every change, by their indices."""
-
-    callbacks: dict[Any, tuple[Callable[..., Any], dict[str, Any]]]
-    connection_callbacks: list[Any]
-    access_callbacks: list[Any]
-    connected: bool
-    pvname: str
-    _args: dict[str, Any]
-    _monitor: Any
-    _auto_monitor: Any
-
-    def _checked(self) -> Any:
-        raise NotImplementedError
-
-    def get(self, *, as_string: bool = False) -> Any:
-        """Read the value."""
-        raise NotImplementedError
-
-    def get_ctrlvars(self, timeout: float = 5, warn: bool = True) -> dict[str, Any] | None:
-        """Read units, limits, precision or states."""
-        raise NotImplementedError
 
     def run_callbacks(self) -> None:
         """Run all callbacks here and now, in the order of their indices."""
@@ -57,7 +38,7 @@ class Callbacks:
             function, extra = self.callbacks[index]
         except KeyError:
             return
-        keywords = {**self._args, **extra, "cb_info": (index, self)}
+        keywords = {**(self._kept or self._args), **extra, "cb_info": (index, self)}
         if callable(function):
             try:
                 function(**keywords)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from epics_compat import _io, dbr
 from epics_compat._core import entry_of
 from epics_compat._decorators import withCHID
+from epics_compat._state import ACCESS_TEXTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,9 +78,6 @@ def isConnected(chid: Any) -> bool:
     return _io.channel_of(entry_of(chid)).connected
 
 
-ACCESS_TEXTS = ("no access", "read-only", "write-only", "read/write")
-
-
 @withCHID
 def access(chid: Any) -> str:
     """Return the rights as text."""
@@ -93,7 +91,7 @@ def replace_access_rights_event(
     """Add ``callback(read, write)``, called at every change of the rights, and at once here."""
     entry = entry_of(chid)
     if callback is not None:
-        entry.access_event_callback.append(callback)
+        entry.add_access_callback(callback)
         entry.sync()
         callback(bool(entry.rights & 1), bool(entry.rights & 2))
     return dbr.ECA_NORMAL

@@ -9,11 +9,12 @@ and nobody waits while one of them is held.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from cachannel.context import report
 from cachannel.engine import CONNECTION, Channel, Context, create_channels
@@ -38,11 +39,28 @@ settings: Any = None
 """The module `ca`: its variables are read when they are needed."""
 
 
+# Entries share locks, as there may be very many. Nobody holds the locks of two entries, but
+# `open_many`, which holds `_lock`; and nobody who holds one waits for `_lock`.
+_LOCKS: Final = 64
+_entry_locks = [threading.RLock() for _ in range(_LOCKS)]
+_counter = itertools.count()
+
+
 class _Local(threading.local):
     context: int | None = None
 
 
 local = _Local()
+
+
+class User(Protocol):
+    """What hangs on a channel: a PV, for one. Called on the dispatcher thread."""
+
+    def _on_connection(self, *, conn: bool) -> None:
+        """Hear of a connect or disconnect."""
+
+    def _on_access(self, read: bool, write: bool) -> None:
+        """Hear of the rights; at a connect before it, at a disconnect too."""
 
 
 class Pending:
@@ -67,14 +85,15 @@ class Entry:
         conn: whether it is connected.
         ts: time of the last connection event, or of the last wait that failed (Unix seconds).
         failures: how many waits failed.
-        callbacks: called as ``f(pvname=, chid=, conn=)`` at every change.
-        access_event_callback: called as ``f(read, write)``.
+        callbacks: what is called as ``f(pvname=, chid=, conn=)`` at every change; to read.
+        access_event_callback: what is called as ``f(read, write)``; to read.
         context: the context it belongs to, an int.
         get_results: gets that wait to be taken, by DBR type.
     """
 
     __slots__ = (
-        "__weakref__", "_early", "access_event_callback", "callbacks", "channel", "chid",
+        "__weakref__", "_access_callbacks", "_callbacks", "_chid", "_early", "_user", "_users",
+        "channel",
         "chid_int", "closed", "conn", "connections", "context", "explicit", "failures",
         "ftype", "get_results", "lock", "nelm", "pvname", "rights", "ts",
     )  # fmt: skip
@@ -82,15 +101,12 @@ class Entry:
     def __init__(self, pvname: str, context: int) -> None:
         self.pvname = pvname
         self.context = context
-        self.chid: Any = None
         self.chid_int = 0
         self.conn = False
         self.ts = 0.0
         self.failures = 0
-        self.callbacks: list[Callable[..., Any]] = []
-        self.access_event_callback: list[Callable[[bool, bool], Any]] = []
         self.get_results: dict[int, Pending] = {}
-        self.lock = threading.RLock()
+        self.lock = _entry_locks[next(_counter) % _LOCKS]
         self.channel: Channel | None = None
         self.connections = 0
         self.rights = 0
@@ -99,6 +115,73 @@ class Entry:
         self.explicit = False
         self.closed = False
         self._early = False
+        self._chid: Any = None
+        # Most channels have one user, and no list for more: there may be very many channels.
+        self._user: User | None = None
+        self._users: list[User] | None = None
+        self._callbacks: list[Callable[..., Any]] | None = None
+        self._access_callbacks: list[Callable[[bool, bool], Any]] | None = None
+
+    @property
+    def chid(self) -> Any:
+        """The `dbr.chid_t`, or None before the channel exists."""
+        if self._chid is None and self.chid_int:
+            self._chid = dbr.chid_t(self.chid_int)
+        return self._chid
+
+    @property
+    def callbacks(self) -> list[Callable[..., Any]]:
+        """The functions that hear of the connection."""
+        return [*(user._on_connection for user in self.users), *(self._callbacks or ())]
+
+    @property
+    def access_event_callback(self) -> list[Callable[[bool, bool], Any]]:
+        """The functions that hear of the rights."""
+        return [*(user._on_access for user in self.users), *(self._access_callbacks or ())]
+
+    def add_callback(self, callback: Callable[..., Any]) -> None:
+        """Have a function hear of the connection."""
+        if self._callbacks is None:
+            self._callbacks = []
+        self._callbacks.append(callback)
+
+    def add_access_callback(self, callback: Callable[[bool, bool], Any]) -> None:
+        """Have a function hear of the rights."""
+        if self._access_callbacks is None:
+            self._access_callbacks = []
+        self._access_callbacks.append(callback)
+
+    @property
+    def users(self) -> tuple[User, ...]:
+        """The objects that hear of the connection and the rights."""
+        first, others = self._user, self._users
+        if others:
+            return (*others,) if first is None else (first, *others)
+        return () if first is None else (first,)
+
+    def add_user(self, user: User) -> None:
+        """Have an object hear of the connection and the rights; the channel stays open for it."""
+        with self.lock:
+            if self._users is not None:
+                self._users.append(user)
+            elif self._user is None:
+                self._user = user
+            else:
+                self._users = [user]
+
+    def remove_user(self, user: User) -> None:
+        """Let an object go, if it is there."""
+        with self.lock:
+            if self._user is user:
+                self._user = None
+            elif self._users is not None and user in self._users:
+                self._users.remove(user)
+
+    @property
+    def unused(self) -> bool:
+        """Whether nobody hears of it, and nobody made it by itself."""
+        heard = self._user or self._users or self._callbacks or self._access_callbacks
+        return not (heard or self.explicit)
 
     def __getitem__(self, key: str) -> Any:
         try:
@@ -118,12 +201,11 @@ class Entry:
         """Take the channel that was made for this entry."""
         self.channel = channel
         self.chid_int = channel.id
-        self.chid = dbr.chid_t(channel.id)
         chid_cache[channel.id] = self
 
     # Events, on the dispatcher thread -------------------------------------------------------
 
-    def deliver(self, record: Record, buffer: Any, offset: int) -> None:
+    def __call__(self, record: Record, buffer: Any, offset: int) -> None:
         """Handle a connection or access event."""
         if record[1] != CONNECTION:
             self._access(record[7])
@@ -142,10 +224,18 @@ class Entry:
                 self.rights = record[9]
             else:
                 self._up(record[3], record[8], record[9])
-            self.get_results.clear()
-        for access in list(self.access_event_callback):
-            self._call(access, bool(self.rights & 1), bool(self.rights & 2))
-        for callback in list(self.callbacks):
+            if self.get_results:
+                self.get_results.clear()
+        read, write = bool(self.rights & 1), bool(self.rights & 2)
+        if self._access_callbacks:
+            self._tell_access(self._access_callbacks, read, write)
+        for user in self.users:
+            try:
+                user._on_access(read, write)
+                user._on_connection(conn=up)
+            except Exception as exc:
+                report(exc, user)
+        for callback in tuple(self._callbacks or ()):
             try:
                 callback(pvname=self.pvname, chid=self.chid_int, conn=up)
             except Exception as exc:
@@ -163,14 +253,17 @@ class Entry:
             if self.closed or not self.conn or rights == self.rights:
                 return
             self.rights = rights
-        for callback in list(self.access_event_callback):
-            self._call(callback, bool(rights & 1), bool(rights & 2))
+        read, write = bool(rights & 1), bool(rights & 2)
+        self._tell_access(self.access_event_callback, read, write)
 
-    def _call(self, callback: Callable[[bool, bool], Any], read: bool, write: bool) -> None:
-        try:
-            callback(read, write)
-        except Exception as exc:
-            report(exc, callback)
+    def _tell_access(
+        self, callbacks: list[Callable[[bool, bool], Any]], read: bool, write: bool
+    ) -> None:
+        for callback in tuple(callbacks):
+            try:
+                callback(read, write)
+            except Exception as exc:
+                report(exc, callback)
 
     # Waiting, on any thread -----------------------------------------------------------------
 
@@ -219,8 +312,8 @@ class Entry:
             if names is not None and names.get(self.pvname) is self:
                 del names[self.pvname]
             self.get_results.clear()
-            self.callbacks.clear()
-            self.access_event_callback.clear()
+            self._user = self._users = None
+            self._callbacks = self._access_callbacks = None
 
 
 # Contexts -------------------------------------------------------------------------------------
@@ -237,10 +330,18 @@ def new_context(preemptive: bool) -> int:
 
 
 def current() -> int:
-    """Return the context of the calling thread; without one that is the initial context."""
+    """Return the context of the calling thread.
+
+    In a callback that is the one of the PV; a thread without one is in the initial context.
+    """
     number = local.context
     if number is not None and number in _contexts:
         return number
+    for other, context in list(_contexts.items()):
+        if context.in_callback:
+            # The dispatcher of a context is in that context.
+            local.context = other
+            return other
     initial = settings.initial_context
     if initial is None or initial not in _contexts:
         settings.initialize_libca()
@@ -338,15 +439,15 @@ def open_entry(
     pvname: str,
     number: int,
     callback: Callable[..., Any] | None = None,
-    access: Callable[[bool, bool], Any] | None = None,
+    user: User | None = None,
 ) -> tuple[Entry, bool]:
     """Find or make the channel of a name.
 
     Args:
         pvname: name of the PV.
         number: the context.
-        callback: goes to `Entry.callbacks`.
-        access: goes to `Entry.access_event_callback`.
+        callback: see `Entry.add_callback`.
+        user: see `Entry.add_user`.
 
     Returns:
         The entry and whether it was there before.
@@ -355,20 +456,19 @@ def open_entry(
     with _lock:
         entry = names.get(pvname)
         if entry is not None:
-            with entry.lock:
-                if callback is not None:
-                    entry.callbacks.append(callback)
-                if access is not None:
-                    entry.access_event_callback.append(access)
+            if callback is not None:
+                entry.add_callback(callback)
+            if user is not None:
+                entry.add_user(user)
             return entry, True
         name = encode_name(pvname)
         entry = Entry(pvname, number)
         if callback is not None:
-            entry.callbacks.append(callback)
-        if access is not None:
-            entry.access_event_callback.append(access)
+            entry.add_callback(callback)
+        if user is not None:
+            entry._user = user
         with entry.lock:
-            channel = Channel(_contexts[number], name, entry.deliver)
+            channel = Channel(_contexts[number], name, entry)
             if not channel.id:
                 raise CASeverityException("create_channel", eca_message(channel.status))
             entry.adopt(channel)
@@ -394,9 +494,7 @@ def open_many(pvnames: Sequence[str], number: int) -> list[Entry | None]:
         for entry in entries:
             entry.lock.acquire()
         try:
-            channels = create_channels(
-                _contexts[number], encoded, [entry.deliver for entry in entries]
-            )
+            channels = create_channels(_contexts[number], encoded, entries)
             for entry, channel in zip(entries, channels, strict=True):
                 if channel.id:
                     entry.adopt(channel)
@@ -411,17 +509,12 @@ _idle: dict[Entry, float] = {}
 _reaper: threading.Timer | None = None
 
 
-def leave(entry: Entry, callback: Callable[..., Any], access: Callable[..., Any]) -> None:
-    """Unhook a PV; a channel that nobody uses any more ends a little later."""
+def leave(entry: Entry, user: User) -> None:
+    """Let a user go; a channel that nobody uses any more ends a little later."""
     global _reaper
     with _lock:
-        with entry.lock:
-            if callback in entry.callbacks:
-                entry.callbacks.remove(callback)
-            if access in entry.access_event_callback:
-                entry.access_event_callback.remove(access)
-            unused = not (entry.callbacks or entry.access_event_callback or entry.explicit)
-        if not unused or entry.closed:
+        entry.remove_user(user)
+        if not entry.unused or entry.closed:
             return
         _idle[entry] = time.monotonic()
         if _reaper is None:
@@ -436,7 +529,7 @@ def _reap() -> None:
     with _lock:
         now = time.monotonic()
         for entry, since in list(_idle.items()):
-            if entry.closed or entry.callbacks or entry.access_event_callback or entry.explicit:
+            if entry.closed or not entry.unused:
                 del _idle[entry]
             elif now - since >= 0.9 * IDLE:
                 del _idle[entry]
@@ -456,6 +549,8 @@ def _after_fork() -> None:
     """In the child of a fork all starts anew; what the parent opened is only forgotten."""
     global _lock, _reaper
     _lock = threading.RLock()
+    # In place: what a thread of the parent held stays held for ever.
+    _entry_locks[:] = [threading.RLock() for _ in range(_LOCKS)]
     _reaper = None
     _idle.clear()
     _contexts.clear()

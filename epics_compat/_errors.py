@@ -9,8 +9,10 @@ from epics_compat import dbr
 
 __all__ = [
     "CASeverityException",
+    "ChannelAccessDisconnected",
     "ChannelAccessException",
     "ChannelAccessGetFailure",
+    "ChannelAccessTimeout",
     "refuse",
 ]
 
@@ -51,6 +53,30 @@ class ChannelAccessGetFailure(Exception):
         super().__init__(message)
         self.chid = chid
         self.status = status
+
+
+class ChannelAccessTimeout(ChannelAccessException, TimeoutError):
+    """The answer did not come in time; raised only when `ca.RAISE_ERRORS` is set.
+
+    Attributes:
+        pvname: name of the PV.
+    """
+
+    def __init__(self, message: str, pvname: str) -> None:
+        super().__init__(message)
+        self.pvname = pvname
+
+
+class ChannelAccessDisconnected(ChannelAccessException, ConnectionError):
+    """There is no connection; raised only when `ca.RAISE_ERRORS` is set.
+
+    Attributes:
+        pvname: name of the PV.
+    """
+
+    def __init__(self, message: str, pvname: str) -> None:
+        super().__init__(message)
+        self.pvname = pvname
 
 
 def refuse(function: str, status: int, expected: int = dbr.ECA_NORMAL) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import math
 import threading
@@ -15,8 +16,10 @@ from epics_compat import _core, _values, dbr
 from epics_compat._encode import encode
 from epics_compat._errors import (
     CASeverityException,
+    ChannelAccessDisconnected,
     ChannelAccessException,
     ChannelAccessGetFailure,
+    ChannelAccessTimeout,
 )
 
 if TYPE_CHECKING:
@@ -46,14 +49,17 @@ def channel_of(entry: Entry) -> Channel:
     return entry.channel
 
 
-def start(entry: Entry, ftype: int, count: int) -> Request:
+def start(entry: Entry, ftype: int, count: int) -> Request | None:
     """Start a get.
+
+    Returns:
+        The request; None when the channel is not connected.
 
     Raises:
         CASeverityException: Channel Access refuses it, for one without read access.
     """
     status, request = channel_of(entry).get(ftype, count)
-    if request is None:
+    if request is None and status not in _LOST and channel_of(entry).connected:
         raise CASeverityException("get", eca_message(status))
     return request
 
@@ -61,10 +67,10 @@ def start(entry: Entry, ftype: int, count: int) -> Request:
 def fetch(
     entry: Entry, ftype: int, count: int, timeout: float, *, warn: bool = True
 ) -> tuple[Any, Any] | None:
-    """Read a connected channel.
+    """Read a channel.
 
     A get that ran out of time before is taken up: its data, if they came meanwhile, are the
-    answer.
+    answer. When the connection is lost, the get is made again on the next one, within the time.
 
     Args:
         entry: the channel.
@@ -79,29 +85,50 @@ def fetch(
     Raises:
         CASeverityException: Channel Access refuses it.
         ChannelAccessGetFailure: the server answered with an error.
+        ChannelAccessTimeout: in place of the warning, when `ca.RAISE_ERRORS` is set.
     """
+    end = time.monotonic() + timeout
+    left = timeout
     late = entry.get_results.pop(ftype, None)
+    request = None
     if late is not None and not late.taken and late.count == count:
         request = late.request
-    else:
-        request = start(entry, ftype, count)
-    if not request.wait(timeout):
-        left = _core.Pending(request, count)
-        entry.get_results[ftype] = left
-        if warn:
-            warn_late(entry.pvname, timeout)
-        return None
-    return _answer(entry, request)
+    while not entry.closed:
+        if request is None:
+            request = start(entry, ftype, count)
+        if request is not None:
+            if not request.wait(left):
+                entry.get_results[ftype] = _core.Pending(request, count)
+                break
+            answer = _answer(entry, request)
+            if answer is not None:
+                return answer
+        request = None
+        left = end - time.monotonic()
+        if left <= 0 or entry.closed or not channel_of(entry).wait(left):
+            break
+        left = end - time.monotonic()
+    if warn:
+        warn_late(entry.pvname, timeout)
+    return None
 
 
 def warn_late(pvname: str, timeout: float) -> None:
-    """Give the warning of a get that ran out of time."""
-    warnings.warn(f"ca.get('{pvname}') timed out after {timeout:.2f} seconds.", stacklevel=4)
+    """Give the warning of a get that ran out of time.
+
+    Raises:
+        ChannelAccessTimeout: in place of the warning, when `ca.RAISE_ERRORS` is set.
+    """
+    text = f"ca.get('{pvname}') timed out after {timeout:.2f} seconds."
+    if _core.settings.RAISE_ERRORS:
+        raise ChannelAccessTimeout(text, pvname)
+    warnings.warn(text, stacklevel=4)
 
 
 def _answer(entry: Entry, request: Request) -> tuple[Any, Any] | None:
+    """Take an answer; None when the connection was lost before it came."""
     answer = request.answer()
-    if answer is None:
+    if answer is None or answer[0][7] in _LOST:
         return None
     status = answer[0][7]
     if status != dbr.ECA_NORMAL:
@@ -114,8 +141,10 @@ def begin(entry: Entry, ftype: int, count: int) -> None:
     """Start a get that `complete` takes; one that is under way is shared."""
     pending = entry.get_results.get(ftype)
     if pending is None or pending.taken:
-        entry.get_results[ftype] = _core.Pending(start(entry, ftype, count), count)
-        channel_of(entry).flush()
+        request = start(entry, ftype, count)
+        if request is not None:
+            entry.get_results[ftype] = _core.Pending(request, count)
+            channel_of(entry).flush()
 
 
 def complete(entry: Entry, ftype: int, timeout: float | None) -> tuple[Any, Any] | None:
@@ -134,16 +163,23 @@ def complete(entry: Entry, ftype: int, timeout: float | None) -> tuple[Any, Any]
     if not pending.request.wait(limit):
         warn_late(entry.pvname, limit)
         return None
-    try:
-        answer = _answer(entry, pending.request)
-    except ChannelAccessGetFailure:
-        entry.get_results.pop(ftype, None)
-        raise
-    if answer is not None and answer[1] is not None:
-        # Whoever takes it again must not get the memory that the first one got.
-        record = answer[0]
-        answer = ((*record[:2], 2, *record[3:]), answer[1])
-    pending.answer, pending.taken = answer, True
+    with entry.lock:
+        # Another thread may have waited for the same request, and taken its answer.
+        if pending.taken:
+            return pending.answer
+        try:
+            answer = _answer(entry, pending.request)
+        except ChannelAccessGetFailure:
+            entry.get_results.pop(ftype, None)
+            raise
+        if answer is None:
+            entry.get_results.pop(ftype, None)
+            return None
+        if answer[1] is not None:
+            # Whoever takes it again must not get the memory that the first one got.
+            record = answer[0]
+            answer = ((*record[:2], 2, *record[3:]), answer[1])
+        pending.answer, pending.taken = answer, True
     return answer
 
 
@@ -171,14 +207,63 @@ def start_put(entry: Entry, value: Any, ftype: int) -> Request:
     return request
 
 
+class Completion:
+    """Tells of the end of a put, once.
+
+    Args:
+        pvname: name of the PV.
+        callback: called as ``callback(pvname=, data=data)``, or with the items of `data` in place
+            of ``data`` when that is a dict; with ``status=`` (the CA status) as well if it has a
+            parameter of this name.
+        data: see there.
+        first: called before it.
+    """
+
+    __slots__ = ("_callback", "_data", "_first", "_pvname")
+
+    def __init__(
+        self,
+        pvname: str,
+        callback: Callable[..., Any] | None,
+        data: Any = None,
+        first: Callable[[], Any] | None = None,
+    ) -> None:
+        self._pvname = pvname
+        self._callback = callback
+        self._data = data
+        self._first = first
+
+    def __call__(self, status: int) -> None:
+        """Tell of the status of the put."""
+        if self in put_completes:
+            put_completes.remove(self)
+        if status != dbr.ECA_NORMAL:
+            logger.warning("put to %s: %s", self._pvname, eca_message(status))
+        if self._first is not None:
+            self._first()
+        callback, data = self._callback, self._data
+        if callback is None:
+            return
+        items = data if isinstance(data, dict) else {"data": data}
+        keywords = {"pvname": self._pvname, **items}
+        if "status" not in keywords and _wants_status(callback):
+            keywords["status"] = status
+        try:
+            callback(**keywords)
+        except Exception as exc:
+            report(exc, callback)
+
+
+def _wants_status(callback: Callable[..., Any]) -> bool:
+    """Whether a function has a parameter ``status``; ``**kws`` is none, as users hand it on."""
+    try:
+        return "status" in inspect.signature(callback).parameters
+    except (TypeError, ValueError):
+        return False
+
+
 def put(
-    entry: Entry,
-    value: Any,
-    ftype: int,
-    wait: bool,
-    timeout: float,
-    callback: Callable[..., Any] | None = None,
-    callback_data: Any = None,
+    entry: Entry, value: Any, ftype: int, wait: bool, timeout: float, told: Completion | None = None
 ) -> int:
     """Write a connected channel.
 
@@ -188,10 +273,8 @@ def put(
         ftype: DBR type to send it as.
         wait: wait until the record, and all it triggered, has processed.
         timeout: seconds of the wait.
-        callback: called when it has, as ``callback(pvname=, data=callback_data)``, or with the
-            items of `callback_data` in place of ``data`` when that is a dict. On the dispatcher
-            thread; with `wait` in the calling thread before this returns.
-        callback_data: see there.
+        told: called when it has, on the dispatcher thread; with `wait` in the calling thread
+            before this returns.
 
     Returns:
         1, or -1 when the time was over, or the server was lost before it answered.
@@ -199,17 +282,21 @@ def put(
     Raises:
         CASeverityException: Channel Access, or with `wait` the server, refuses it.
         TypeError, ValueError: the value cannot be sent as this type.
+        ChannelAccessTimeout, ChannelAccessDisconnected: in place of -1, when `ca.RAISE_ERRORS`
+            is set.
     """
     channel = channel_of(entry)
     encoded = encode(value, ftype, max(entry.nelm, 1))
     if not entry.rights & 2 and not channel.rights() & 2:
+        if not channel.connected:
+            message = f"put: {entry.pvname!r} is not connected"
+            raise ChannelAccessDisconnected(message, entry.pvname)
         raise CASeverityException("put", eca_message(ECA.NOWTACCESS))
-    if not wait and callback is None:
+    if not wait and told is None:
         status = channel.put(encoded)
         channel.flush()
         _check_put(status)
         return dbr.ECA_NORMAL
-    told = None if callback is None else _completion(entry.pvname, callback, callback_data)
     if not wait:
         assert told is not None
         put_completes.append(told)
@@ -226,18 +313,24 @@ def put(
         status = completion(request)
         if told is not None:
             told(status)
-        if status in _LOST:
-            return -1
-        _check_put(status)
-        return dbr.ECA_NORMAL
+        if status not in _LOST:
+            _check_put(status)
+            return dbr.ECA_NORMAL
+        if _core.settings.RAISE_ERRORS:
+            message = f"put: the connection of {entry.pvname!r} was lost"
+            raise ChannelAccessDisconnected(message, entry.pvname)
+        return -1
     if told is not None:
         put_completes.append(told)
         thread = threading.Thread(target=_tell_late, args=(request, told), daemon=True)
         thread.start()
+    if _core.settings.RAISE_ERRORS:
+        message = f"put to {entry.pvname!r} timed out after {timeout:.2f} seconds"
+        raise ChannelAccessTimeout(message, entry.pvname)
     return -1
 
 
-def _tell_late(request: Request, told: Callable[[int], None]) -> None:
+def _tell_late(request: Request, told: Completion) -> None:
     """Run the callback of a put that nobody waits for any more."""
     request.wait(None)
     told(completion(request))
@@ -252,25 +345,6 @@ def completion(request: Request) -> int:
 def _check_put(status: int) -> None:
     if status != dbr.ECA_NORMAL:
         raise CASeverityException("put", eca_message(status))
-
-
-def _completion(
-    pvname: str, callback: Callable[..., Any], callback_data: Any
-) -> Callable[[int], None]:
-    items = callback_data if isinstance(callback_data, dict) else {"data": callback_data}
-    keywords = {"pvname": pvname, **items}
-
-    def told(status: int) -> None:
-        if told in put_completes:
-            put_completes.remove(told)
-        if status != dbr.ECA_NORMAL:
-            logger.warning("put to %s: %s", pvname, eca_message(status))
-        try:
-            callback(**keywords)
-        except Exception as exc:
-            report(exc, callback)
-
-    return told
 
 
 def remaining(timeout: float | None, since: float) -> float | None:

@@ -5,31 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from epics_compat import dbr
+from epics_compat._state import State
 
 __all__ = ["Properties"]
 
 
-class Properties:
+class Properties(State):
     """What a PV knows, as attributes. What is not known yet is fetched by `_getarg`."""
-
-    _args: dict[str, Any]
-
-    def _getarg(self, arg: str) -> Any:
-        raise NotImplementedError
-
-    def get(self) -> Any:
-        """Read the value."""
-        raise NotImplementedError
-
-    def put(self, value: Any) -> Any:
-        """Write the value."""
-        raise NotImplementedError
 
     @property
     def value(self) -> Any:
         """The value; assigning it is a put."""
         known = self._args["value"]
-        if known is not None and not getattr(self, "connected", False):
+        if known is not None and not self.connected:
             # As long as the server is away, the last value is.
             return known
         return self.get()

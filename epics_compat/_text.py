@@ -8,6 +8,7 @@ from typing import Any
 import numpy
 
 from epics_compat import _values, ca, dbr
+from epics_compat._state import State
 
 __all__ = ["Text", "fmt_time"]
 
@@ -21,18 +22,8 @@ def fmt_time(tstamp: float | None = None) -> str:
     return f"{shown}.{round(1e5 * (tstamp - whole)):05.0f}"
 
 
-class Text:
+class Text(State):
     """How a PV turns values into text, by its type and what it knows of the record."""
-
-    _args: dict[str, Any]
-    connected: bool
-
-    def _getarg(self, arg: str) -> Any:
-        raise NotImplementedError
-
-    def get_ctrlvars(self, timeout: float = 5, warn: bool = True) -> dict[str, Any] | None:
-        """Read units, limits, precision or states."""
-        raise NotImplementedError
 
     def _text(self, value: Any, *, ask: bool) -> Any:
         """Convert a value to text.
@@ -63,7 +54,7 @@ class Text:
         return str(value)
 
     def _set_char_value(self, value: Any) -> None:
-        args = self._args
+        args = self._kept or self._args
         if isinstance(value, float):
             precision = args["precision"]
             if precision is None:

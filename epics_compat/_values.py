@@ -53,6 +53,11 @@ def elements(record: Record, buffer: Any, offset: int) -> Any:
     return array if record[2] == ON_HEAP and record[11] >= 65536 else array.copy()
 
 
+def of_channel(value: Any, nelm: int) -> Any:
+    """Give a string of a channel that can hold several as the list of one that it is."""
+    return [value] if nelm > 1 and isinstance(value, str) else value
+
+
 def ctypes_array(value: Any, base: int) -> Any:
     """Make the ctypes array that `ca.get` gives without NumPy; scalars and lists stay."""
     if not isinstance(value, numpy.ndarray):

@@ -49,10 +49,26 @@ from epics_compat._decorators import (
 )
 from epics_compat._errors import (
     CASeverityException,
+    ChannelAccessDisconnected,
     ChannelAccessException,
     ChannelAccessGetFailure,
+    ChannelAccessTimeout,
+)
+from epics_compat._gets import (
+    _unpack,
+    get,
+    get_complete,
+    get_complete_with_metadata,
+    get_ctrlvars,
+    get_enum_strings,
+    get_precision,
+    get_severity,
+    get_timestamp,
+    get_timevars,
+    get_with_metadata,
 )
 from epics_compat._io import put_completes
+from epics_compat.utils import IOENCODING, bytes2str, clib_search_path, str2bytes, strjoin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +82,12 @@ WITH_CA_MESSAGES = False
 AUTOMONITOR_MAXLENGTH = 65536
 DEFAULT_CONNECTION_TIMEOUT = 2.0
 DEFAULT_SUBSCRIPTION_MASK = dbr.DBE_VALUE | dbr.DBE_ALARM
+RAISE_ERRORS = False
+"""Whether gets and puts that fail for want of a connection, or of time, raise.
+
+They raise `ChannelAccessDisconnected` and `ChannelAccessTimeout` then; pyepics' programs expect
+None and -1, which is the default.
+"""
 
 libca: Any = None
 initial_context: int | None = None
@@ -171,6 +193,9 @@ def finalize_libca(maxtime: float = 10.0) -> None:
         if libca is None or libca is _FINALIZED:
             return
         libca = _FINALIZED
+        from epics_compat import _client
+
+        _client.close()
         for function in list(_clearing):
             function()
         for context in _core.all_contexts():
@@ -350,19 +375,19 @@ def client_status(context: int, level: int) -> None:
             write(f"    {entry!r}")
 
 
-def register_clear_cache(func: Callable[[], Any] | None) -> None:
+def register_clear_cache(callback: Callable[[], Any] | None) -> None:
     """Have a function called by `clear_cache`.
 
     Raises:
         RuntimeError: it cannot be called.
     """
-    if func is None:
+    if callback is None:
         return
-    if not callable(func):
-        text = f"{func!r} is not callable"
+    if not callable(callback):
+        text = f"{callback!r} is not callable"
         raise RuntimeError(text)
-    if func not in _clearing:
-        _clearing.append(func)
+    if callback not in _clearing:
+        _clearing.append(callback)
 
 
 @withCA
@@ -490,178 +515,6 @@ def connect_channel(chid: Any, timeout: float | None = None, verbose: bool = Fal
     return connected
 
 
-# Reading --------------------------------------------------------------------------------------
-
-
-def _text(entry: Entry, value: Any, ftype: int, count: int | None) -> Any:
-    """Convert a value to text as `get` does."""
-    base = dbr.native_type(ftype)
-    if base == dbr.CHAR and entry.nelm > 1:
-        return _values.char_text(value)
-    if base == dbr.ENUM and count == 1 and isinstance(value, int):
-        strings = get_enum_strings(entry.chid)
-        return strings[value] if strings and 0 <= value < len(strings) else str(value)
-    if count is not None and count > 1:
-        return f"<array count={count}, type={ftype}>"
-    return str(value)
-
-
-def decode(
-    entry: Entry, answer: tuple[Any, Any], ftype: int, count: int | None, as_string: bool,
-    as_numpy: bool,
-) -> dict[str, Any]:  # fmt: skip
-    """Make the dict of a get from an answer."""
-    value = _values.elements(answer[0], answer[1], 0)
-    items = _values.metadata(answer[0], answer[1], 0)
-    if as_string:
-        value = _text(entry, value, ftype, count)
-    elif not (as_numpy and HAS_NUMPY):
-        value = _values.ctypes_array(value, dbr.native_type(ftype))
-    items["value"] = value
-    return items
-
-
-def _unpack(
-    chid: Any, data: Any, count: int | None = None, ftype: int | None = None, as_numpy: bool = True
-) -> Any:
-    """Give the value of what `sg_get` and the C types hold: a scalar, list, or array."""
-    if isinstance(data, tuple) and len(data) == 2:
-        value = _values.elements(data[0], data[1], 0)
-    else:
-        value = getattr(data, "value", data)
-    if as_numpy or not isinstance(value, numpy.ndarray):
-        return value
-    return _values.ctypes_array(value, dbr.native_type(ftype or 0))
-
-
-@withMaybeConnectedCHID
-def get_with_metadata(
-    chid: Any,
-    ftype: int | None = None,
-    count: int | None = None,
-    wait: bool = True,
-    timeout: float | None = None,
-    as_string: bool = False,
-    as_numpy: bool = True,
-) -> dict[str, Any] | None:
-    """Read a channel.
-
-    Args:
-        chid: the channel; one that is not connected is waited for, `timeout` or
-            `DEFAULT_CONNECTION_TIMEOUT` seconds.
-        ftype: DBR type; None: native.
-        count: elements; None: as many as there are.
-        wait: False: only start it, for `get_complete_with_metadata`.
-        timeout: seconds; None: ``1 + log10(elements)``.
-        as_string: the value as text.
-        as_numpy: False: arrays are ctypes arrays.
-
-    Returns:
-        A dict with ``value`` and what the type carries, or None.
-
-    Raises:
-        CASeverityException: there is no read access.
-        ChannelAccessGetFailure: the server answered with an error.
-    """
-    entry = entry_of(chid)
-    if not entry.conn:
-        return None
-    kind = entry.ftype if ftype is None else int(ftype)
-    number = 0 if count is None else min(int(count), max(entry.nelm, 1))
-    if not wait:
-        _io.begin(entry, kind, number)
-        return None
-    limit = _io.default_timeout(number or entry.nelm) if timeout is None else timeout
-    answer = _io.fetch(entry, kind, number, limit)
-    return None if answer is None else decode(entry, answer, kind, count, as_string, as_numpy)
-
-
-def get(
-    chid: Any,
-    ftype: int | None = None,
-    count: int | None = None,
-    wait: bool = True,
-    timeout: float | None = None,
-    as_string: bool = False,
-    as_numpy: bool = True,
-) -> Any:
-    """Read a channel; the value of `get_with_metadata`, or None."""
-    items = get_with_metadata(
-        chid, ftype=ftype, count=count, wait=wait, timeout=timeout, as_string=as_string,
-        as_numpy=as_numpy,
-    )  # fmt: skip
-    return None if items is None else items["value"]
-
-
-@withMaybeConnectedCHID
-def get_complete_with_metadata(
-    chid: Any,
-    ftype: int | None = None,
-    count: int | None = None,
-    timeout: float | None = None,
-    as_string: bool = False,
-    as_numpy: bool = True,
-) -> dict[str, Any] | None:
-    """Wait for a get that was started with ``wait=False`` and the same `ftype`."""
-    entry = entry_of(chid)
-    kind = entry.ftype if ftype is None else int(ftype)
-    answer = _io.complete(entry, kind, timeout)
-    return None if answer is None else decode(entry, answer, kind, count, as_string, as_numpy)
-
-
-def get_complete(
-    chid: Any,
-    ftype: int | None = None,
-    count: int | None = None,
-    timeout: float | None = None,
-    as_string: bool = False,
-    as_numpy: bool = True,
-) -> Any:
-    """Wait for a get; the value of `get_complete_with_metadata`, or None."""
-    items = get_complete_with_metadata(
-        chid, ftype=ftype, count=count, timeout=timeout, as_string=as_string, as_numpy=as_numpy
-    )
-    return None if items is None else items["value"]
-
-
-@withConnectedCHID
-def get_ctrlvars(chid: Any, timeout: float = 5.0, warn: bool = True) -> dict[str, Any] | None:
-    """Read units, limits, precision or states; None when the time was over."""
-    return _io.control(entry_of(chid), "ctrl", timeout, warn=warn)
-
-
-@withConnectedCHID
-def get_timevars(chid: Any, timeout: float = 5.0, warn: bool = True) -> dict[str, Any] | None:
-    """Read alarm and time stamp; None when the time was over."""
-    return _io.control(entry_of(chid), "time", timeout, warn=warn)
-
-
-def get_timestamp(chid: Any) -> Any:
-    """Read the time stamp (Unix seconds)."""
-    return (get_timevars(chid) or {}).get("timestamp", 0)
-
-
-def get_severity(chid: Any) -> Any:
-    """Read the severity of the alarm."""
-    return (get_timevars(chid) or {}).get("severity", 0)
-
-
-@withConnectedCHID
-def get_precision(chid: Any) -> Any:
-    """Read how many digits to show; None unless the type is FLOAT or DOUBLE."""
-    if entry_of(chid).ftype not in (dbr.FLOAT, dbr.DOUBLE):
-        return None
-    return (get_ctrlvars(chid) or {}).get("precision", 0)
-
-
-@withConnectedCHID
-def get_enum_strings(chid: Any) -> Any:
-    """Read the names of the states; None unless the type is ENUM."""
-    if entry_of(chid).ftype != dbr.ENUM:
-        return None
-    return (get_ctrlvars(chid) or {}).get("enum_strs")
-
-
 # Writing --------------------------------------------------------------------------------------
 
 
@@ -683,7 +536,8 @@ def put(
         wait: wait until the record, and all it triggered, has processed.
         timeout: seconds.
         callback: called when it has, as ``callback(pvname=, data=callback_data)``, or with the
-            items of `callback_data` when that is a dict; on the dispatcher thread.
+            items of `callback_data` when that is a dict; with ``status=`` (the CA status) as
+            well if it has a parameter of this name. On the dispatcher thread.
         callback_data: see there.
         ftype: DBR type to send; None: native.
 
@@ -694,10 +548,12 @@ def put(
         ChannelAccessException: not connected in time.
         CASeverityException: there is no write access.
         TypeError, ValueError: the value cannot be sent.
+        ChannelAccessTimeout: in place of -1, when `RAISE_ERRORS` is set.
     """
     entry = entry_of(chid)
     kind = entry.ftype if ftype is None else int(ftype)
-    return _io.put(entry, value, kind, wait, timeout, callback, callback_data)
+    told = None if callback is None else _io.Completion(entry.pvname, callback, callback_data)
+    return _io.put(entry, value, kind, wait, timeout, told)
 
 
 # Subscribing ----------------------------------------------------------------------------------
@@ -748,7 +604,7 @@ def create_subscription(
     def deliver(record: Any, buffer: Any, offset: int) -> None:
         if record[7] != dbr.ECA_NORMAL or callback is None:
             return
-        value = _values.elements(record, buffer, offset)
+        value = _values.of_channel(_values.elements(record, buffer, offset), entry.nelm)
         items = _values.metadata(record, buffer, offset)
         callback(
             value=value, ftype=record[3], count=record[8], chid=entry.chid_int,

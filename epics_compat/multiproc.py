@@ -10,14 +10,14 @@ import multiprocessing
 import multiprocessing.pool
 from typing import Any
 
-from epics_compat import ca
+from epics_compat.ca import clear_cache
 
-__all__ = ["CAPool", "CAProcess", "clear_ca_cache"]
+__all__ = ["CAPool", "CAProcess", "clear_ca_cache", "clear_cache"]
 
 
 def clear_ca_cache() -> None:
     """Forget the contexts and channels of this process, as if nothing had been opened."""
-    ca.clear_cache()
+    clear_cache()
 
 
 class CAProcess(multiprocessing.Process):

@@ -62,23 +62,31 @@ class ADMCAROI(Device):
         name = self.get("Name", as_string=True)
         return f"<ADMCAROI '{self._prefix}', name='{name}', range=[{low}:{low + width}]>"
 
-    @property
-    def right(self) -> Any:
-        """The upper end; setting it keeps the lower one."""
+    def get_right(self) -> Any:
+        """Give the upper end."""
         return self.get("MinX") + self.get("SizeX")
 
-    @right.setter
-    def right(self, value: int) -> None:
-        self.put("SizeX", value - self.get("MinX"))
+    def set_right(self, val: int) -> None:
+        """Set the upper end; the lower one stays."""
+        self.put("SizeX", val - self.get("MinX"))
 
-    @property
-    def center(self) -> Any:
-        """The bin in the middle; setting it keeps the width."""
+    right = property(get_right, set_right, None, "The upper end; setting it keeps the lower one.")
+
+    def get_center(self) -> Any:
+        """Give the bin in the middle."""
         return self.get("MinX") + self.get("SizeX") // 2
 
-    @center.setter
-    def center(self, value: int) -> None:
-        self.put("MinX", value - self.get("SizeX") // 2)
+    def set_center(self, val: int) -> None:
+        """Move the middle; the width stays."""
+        self.put("MinX", val - self.get("SizeX") // 2)
+
+    center = property(get_center, set_center, None, "The bin in the middle; it can be moved.")
+
+    def now(self) -> tuple[str, Any, Any]:
+        """Read name and ends from the plugin: a monitor may not know yet what was put."""
+        low, width = (self.PV(attr).get(use_monitor=False) for attr in ("MinX", "SizeX"))
+        name = self.PV("Name").get(as_string=True, use_monitor=False)
+        return str(name or ""), low, None if width is None else low + width
 
     def clear(self) -> None:
         """Let the region be unused."""
@@ -158,7 +166,8 @@ class ADMCA(Device):
             return self.rois
         for number in range(1, (self._nrois if nrois is None else nrois) + 1):
             region = self._roi(number)
-            if not region.get("Name", as_string=True) or not region.get("SizeX"):
+            name, low, high = region.now()
+            if not name or high is None or high <= low:
                 break
             self.rois.append(region)
         return self.rois
@@ -170,23 +179,25 @@ class ADMCA(Device):
         self.rois = []
 
     def _all(self) -> list[tuple[str, int, int]]:
-        return [
-            (str(r.get("Name", as_string=True)), int(r.get("MinX")), int(r.right))
-            for r in self.get_rois()
-        ]
+        return [region.now() for region in self.get_rois()]
 
-    def del_roi(self, name: str) -> None:
+    def del_roi(self, roiname: str) -> None:
         """Delete a region by its name, in any case."""
-        wanted = name.strip().lower()
+        wanted = roiname.strip().lower()
         self.set_rois([item for item in self._all() if item[0].strip().lower() != wanted])
 
     def add_roi(
-        self, name: str, lo: int, wid: int | None = None, hi: int | None = None, sort: bool = True
+        self,
+        roiname: str,
+        lo: int,
+        wid: int | None = None,
+        hi: int | None = None,
+        sort: bool = True,
     ) -> None:
         """Add a region.
 
         Args:
-            name: its name.
+            roiname: its name.
             lo: lower end.
             wid: width, or
             hi: upper end.
@@ -197,16 +208,16 @@ class ADMCA(Device):
             raise ValueError(message)
         high = lo + wid if wid is not None else hi
         assert high is not None
-        regions = [*self._all(), (name, lo, high)]
+        regions = [*self._all(), (roiname, lo, high)]
         self._write(sorted(regions, key=lambda item: item[1]) if sort else regions)
 
     def sort_rois(self) -> None:
         """Sort the regions by their lower ends."""
         self._write(sorted(self._all(), key=lambda item: item[1]))
 
-    def set_rois(self, rois: Any) -> None:
+    def set_rois(self, roidata: Any) -> None:
         """Set all regions: name, lower and upper end of each."""
-        self._write(sorted(rois, key=lambda item: item[1]))
+        self._write(sorted(roidata, key=lambda item: item[1]))
 
     def _write(self, regions: list[tuple[str, int, int]]) -> None:
         before = len(self.get_rois())

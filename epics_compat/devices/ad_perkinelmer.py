@@ -47,7 +47,7 @@ class AD_PerkinElmer(FileSettings):
 
     def AcquireOffset(self, timeout: float = 10, open_shutter: bool = True) -> None:
         """Take an offset image with the shutter closed; `timeout` seconds at most."""
-        self.put("ShutterMode", 1)
+        self.put("ShutterMode", 0)
         self.put("ShutterControl", 0, wait=True)
         self.put("PEAcquireOffset", 1, wait=True, timeout=timeout)
         if open_shutter:
@@ -63,18 +63,21 @@ class AD_PerkinElmer(FileSettings):
         self.put("ImageMode", 1)
         self.put("NumImages", n)
         self.put("TriggerMode", 1 if trigger.startswith("ext") else 0)
+        self.filePut("EnableCallbacks", 1)
         self.setFileNumCapture(n)
 
     def StartStreaming(self) -> None:
         """Begin to write what comes, and to acquire."""
+        self.filePut("AutoSave", 1)
         self.setFileWriteMode(2)
         self.FileCaptureOn()
         self.put("Acquire", 1)
 
     def FinishStreaming(self, timeout: float = 5.0) -> None:
-        """Wait until the file is written, `timeout` seconds at most, and stop."""
+        """Wait until the file is written; after `timeout` seconds end the capture."""
         deadline = time.monotonic() + timeout
-        while self.fileGet("Capture_RBV") and time.monotonic() < deadline:
+        while self.fileGet("Capture_RBV"):
+            if time.monotonic() > deadline:
+                self.FileCaptureOff()
+                return
             ca.pend_event(0.02)
-        self.FileCaptureOff()
-        self.put("Acquire", 0)

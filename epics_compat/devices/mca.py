@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from functools import total_ordering
 from pathlib import Path
@@ -115,6 +116,11 @@ class ROI(Device):
         bins: int = round(self.HI - self.LO)
         return bins
 
+    def now(self) -> tuple[Any, Any, Any]:
+        """Read name and ends from the record: a monitor may not know yet what was put."""
+        low, high = (self._pvs[attr].get(use_monitor=False) for attr in ("LO", "HI"))
+        return self._pvs["NM"].get(use_monitor=False), low, high
+
     def clear(self) -> None:
         """Let the region be unused."""
         self.put("NM", "")
@@ -190,45 +196,46 @@ class MCA(Device):
         self.rois = []
         for number in range(self._nrois if nrois is None else nrois):
             region = self._roi(number)
-            if not region.NM or region.HI < 1:
+            name, _, high = region.now()
+            if not name or high is None or high < 1:
                 break
             self.rois.append(region)
         return self.rois
 
-    def del_roi(self, name: str) -> None:
+    def del_roi(self, roiname: str) -> None:
         """Delete a region by its name, in any case."""
-        kept = [
-            (region.NM, region.LO, region.HI)
-            for region in self.get_rois()
-            if region.NM.strip().lower() != name.strip().lower()
-        ]
-        self.set_rois(kept)
+        wanted = roiname.strip().lower()
+        regions = [region.now() for region in self.get_rois()]
+        self.set_rois([item for item in regions if item[0].strip().lower() != wanted])
 
-    def add_roi(self, name: str, lo: Any = -1, hi: Any = -1, calib: Any = None) -> None:
+    def add_roi(self, roiname: str, lo: Any = -1, hi: Any = -1, calib: Any = None) -> None:
         """Add a region.
 
         Args:
-            name: its name.
-            lo: lower end: a bin, or an energy with `calib`.
-            hi: upper end.
-            calib: offset, slope and quadratic term that make energies of bins.
+            roiname: its name.
+            lo: lower end, a bin.
+            hi: upper end, a bin.
+            calib: offset, slope and quadratic term of the detector whose bins these are; they
+                become the bins that have the same energies here.
         """
         if lo is None or lo < 0 or hi < 0:
             return
-        regions = [(region.NM, region.LO, region.HI) for region in self.get_rois()]
-        low, high = _bins(lo, hi, calib)
+        regions = [region.now() for region in self.get_rois()]
+        low, high = self._bins(lo, hi, calib)
         if len(regions) < self._nrois:
-            self.set_rois([*regions, (name, low, high)])
+            self.set_rois([*regions, (roiname, low, high)])
 
     def set_rois(self, rois: Any, calib: Any = None) -> None:
         """Set all regions, sorted by their lower ends; others are cleared.
 
         Args:
-            rois: name, lower and upper end of each.
+            rois: `ROI` objects, or name, lower and upper end of each.
             calib: see `add_roi`.
         """
+        given = [each.now() if isinstance(each, ROI) else each for each in rois]
         wanted = sorted(
-            ((name, *_bins(lo, hi, calib)) for name, lo, hi in rois), key=lambda item: item[1]
+            ((name, *self._bins(lo, hi, calib)) for name, lo, hi in given),
+            key=lambda item: item[1],
         )
         before = len(self.get_rois())
         for number, (name, low, high) in enumerate(wanted[: self._nrois]):
@@ -257,12 +264,12 @@ class MCA(Device):
         bins = numpy.arange(int(number))
         return offset + bins * (slope + bins * quadratic)
 
-
-def _bins(lo: Any, hi: Any, calib: Any) -> tuple[int, int]:
-    if calib is not None:
-        offset, slope = calib[0], calib[1]
-        lo, hi = (lo - offset) / slope, (hi - offset) / slope
-    return round(lo), round(hi)
+    def _bins(self, lo: Any, hi: Any, calib: Any) -> tuple[int, int]:
+        """Convert bins of a detector with another calibration to those of this one."""
+        if calib is not None:
+            offset, slope = self.get_calib()[:2]
+            lo, hi = ((calib[0] + calib[1] * each - offset) / slope for each in (lo, hi))
+        return round(lo), round(hi)
 
 
 class MultiXMAP(FileSettings):
@@ -330,7 +337,11 @@ class MultiXMAP(FileSettings):
 
     def roi_calib_info(self) -> list[str]:
         """Describe regions and calibrations, a text for each line."""
-        return roi_lines(self.mcas)
+        lines = [*roi_lines(self.mcas), "[dxp]"]
+        for name in DXP._attrs:
+            values = [str(dxp.get(name, as_string=True)) for dxp in self.dxps]
+            lines.append(f"{name} = {' '.join(values)}")
+        return lines
 
     def restore_rois(self, roifile: str) -> None:
         """Set the regions of all channels from a file that `roi_calib_info` made."""
@@ -344,9 +355,6 @@ class MultiXMAP(FileSettings):
         """
         lines = ["#Multi-Element xMAP Settings saved: " + time.ctime()]
         lines += [f"{name} = {self.get(name, as_string=True)}" for name in self.attrs]
-        for name in DXP._attrs:
-            values = [str(dxp.get(name)) for dxp in self.dxps]
-            lines.append(f"{name} = {' '.join(values)}")
         lines += self.roi_calib_info()
         if filename is not None:
             Path(filename).write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -387,7 +395,8 @@ class MultiXMAP(FileSettings):
     def SpectraMode(self) -> None:
         """Take single spectra."""
         self.put("CollectMode", 0)
-        self.put("PresetMode", 1)
+        self.put("PresetMode", 0)
+        self.stop()
 
     def MCAMode(
         self, filename: str | None = None, filenumber: int | None = None, npulses: int = 11
@@ -401,7 +410,13 @@ class MultiXMAP(FileSettings):
         """
         self.put("CollectMode", 1)
         self.put("PresetMode", 0)
+        self.put("AutoApply", 1)
+        self.put("Apply", 1)
+        self.put("SyncCount", 1)
         self.put("PixelsPerRun", npulses)
+        # The electronics hand over whole buffers of pixels, and the file has one for each.
+        buffer = self.get("PixelsPerBuffer_RBV") or 1
+        self.setFileNumCapture(math.ceil(npulses / buffer))
         if filename is not None:
             self.setFileName(filename)
         self.setFileNumber(filenumber)
@@ -421,7 +436,7 @@ def roi_lines(mcas: Any) -> list[str]:
     lines.append("[calibration]")
     calibrations = [mca.get_calib() for mca in mcas]
     for name, position in (("OFFSET", 0), ("SLOPE ", 1), ("QUAD  ", 2)):
-        lines.append(f"{name} = {' '.join(str(each[position]) for each in calibrations)}")
+        lines.append(f"{name} = {' '.join(f'{each[position]:g}' for each in calibrations)} ")
     return lines
 
 

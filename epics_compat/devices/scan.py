@@ -125,7 +125,12 @@ class Scan(Device):
         absolute: bool = True,
         array: Any = None,
     ) -> int:
-        """Add a positioner; see `set_positioner`. Returns its number."""
+        """Add a positioner; see `set_positioner`. Returns its number.
+
+        The readback of a drive that ends in ``.VAL`` is its ``.RBV`` unless one is given.
+        """
+        if readback is None and drive.endswith(".VAL"):
+            readback = f"{drive[: -len('VAL')]}RBV"
         number = self._free([f"P{i}PV" for i in range(1, NUM_POS + 1)], "positioner")
         self.set_positioner(
             number, drive=drive, readback=readback, start=start, stop=stop, step=step,
@@ -143,16 +148,16 @@ class Scan(Device):
         step: Any = None,
         center: Any = None,
         width: Any = None,
-        mode: str = "linear",
-        absolute: bool = True,
+        mode: str | None = None,
+        absolute: bool | None = None,
         array: Any = None,
     ) -> None:
-        """Set a positioner.
+        """Set what is given of a positioner.
 
         Args:
             ipos: its number, from 1.
             drive: PV that is moved.
-            readback: PV that tells where it is; None: ``.RBV`` of a drive ending in ``.VAL``.
+            readback: PV that tells where it is.
             start: first position.
             stop: last position.
             step: distance of positions.
@@ -164,12 +169,12 @@ class Scan(Device):
         """
         if drive is not None:
             self.put(f"P{ipos}PV", drive, wait=True)
-            if readback is None and drive.endswith(".VAL"):
-                readback = f"{drive[: -len('VAL')]}RBV"
         if readback is not None:
             self.put(f"R{ipos}PV", readback)
-        self.put(f"P{ipos}SM", _MODES.get(mode.lower(), 0))
-        self.put(f"P{ipos}AR", 0 if absolute else 1)
+        if mode is not None:
+            self.put(f"P{ipos}SM", _MODES.get(mode.lower(), 0))
+        if absolute is not None:
+            self.put(f"P{ipos}AR", 0 if absolute else 1)
         for field, value in (
             ("SP", start), ("EP", stop), ("SI", step), ("CP", center), ("WD", width),
             ("PA", array),
@@ -181,10 +186,10 @@ class Scan(Device):
         """Set what the positioners do after the scan (PASM)."""
         self.put("PASM", mode)
 
-    def positioner_delay(self, delay: float) -> None:
+    def positioner_delay(self, pdelay: float) -> None:
         """Set the seconds to wait after moving."""
-        self.put("PDLY", delay)
+        self.put("PDLY", pdelay)
 
-    def detector_delay(self, delay: float) -> None:
+    def detector_delay(self, pdelay: float) -> None:
         """Set the seconds to wait before reading detectors."""
-        self.put("DDLY", delay)
+        self.put("DDLY", pdelay)

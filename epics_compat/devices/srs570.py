@@ -32,12 +32,11 @@ class SRS570(Device):
     def initialize(
         self, bias: int = 0, gain_mode: int = 0, filter_type: int = 0, invert: bool = False
     ) -> None:
-        """Set bias, gain mode, filter and inversion, and let the amplifier be initialized."""
+        """Set bias, gain mode, filter and inversion."""
         self.put("bias_put", bias)
         self.put("gain_mode", gain_mode)
         self.put("filter_type", filter_type)
         self.put("invert_on", int(invert))
-        self.put("init.PROC", 1)
 
     def set_sensitivity(
         self, value: int, units: str, offset: float | None = None, scale_offset: bool = True
@@ -64,13 +63,15 @@ class SRS570(Device):
             self.put("offset_unit", position // len(VALID_STEPS))
             self.put("offset_num", position % len(VALID_STEPS))
 
-    def set_offset(self, v: float) -> None:
+    def set_offset(self, value: float) -> None:
         """Set the offset current, in uA."""
-        self.put("off_u_put", v)
+        self.put("off_u_put", value)
 
     def _move(self, by: int) -> None:
         steps = len(VALID_STEPS)
-        position = int(self.get("sens_num")) + steps * int(self.get("sens_unit")) + by
+        # Read from the amplifier: the monitor may not know yet what was put just now.
+        step, unit = (self.PV(n).get(use_monitor=False) for n in ("sens_num", "sens_unit"))
+        position = int(step) + steps * int(unit) + by
         position = max(0, min(position, steps * len(VALID_UNITS) - 1))
         unit, step = divmod(position, steps)
         self.set_sensitivity(VALID_STEPS[step], VALID_UNITS[unit])

@@ -41,20 +41,20 @@ class Transform(Device):
         """Give all of a row (A to P)."""
         return {name: self.get(field.format(row)) for name, field in _FIELDS.items()}
 
-    def set_row(self, row: str, data: dict[str, Any]) -> None:
+    def set_row(self, row: str = "A", data: dict[str, Any] | None = None) -> None:
         """Put what a dict has of a row; the keys are those of `get_row`."""
-        for name, value in data.items():
+        for name, value in (data or {}).items():
             if name in _FIELDS:
                 self.put(_FIELDS[name].format(row), value)
 
-    def set_calc(self, row: str, calc: str) -> None:
+    def set_calc(self, row: str = "A", calc: str = "") -> None:
         """Set the expression of a row."""
         self.put(f"CLC{row}", calc)
 
-    def set_comment(self, row: str, comment: str) -> None:
+    def set_comment(self, row: str = "A", comment: str = "") -> None:
         """Set the comment of a row."""
         self.put(f"CMT{row}", comment)
 
-    def set_input(self, row: str, input: str) -> None:
+    def set_input(self, row: str = "A", input: str = "") -> None:
         """Set the input link of a row."""
         self.put(f"INP{row}", input)

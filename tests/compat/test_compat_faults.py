@@ -13,7 +13,7 @@ import pytest
 
 import epics_compat as epics
 from cachannel._native import ffi, lib
-from epics_compat import ca
+from epics_compat import ca, dbr
 from epics_compat.pv import PV
 from support.ioc import SoftIoc
 from support.waiting import wait_until
@@ -52,13 +52,15 @@ def test_restart_with_another_type_and_size(make_ioc: Callable[..., SoftIoc]) ->
         connection_callback=lambda **kw: changes.append(kw["conn"]),
         access_callback=lambda r, w, pv: rights.append((r, w)),
     )
-    wave = connected("fault:wave")
+    lengths: list[tuple] = []
+    wave = connected("fault:wave", callback=lambda **kw: lengths.append((kw["nelm"], kw["type"])))
     wait_until(lambda: ("time_double", 1.5) in events)
     assert pv.get(as_string=True) == "1.50"
     server.stop()
     wait_until(lambda: not pv.connected and not wave.connected)
     assert pv.value == 1.5
-    assert pv.get(timeout=0.05) is None
+    with pytest.warns(UserWarning, match="'fault:value' is not connected"):
+        assert pv.get(timeout=0.05) is None
     pv.connection_timeout = 0.05
     assert pv.put(3) is None
     wait_until(lambda: rights[-1] == (False, False))
@@ -74,6 +76,8 @@ def test_restart_with_another_type_and_size(make_ioc: Callable[..., SoftIoc]) ->
     wave.put(range(9), wait=True)
     wait_until(lambda: len(wave.get()) == 9)
     assert wave.get().dtype.name == "int32"
+    assert (5, "time_double") in lengths
+    assert (9, "time_long") in lengths
 
 
 def test_disconnect_in_the_middle(make_ioc: Callable[..., SoftIoc]) -> None:
@@ -91,6 +95,106 @@ def test_disconnect_in_the_middle(make_ioc: Callable[..., SoftIoc]) -> None:
     server.kill()
     thread.join(20)
     assert results == [-1]
+
+
+def test_a_get_goes_on_with_the_next_connection(make_ioc: Callable[..., SoftIoc]) -> None:
+    server = make_ioc(FIRST)
+    pv = connected("fault:value", auto_monitor=False)
+    server.freeze()
+    results: list[object] = []
+    thread = threading.Thread(target=lambda: results.append(pv.get(timeout=60)))
+    thread.start()
+    wait_until(lambda: _requests() > 0)
+    server.kill()
+    wait_until(lambda: not pv.connected)
+    assert thread.is_alive()
+    server.start()
+    thread.join(60)
+    assert results == [1.5]
+
+
+def test_a_get_whose_server_stays_away(make_ioc: Callable[..., SoftIoc]) -> None:
+    server = make_ioc(FIRST)
+    pv = connected("fault:value", auto_monitor=False)
+    server.freeze()
+    killer = threading.Timer(0.2, server.kill)
+    killer.start()
+    since = time.monotonic()
+    with pytest.warns(UserWarning, match=r"ca.get\('fault:value'\) timed out after 1.0\d? sec"):
+        assert pv.get(timeout=1.0) is None
+    assert 0.9 < time.monotonic() - since < 5
+    killer.join()
+    assert pv.connected is False
+    # The low-level get waits for the connection and then gives None.
+    assert ca.get(pv.chid, timeout=0.1) is None
+    with pytest.raises(ca.ChannelAccessException, match="not connected"):
+        ca.put(pv.chid, 1, timeout=0.1)
+    pv.disconnect()
+
+
+def _requests() -> int:
+    counts = ffi.new("cc_counts *")
+    lib.cc_get_counts(counts)
+    return int(counts.requests)
+
+
+@pytest.mark.usefixtures("ioc")
+def test_a_get_that_the_server_answers_with_an_error() -> None:
+    pv = connected("castringin", auto_monitor=False)
+    chid = ca.create_channel("castringin", connect=True)
+    # Text that is no number cannot be had as one.
+    for _ in range(2):
+        with pytest.raises(ca.ChannelAccessGetFailure, match="castringin") as caught:
+            ca.get(chid, ftype=dbr.DOUBLE, timeout=5)
+        assert caught.value.status == 152
+        assert caught.value.chid == chid.value
+    ca.get(chid, ftype=dbr.DOUBLE, wait=False)
+    with pytest.raises(ca.ChannelAccessGetFailure):
+        ca.get_complete(chid, ftype=dbr.DOUBLE, timeout=5)
+    assert pv.get() == "read me"
+
+
+@pytest.mark.usefixtures("ioc")
+def test_wrong_types() -> None:
+    chid = ca.create_channel("catest", connect=True)
+    with pytest.raises(ca.CASeverityException):
+        ca.get(chid, ftype=77)
+    with pytest.raises(ValueError, match="no number"):
+        epics.caput("catest", "no number")
+    for value in (None, {}, object()):
+        with pytest.raises(TypeError):
+            epics.caput("catest", value)
+    with pytest.raises(ca.ChannelAccessException):
+        ca.get("catest")
+    assert epics.caget("catest", use_monitor=False) is not None
+
+
+@pytest.mark.usefixtures("ioc")
+def test_no_read_access() -> None:
+    chid = ca.create_channel("canoaccess", connect=True)
+    for _ in range(3):
+        with pytest.raises(ca.CASeverityException, match="denied"):
+            ca.get(chid)
+    with pytest.raises(ca.CASeverityException, match="Write access denied"):
+        ca.put(chid, 1)
+
+
+@pytest.mark.usefixtures("ioc")
+def test_several_threads_share_a_pending_get() -> None:
+    chid = ca.create_channel("camillion", connect=True)
+    epics.caput("camillion", range(100_000), wait=True, timeout=20)
+    lengths: list[int] = []
+    for _ in range(5):
+        ca.get(chid, wait=False)
+        threads = [
+            threading.Thread(target=lambda: lengths.append(len(ca.get_complete(chid, timeout=10))))
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+    assert lengths == [100_000] * 20
 
 
 @pytest.mark.usefixtures("ioc")

@@ -11,7 +11,7 @@ import numpy
 import pytest
 
 import epics_compat as epics
-from epics_compat import ca, dbr
+from epics_compat import _core, ca, dbr
 from epics_compat.pv import PV, get_pv
 from support.ioc import SoftIoc
 from support.waiting import wait_until
@@ -64,9 +64,12 @@ def test_attributes_before_the_connection() -> None:
     assert pv._args["access"] == "unknown"
     assert set(pv._args) == KEYS
     assert repr(pv) == "<PV 'no:such:pv': not connected>"
-    assert pv.get(timeout=0.05) is None
+    with pytest.warns(UserWarning, match="'no:such:pv' is not connected: get returns None"):
+        assert pv.get(timeout=0.05) is None
     assert pv.auto_monitor is None
     pv.connection_timeout = 0.05
+    # It is said once.
+    assert pv.get() is None
     assert pv.put(1) is None
     assert pv.info is None
 
@@ -204,6 +207,16 @@ def test_strings() -> None:
     assert isinstance(many.get(), numpy.ndarray)
     assert many.get(as_numpy=False) == many.get(as_string=True) == ["a", "bc"]
     assert "a" in (many.info or "")
+    # One element of an array stays a list.
+    recorder = Recorder()
+    one = connected("cawaves", callback=recorder)
+    many.put(["x"], wait=True)
+    wait_until(lambda: recorder.calls and recorder.calls[-1]["char_value"] == ["x"])
+    assert recorder.values[-1] == ["x"]
+    assert one.get(as_string=True) == many.get(as_string=True) == ["x"]
+    assert ca.get(many.chid) == ["x"]
+    assert epics.caget_many(["cawaves"]) == [["x"]]
+    one.disconnect()
 
 
 def test_char_arrays_are_text() -> None:
@@ -284,6 +297,27 @@ def test_put_callback() -> None:
     assert calls == [{"pvname": "caslow", "data": "mine"}]
     slow().put(1, wait=True, callback=lambda **kw: calls.append(kw), callback_data={"pvname": "x"})
     assert calls[1:] == [{"pvname": "x"}]
+
+
+def test_status_in_a_put_callback() -> None:
+    calls: list[tuple] = []
+
+    def told(pvname: str, status: int, data: object = None) -> None:
+        calls.append((pvname, status, data))
+
+    connected("catest").put(1, callback=told, callback_data="mine")
+    wait_until(lambda: calls)
+    connected("cadisabled").put(1, callback=told)
+    wait_until(lambda: len(calls) == 2)
+    with pytest.raises(ca.CASeverityException):
+        connected("cadisabled").put(1, callback=told, wait=True)
+    chid = ca.create_channel("cadisabled", connect=True)
+    ca.put(chid, 1, callback=told, callback_data={"status": "of the user"})
+    wait_until(lambda: len(calls) == 4)
+    assert calls == [
+        ("catest", 1, "mine"), ("cadisabled", 160, None), ("cadisabled", 160, None),
+        ("cadisabled", "of the user", None),
+    ]  # fmt: skip
 
 
 def test_put_callback_comes_after_a_wait_that_was_too_short() -> None:
@@ -397,6 +431,29 @@ def test_connection_and_access_callbacks() -> None:
     pv.disconnect()
 
 
+def test_news_that_come_before_the_pv_knows_its_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = _core.open_entry
+
+    def late(*arguments: object, **keywords: object) -> tuple:
+        entry, known = opened(*arguments, **keywords)  # type: ignore[arg-type]
+        wait_until(lambda: entry.conn)
+        return entry, known
+
+    monkeypatch.setattr(_core, "open_entry", late)
+    seen: list[object] = []
+    pv = PV(
+        "cawaveul",
+        connection_callback=lambda **kw: seen.append(kw["conn"]),
+        access_callback=lambda read, write, pv: seen.append((read, write)),
+        callback=lambda **kw: seen.append("value"),
+    )
+    # Nobody waits for the connection: the PV finds out by itself.
+    wait_until(lambda: "value" in seen)
+    assert pv.connected
+    assert seen[:3] == [(True, True), True, "value"]
+    pv.disconnect()
+
+
 def test_access_rights_change(make_ioc: object, ioc: SoftIoc) -> None:
     seen: list[tuple] = []
     pv = connected("carights", access_callback=lambda r, w, pv: seen.append((r, w)))
@@ -441,17 +498,63 @@ def test_count_limits_monitor_and_get() -> None:
     assert pv.get(count=4).tolist() == [1, 2, 3, 4]
 
 
-def test_monitor_delta() -> None:
+def test_monitor_delta_is_written_to_the_record(ioc: SoftIoc) -> None:
     recorder = Recorder()
+    deadband = connected("cascratch3.MDEL", auto_monitor=False)
     pv = connected("cascratch3", monitor_delta=1.0)
-    pv.put(0, wait=True)
-    wait_until(lambda: pv._args["value"] == 0)
-    pv.add_callback(recorder)
-    pv.put(0.5, wait=True)
-    pv.put(5, wait=True)
-    wait_until(lambda: 5 in recorder.values)
-    assert 0.5 not in recorder.values
-    assert pv.monitor_delta == 1.0
+    try:
+        wait_until(lambda: deadband.get() == 1.0)
+        pv.put(0, wait=True)
+        wait_until(lambda: pv._args["value"] == 0)
+        pv.add_callback(recorder)
+        pv.put(0.5, wait=True)
+        pv.put(5, wait=True)
+        wait_until(lambda: 5 in recorder.values)
+        assert 0.5 not in recorder.values
+        assert pv.monitor_delta == 1.0
+        # What another client sees says that it was the server that left the change out.
+        other = Recorder()
+        watch = connected("cascratch3", callback=other)
+        wait_until(lambda: 5 in other.values)
+        pv.put(5.5, wait=True)
+        pv.put(9, wait=True)
+        wait_until(lambda: 9 in other.values)
+        assert 5.5 not in other.values
+        watch.disconnect()
+    finally:
+        pv.disconnect()
+        deadband.put(0, wait=True)
+
+
+def test_monitor_delta_of_a_record_that_may_not_be_written(ioc: SoftIoc) -> None:
+    recorder = Recorder()
+    connected("caread", monitor_delta=1.0, callback=recorder)
+    assert connected("caread.MDEL").get() == 0
+    wait_until(lambda: recorder.values)
+    first = recorder.values[0]
+    for step in (0.5, 0.75, 2.0):
+        ioc.command(f"dbpf caread {first + step}")
+    wait_until(lambda: first + 2.0 in recorder.values)
+    assert recorder.values == [first, first + 2.0]
+    ioc.command(f"dbpf caread {first}")
+
+
+def test_monitor_delta_lets_alarms_through() -> None:
+    recorder = Recorder()
+    pv = connected("caalarm", monitor_delta=4.0)
+    deadband = connected("caalarm.MDEL", auto_monitor=False)
+    try:
+        wait_until(lambda: deadband.get() == 4.0)
+        pv.put(9, wait=True)
+        wait_until(lambda: pv._args["value"] == 9)
+        pv.add_callback(recorder)
+        pv.put(10.5, wait=True)
+        wait_until(lambda: 10.5 in recorder.values)
+        assert recorder.calls[-1]["severity"] == 1
+    finally:
+        pv.put(0, wait=True)
+        pv.disconnect()
+        deadband.put(0, wait=True)
 
 
 def test_disconnect_and_reconnect() -> None:

@@ -4,7 +4,6 @@
 """
 
 import sys
-import threading
 import time
 
 import epics
@@ -14,6 +13,7 @@ from bluesky.plan_stubs import mv
 from ophyd import Component as Cpt
 from ophyd import Device, EpicsMotor, EpicsSignal, EpicsSignalRO, cl
 from ophyd.status import wait as wait_status
+from ophyd.utils import LimitError
 
 
 def wait_until(condition, timeout=10.0):
@@ -80,17 +80,47 @@ def read_only_signal_and_metadata():
     assert made.precision == 4
 
 
-def motor_of_the_ioc():
+def motor_moves():
     motor = EpicsMotor("m1", name="m1")
-    # The motor record of the tests has not all fields; these are what moving needs.
-    for name in ("user_readback", "user_setpoint", "motor_done_move", "motor_stop"):
-        getattr(motor, name).wait_for_connection(timeout=10)
-    done = threading.Event()
-    motor.motor_done_move.subscribe(lambda **kw: done.set())
-    motor.user_setpoint.put(5.0, wait=True)
-    wait_until(lambda: abs(motor.user_readback.get() - 5.0) < 0.02)
-    assert done.is_set()
-    motor.user_setpoint.put(0.0, wait=True)
+    motor.wait_for_connection(timeout=10)
+    assert motor.egu == "mm"
+    assert motor.limits == (-100.0, 100.0)
+    motor.move(5.0, wait=True, timeout=20)
+    assert motor.position == 5.0
+    assert not motor.moving
+    status = motor.move(-5.0, wait=False)
+    wait_until(lambda: motor.moving)
+    wait_status(status, timeout=20)
+    assert status.success
+    assert motor.user_readback.get(use_monitor=False) == -5.0
+    # A motion that is stopped ends its status.
+    positions = []
+    motor.subscribe(lambda value, **kws: positions.append(value), event_type=motor.SUB_READBACK)
+    status = motor.move(95.0, wait=False)
+    wait_until(lambda: any(-5.0 < value < 95.0 for value in positions))
+    motor.stop()
+    wait_until(lambda: status.done)
+    assert motor.position < 95.0
+    motor.move(0.0, wait=True, timeout=20)
+    try:
+        motor.move(1000.0, wait=True)
+    except LimitError:
+        return
+    raise AssertionError("it moved outside its limits")
+
+
+def a_scan_of_a_motor():
+    motor = EpicsMotor("m1", name="m1")
+    detector = signal("catest")
+    motor.wait_for_connection(timeout=10)
+    documents = []
+    engine = RunEngine({}, during_task=None)
+    engine(bp.scan([detector], motor, 0, 2, 5), lambda name, doc: documents.append((name, doc)))
+    events = [doc for name, doc in documents if name == "event"]
+    assert [event["data"]["m1"] for event in events] == [0.0, 0.5, 1.0, 1.5, 2.0]
+    assert documents[-1][1]["exit_status"] == "success"
+    engine(mv(motor, 0))
+    assert motor.position == 0.0
 
 
 class Axis(Device):

@@ -1,7 +1,7 @@
 """Programs that others' packages need pyepics for, run unmodified on `epics_compat`.
 
-Not part of the default test run: it needs the extra ``test-ecosystem``. Run it with
-``pytest tests/ecosystem``.
+Not part of ``make test``, as it needs the extra ``test-ecosystem``: ``make test-ecosystem`` runs
+it, and the gate (``.ci/run``) does.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,8 @@ def run(program: str, *arguments: str, ioc: SoftIoc) -> str:
         "signal_monitors",
         "enums_arrays_and_strings",
         "read_only_signal_and_metadata",
-        "motor_of_the_ioc",
+        "motor_moves",
+        "a_scan_of_a_motor",
         "a_scan_of_bluesky",
         "signals_come_and_go",
     ],

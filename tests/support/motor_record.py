@@ -1,9 +1,10 @@
 """A small motor record for the soft IOC of the tests, written in Python.
 
-The fields are those that ``epicsMotor`` uses, with the types of the motor record of synApps.  The
-record moves at VELO units per second in a thread, keeps user, dial and raw (step) coordinates in
-step, knows SET, STOP and RLV, and refuses targets outside its soft limits with LVIO.  LLS and HLS
-are plain fields which a test may write.
+The fields are those that ``epicsMotor``, pyepics' Motor and ophyd's EpicsMotor use, with the types
+of the motor record of synApps.  The record moves at VELO units per second in a thread, keeps user,
+dial and raw (step) coordinates in step, knows SET, STOP, SPMG, RLV, tweaking and homing (to 0), and
+refuses targets outside its soft limits with LVIO.  A put with completion is complete when the
+motor has arrived or was stopped.  LLS and HLS are plain fields which a test may write.
 
 EPICS base takes record support as C functions; ctypes makes them.  The layout of the record after
 the common fields is `_Fields`; the common fields are laid out as in the ao record.
@@ -21,11 +22,17 @@ from epicscorelibs import ioc
 _DOUBLES = {
     "VAL": 0.0, "DVAL": 0.0, "RLV": 0.0, "RBV": 0.0, "DRBV": 0.0, "VELO": 50.0, "VBAS": 0.1,
     "ACCL": 0.2, "MRES": 0.01, "HLM": 100.0, "LLM": -100.0, "DHLM": 100.0, "DLLM": -100.0,
-    "BDST": 0.0, "OFF": 0.0,
+    "BDST": 0.0, "OFF": 0.0, "TWV": 0.5,
 }  # fmt: skip
 _LONGS = {"RVAL": 0, "RRBV": 0}
-_SHORTS = {"DMOV": 1, "STOP": 0, "SET": 0, "LVIO": 0, "LLS": 0, "HLS": 0}
-_STARTS_PROCESSING = {"VAL", "DVAL", "RVAL", "RLV", "STOP"}
+_SHORTS = {
+    "DMOV": 1, "STOP": 0, "SET": 0, "LVIO": 0, "LLS": 0, "HLS": 0, "MOVN": 0, "TDIR": 0, "TWF": 0,
+    "TWR": 0, "HOMF": 0, "HOMR": 0, "PREC": 3,
+}  # fmt: skip
+_MENUS = {"DIR": ("Pos", "Neg"), "FOFF": ("Variable", "Frozen"),
+          "SPMG": ("Go", "Stop", "Pause", "Move")}  # fmt: skip
+_STRINGS = {"EGU": "mm"}
+_STARTS_PROCESSING = {"VAL", "DVAL", "RVAL", "RLV", "STOP", "TWF", "TWR", "HOMF", "HOMR", "SPMG"}
 _DBE_VALUE_LOG = 3
 
 
@@ -34,6 +41,8 @@ class _Fields(ctypes.Structure):
         *((name, ctypes.c_double) for name in _DOUBLES),
         *((name, ctypes.c_int32) for name in _LONGS),
         *((name, ctypes.c_int16) for name in _SHORTS),
+        *((name, ctypes.c_uint16) for name in _MENUS),
+        *((name, ctypes.c_char * 16) for name in _STRINGS),
     ]
 
 
@@ -101,6 +110,9 @@ _InitRecord = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_void_p, ctypes.c_int)
 _Process = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_void_p)
 
 
+_GetControl = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_void_p, ctypes.POINTER(ctypes.c_double))
+
+
 class _Support(ctypes.Structure):
     """struct typed_rset of recSup.h; base skips the functions that are null."""
 
@@ -110,7 +122,9 @@ class _Support(ctypes.Structure):
         ("init", ctypes.c_void_p),
         ("init_record", _InitRecord),
         ("process", _Process),
-        ("others", ctypes.c_void_p * 13),
+        ("others", ctypes.c_void_p * 11),
+        ("get_control_double", _GetControl),
+        ("get_alarm_double", ctypes.c_void_p),
     ]
 
 
@@ -147,10 +161,17 @@ class _Motor:
         """Obey the field that was written; the caller holds the record's lock."""
         f = self.fields
         written = {name for name, value in self.posted.items() if getattr(f, name) != value}
-        if f.STOP:
+        if f.STOP or f.SPMG == 1:
             f.STOP = 0
             self.run += 1
-            f.VAL, f.DVAL, f.DMOV = f.RBV, f.DRBV, 1
+            f.VAL, f.DVAL, f.DMOV, f.MOVN = f.RBV, f.DRBV, 1, 0
+        elif f.TWF or f.TWR:
+            f.VAL += f.TWV if f.TWF else -f.TWV
+            f.TWF = f.TWR = 0
+            self._go(f.VAL - f.OFF)
+        elif f.HOMF or f.HOMR:
+            f.HOMF = f.HOMR = 0
+            self._go(0.0)
         elif f.RLV:
             f.VAL, f.RLV = f.VAL + f.RLV, 0.0
             self._go(f.VAL - f.OFF)
@@ -163,6 +184,11 @@ class _Motor:
             self._go(f.DVAL)
         elif "RVAL" in written:
             self._go(f.RVAL * f.MRES)
+        elif f.DMOV:
+            # Told to go where it is: the real record says busy and done at once.
+            f.DMOV = 0
+            self.post()
+            f.DMOV = 1
         self.post()
 
     def _go(self, dial: float) -> None:
@@ -179,7 +205,7 @@ class _Motor:
             f.RVAL = f.RRBV
             return
         f.DVAL, f.VAL, f.RVAL = dial, dial + f.OFF, round(dial / f.MRES)
-        f.DMOV = 0
+        f.DMOV, f.MOVN, f.TDIR = 0, 1, int(dial > f.DRBV)
         self.run += 1
         threading.Thread(target=self._move, args=(self.run, dial), daemon=True).start()
 
@@ -196,10 +222,11 @@ class _Motor:
                 f.DRBV += math.copysign(min(abs(left), f.VELO * step), left)
                 arrived = abs(target - f.DRBV) < 1e-9
                 if arrived:
-                    f.DRBV, f.DMOV = target, 1
+                    f.DRBV, f.DMOV, f.MOVN = target, 1, 0
                 f.RBV, f.RRBV = f.DRBV + f.OFF, round(f.DRBV / f.MRES)
                 self.post()
                 if arrived:
+                    _core.recGblFwdLink(self.address)
                     return
             finally:
                 _core.dbScanUnlock(self.address)
@@ -237,6 +264,8 @@ def _init_record(address, when):  # type: ignore[no-untyped-def]
         _motors[address] = _Motor(address)
         udf, _ = _common[b"UDF"]
         ctypes.c_ubyte.from_address(address + udf).value = 0
+        for name in (b"STAT", b"SEVR"):
+            ctypes.c_uint16.from_address(address + _common[name][0]).value = 0
     return 0
 
 
@@ -244,13 +273,25 @@ def _init_record(address, when):  # type: ignore[no-untyped-def]
 def _process(address):  # type: ignore[no-untyped-def]
     pact = ctypes.c_ubyte.from_address(address + _common[b"PACT"][0])
     pact.value = 1
-    _motors[address].process()
-    _core.recGblFwdLink(address)
+    motor = _motors[address]
+    motor.process()
+    if motor.fields.DMOV:
+        _core.recGblFwdLink(address)
     pact.value = 0
     return 0
 
 
-_support = _Support(number=17, init_record=_init_record, process=_process)
+@_GetControl
+def _get_control(address, limits):  # type: ignore[no-untyped-def]
+    # A dbAddr begins with the address of the record.
+    fields = _motors[ctypes.c_void_p.from_address(address).value].fields
+    limits[0], limits[1] = fields.HLM, fields.LLM
+    return 0
+
+
+_support = _Support(
+    number=17, init_record=_init_record, process=_process, get_control_double=_get_control
+)
 _location = _Location(ctypes.pointer(_support), _size_offset)
 
 
@@ -259,11 +300,25 @@ def _definition() -> str:
         passive = " pp(TRUE)" if name in _STARTS_PROCESSING else ""
         return f'    field({name}, {kind}) {{ prompt("{name}") initial("{initial}"){passive} }}\n'
 
+    def menu(name: str, choices: tuple[str, ...]) -> str:
+        listed = "".join(f'choice(motor{name}_{text}, "{text}") ' for text in choices)
+        return f"menu(motor{name}) {{ {listed}}}\n"
+
     return (
-        'recordtype(motor) {\n    include "dbCommon.dbd"\n'
+        "".join(menu(name, choices) for name, choices in _MENUS.items())
+        + 'recordtype(motor) {\n    include "dbCommon.dbd"\n'
         + "".join(field(name, "DBF_DOUBLE", value) for name, value in _DOUBLES.items())
         + "".join(field(name, "DBF_LONG", value) for name, value in _LONGS.items())
         + "".join(field(name, "DBF_SHORT", value) for name, value in _SHORTS.items())
+        + "".join(
+            f'    field({name}, DBF_MENU) {{ prompt("{name}") menu(motor{name})'
+            f"{' pp(TRUE)' if name in _STARTS_PROCESSING else ''} }}\n"
+            for name in _MENUS
+        )
+        + "".join(
+            f'    field({name}, DBF_STRING) {{ prompt("{name}") initial("{text}") size(16) }}\n'
+            for name, text in _STRINGS.items()
+        )
         + "}\n"
     )
 

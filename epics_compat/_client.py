@@ -1,0 +1,58 @@
+"""From a `PV` to the objects of `cachannel.threading.client`, as caproto's shim has them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cachannel.threading.client import Context
+
+__all__ = ["close", "pv_of", "wait"]
+
+_lock = threading.Lock()
+_shared: Context | None = None
+
+
+def pv_of(pvname: str, context: Any) -> Any:
+    """Find or make a PV of the threading client.
+
+    Args:
+        pvname: name of the PV.
+        context: a context of that client; None: one that is made when it is first needed.
+    """
+    global _shared
+    if context is None:
+        with _lock:
+            if _shared is None:
+                from cachannel.threading.client import Context
+
+                _shared = Context()
+            context = _shared
+    return context.get_pvs(pvname)[0]
+
+
+def wait(pv: Any, timeout: float) -> None:
+    """Give a PV of the threading client some time to connect."""
+    with contextlib.suppress(TimeoutError):
+        pv.wait_for_connection(timeout=timeout)
+
+
+def close() -> None:
+    """End the shared context."""
+    global _shared
+    with _lock:
+        context, _shared = _shared, None
+    if context is not None:
+        context.disconnect()
+
+
+def _after_fork() -> None:
+    global _lock, _shared
+    _lock = threading.Lock()
+    _shared = None
+
+
+os.register_at_fork(after_in_child=_after_fork)

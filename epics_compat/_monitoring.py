@@ -1,0 +1,116 @@
+"""The monitor of a `PV`: what the server sends at every change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from epics_compat import _io, _values, ca, dbr
+from epics_compat._deadband import Deadband
+from epics_compat._state import State
+from epics_compat._text import fmt_time
+
+__all__ = ["Monitoring"]
+
+_EPOCH = 631152000.0
+
+
+class Monitoring(State):
+    """How a PV is monitored."""
+
+    @property
+    def auto_monitor(self) -> Any:
+        """None before the connection, then whether the PV is monitored; may be set at any time.
+
+        True stands for `ca.DEFAULT_SUBSCRIPTION_MASK`, other numbers are masks.
+        """
+        mode = self._auto_monitor
+        return mode if mode is None else bool(mode)
+
+    @auto_monitor.setter
+    def auto_monitor(self, value: Any) -> None:
+        entry = self._entry
+        self._auto_monitor = value
+        if entry is None or not self.connected:
+            return
+        with entry.lock:
+            if value is None:
+                self._auto_monitor = value = entry.nelm < ca.AUTOMONITOR_MAXLENGTH
+            mask = ca.DEFAULT_SUBSCRIPTION_MASK if value is True else int(value)
+            if self._monitor is not None and (not value or mask != self.auto_monitor_mask):
+                self._unsubscribe()
+            if value and self._monitor is None and not entry.closed:
+                self._subscribe()
+
+    def clear_auto_monitor(self) -> None:
+        """Stop monitoring; the callbacks stay."""
+        self._checked()
+        self.auto_monitor = False
+
+    def _on_event(self, record: Any, buffer: Any, offset: int) -> None:
+        """Handle a change, on the dispatcher thread."""
+        if record[7] != dbr.ECA_NORMAL or self._released:
+            return
+        args = self._kept
+        if args is None:
+            args = self._args
+        kind = record[3]
+        if record[2] == 1 and 14 <= kind < 21:
+            value: Any = record[12]
+            if kind != 20 and kind != 16:
+                value = int(value)
+            args["value"] = value
+            args["status"] = record[4]
+            args["severity"] = record[5]
+            args["posixseconds"] = seconds = record[9] + _EPOCH
+            args["nanoseconds"] = nanoseconds = record[10]
+            args["timestamp"] = seconds + 1e-6 * (nanoseconds // 1000)
+        else:
+            items = _values.event_items(record, buffer, offset)
+            value = _values.of_channel(items["value"], args["nelm"])
+            args.update(items, value=value)
+        args["count"] = record[8]
+        self._set_char_value(value)
+        if self._delta and self._is_close(value, args["severity"]):
+            return
+        if self.verbose:
+            ca.write(f"{self.pvname}: {args['char_value']} ({fmt_time(args['timestamp'])})")
+        if self.callbacks:
+            self.run_callbacks()
+
+    def _is_close(self, value: Any, severity: Any) -> bool:
+        """Whether a change is smaller than `monitor_delta`, and the alarm is what it was."""
+        if not isinstance(value, float | int) or self._delta is None:
+            return False
+        last = self._last_passed
+        if last is not None and abs(value - last[0]) < self._delta and severity == last[1]:
+            return True
+        self._last_passed = (value, severity)
+        return False
+
+    def _write_deadband(self) -> None:
+        """Let the record, too, leave out changes below `monitor_delta`."""
+        entry = self._entry
+        if self._deadband is None and self._delta is not None and entry is not None:
+            is_float = entry.ftype in (dbr.FLOAT, dbr.DOUBLE)
+            if is_float and entry.nelm == 1:
+                self._deadband = Deadband(self.pvname, entry.context, self._delta)
+
+    def _subscribe(self) -> None:
+        assert self._entry is not None
+        assert self.ftype is not None
+        mask = self._auto_monitor
+        if mask is True:
+            mask = ca.DEFAULT_SUBSCRIPTION_MASK
+        channel = _io.channel_of(self._entry)
+        _, self._monitor = channel.subscribe(
+            self.ftype, self._count or 0, int(mask), self._on_event
+        )
+        self._monitored_type = self.ftype
+        self.auto_monitor_mask = int(mask)
+        channel.flush_soon()
+
+    def _unsubscribe(self) -> None:
+        monitor, self._monitor = self._monitor, None
+        self.auto_monitor_mask = None
+        if monitor is not None:
+            monitor.close()
