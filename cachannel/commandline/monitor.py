@@ -16,7 +16,7 @@ _MASKS = {"v": 1, "l": 2, "a": 4, "p": 8}
 
 def main() -> int:
     """Follow the PVs that ``sys.argv`` names. Returns the exit status."""
-    parser = shared.parser("Follow PVs.")
+    parser = shared.parser("monitor", "Follow PVs.")
     parser.add_argument("pv_names", nargs="+", metavar="PV")
     until = parser.add_mutually_exclusive_group()
     until.add_argument("--duration", type=float, metavar="SEC", help="end after this time")
@@ -49,7 +49,9 @@ def main() -> int:
 
     subscriptions = []
     for name in options.pv_names:
-        subscription = subscribe(name, priority=options.priority, mask=mask)
+        subscription = subscribe(
+            name, priority=options.priority, data_count=options.count, mask=mask
+        )
         subscription.add_callback(update)
         subscriptions.append(subscription)
     try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+import re
 import sys
 from datetime import datetime
 from string import Formatter
@@ -11,13 +13,19 @@ from typing import Any
 from cachannel import __version__
 from cachannel.client.common import GLOBAL_DEFAULT_TIMEOUT
 from cachannel.client.values import string_encoding
+from cachannel.protocol.channel_types import ChannelType
+from cachannel.values.decode import elements
 
-__all__ = ["ValueFormat", "parser", "show", "unescape"]
+__all__ = ["ValueFormat", "formats", "listed", "parse_type", "parser", "show", "unescape"]
+
+_GROUPS = ("native", "status", "time", "graphic", "control")
 
 
-def parser(description: str) -> argparse.ArgumentParser:
+def parser(module: str, description: str) -> argparse.ArgumentParser:
     """Make a parser with the options that all commands have."""
-    made = argparse.ArgumentParser(description=description)
+    made = argparse.ArgumentParser(
+        prog=f"python -m cachannel.commandline.{module}", description=description
+    )
     made.add_argument("--verbose", "-v", action="count", default=0, help="show tracebacks and logs")
     made.add_argument("--version", "-V", action="version", version=__version__)
     made.add_argument("--timeout", "-w", type=float, default=GLOBAL_DEFAULT_TIMEOUT, metavar="SEC")
@@ -26,6 +34,30 @@ def parser(description: str) -> argparse.ArgumentParser:
     made.add_argument("--no-color", action="store_true", help="accepted; lines are plain")
     made.add_argument("--no-repeater", action="store_true", help="start no repeater")
     return made
+
+
+def parse_type(text: str | None) -> int | str | None:
+    """Find a type by the word for a group, by its number, or by its name in any case.
+
+    Raises:
+        ValueError: there is no such type.
+    """
+    if text is None or text.lower() in _GROUPS:
+        return text and text.lower()
+    name = text.upper().removeprefix("DBR_").replace("SHORT", "INT")
+    try:
+        return int(ChannelType(int(text)) if text.isdigit() else ChannelType[name])
+    except (KeyError, ValueError):
+        message = f"there is no type {text!r}; --list-types prints them"
+        raise ValueError(message) from None
+
+
+def listed(response: Any) -> list[Any]:
+    """Return the elements of a response as a plain list, without needing NumPy."""
+    if not response.data_count or response._record[7] != 1:
+        return []
+    value = elements(response._record, response._buffer, 0, False)
+    return value if isinstance(value, list) else [value]
 
 
 def formats(made: argparse.ArgumentParser) -> None:
@@ -37,6 +69,10 @@ def formats(made: argparse.ArgumentParser) -> None:
     made.add_argument("-f", type=int, metavar="N", help="%%f with N digits")
     made.add_argument("-g", type=int, metavar="N", help="%%g with N digits")
     made.add_argument("-0", choices="xob", dest="integer", help="integers as hex, octal, binary")
+    for letter, what in (("x", "hex"), ("o", "octal"), ("b", "binary")):
+        made.add_argument(f"-l{letter}", action="store_const", const=letter, dest="rounded",
+                          help=f"floats rounded, as {what}")  # fmt: skip
+    made.add_argument("-#", type=int, dest="count", metavar="N", help="so many elements")
     made.add_argument("-F", dest="separator", metavar="SEP", help="text between values")
 
 
@@ -52,6 +88,7 @@ class ValueFormat:
         if getattr(options, "strings", False):
             self.floating = "f"
         self.integer = getattr(options, "integer", None)
+        self.rounded = getattr(options, "rounded", None)
         self.as_text = getattr(options, "as_text", False)
         self.separator = getattr(options, "separator", None) or " "
 
@@ -62,14 +99,14 @@ class ValueFormat:
         if isinstance(value, str):
             return value
         if isinstance(value, float):
-            return format(value, self.floating)
+            if self.rounded is None or not math.isfinite(value):
+                return format(value, self.floating)
+            return f"0{self.rounded}{round(value):{self.rounded}}"
         prefix = {None: "", "x": "0x", "o": "0o", "b": "0b"}[self.integer]
         return prefix + format(int(value), self.integer or "d")
 
     def value(self, response: Any, brackets: bool = True) -> str:
         """Show all elements, in brackets."""
-        from cachannel.cli.formats import listed
-
         values = listed(response)
         if self.as_text and response.data_type % 7 == 4:
             return bytes(v & 255 for v in values).split(b"\0")[0].decode(string_encoding())
@@ -113,10 +150,18 @@ def stamp_of(response: Any) -> datetime | str:
 def show(layout: str, response: Any, shown: ValueFormat, **tokens: Any) -> None:
     """Print a line."""
     layout = unescape(layout)
-    if shown.separator != " " and "timestamp:" not in layout:
-        layout = layout.replace("  ", shown.separator).replace(" ", shown.separator)
+    if shown.separator != " ":
+        # Only the blanks between fields, and no padding.
+        layout = layout.replace(": <40}", "}")
+        layout = re.sub(r"(?<=\}) +(?=\{)", lambda _: shown.separator, layout)
     tokens |= {"response": _Response(response, shown), "timestamp": stamp_of(response)}
-    filled = Formatter().vformat(layout, (), tokens)
+    try:
+        filled = Formatter().vformat(layout, (), tokens)
+    except (AttributeError, IndexError, KeyError, ValueError) as exc:
+        # With the tokens that there are: the sentence of the exception is one word.
+        known = ", ".join(sorted(tokens.keys() - {"bare"}))
+        sys.stderr.write(f"--format: {exc!r}; the tokens are {known}\n")
+        raise SystemExit(2) from None
     sys.stdout.write(filled + "\n")
     sys.stdout.flush()
 
