@@ -88,7 +88,7 @@ def run(names: tuple[str, ...], wanted: Settings, level: int = 0) -> int:
             return 1
         if level:
             session.context.on_message(sys.stdout.write)
-            lib.cc_context_show(session.context.id, level - 1)
+            lib.cc_context_show(session.context.id, level)
             session.context.deliver()
             return 0
         for name, channel in zip(names, session.channels, strict=True):

@@ -12,7 +12,6 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.segment import Segment
 from rich.style import Style
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from cachannel.cli.formats import alarm_fields, stamp_text, value_text, values
@@ -26,6 +25,7 @@ __all__ = ["Chart", "Plot", "Table"]
 
 _PER_SECOND: Final = 8
 _SHOWN: Final = 8
+_CLOCK: Final = 12
 _COLOURS: Final = ("cyan", "yellow", "green", "magenta", "blue", "red")
 _SEVERITIES: Final = {1: "yellow", 2: "red", 3: "magenta"}
 _LEFT, _RIGHT = (0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80)
@@ -60,6 +60,16 @@ class _InPlace:
         self._console.print(self.renderable())
 
 
+def _brief(stamp: str) -> str:
+    """Return the time of day of a time stamp of today, else its date."""
+    day, _, clock = stamp.partition(" ")
+    return clock[:12] if day == time.strftime("%Y-%m-%d") else day
+
+
+def _cut(text: str, width: int) -> str:
+    return f"{text:<{width}}" if len(text) <= width else text[: width - 1] + "…"
+
+
 class Table(_InPlace):
     """A row for each PV: time, value and alarm, coloured by the severity.
 
@@ -83,7 +93,7 @@ class Table(_InPlace):
             some = values(reading, self._wanted)[:_SHOWN]
             text = f"{len(reading.elements)} " + self._wanted.separator.join(some) + " ..."
         colour = _SEVERITIES.get(reading.alarm[1], "")
-        stamp = stamp_text(reading) if reading.ok else ""
+        stamp = _brief(stamp_text(reading)) if reading.ok else ""
         self._rows[reading.name] = stamp, text, alarm, colour
 
     def lost(self, name: str, count: int, why: str) -> None:
@@ -93,16 +103,24 @@ class Table(_InPlace):
 
     def renderable(self) -> Any:
         """Return the table; rows that do not fit on the terminal are counted below it."""
-        table = RichTable(show_edge=False, pad_edge=False, box=None, header_style="bold")
-        table.add_column("PV", no_wrap=True)
-        table.add_column("time", no_wrap=True)
-        table.add_column("value", overflow="ellipsis", no_wrap=True)
-        table.add_column("alarm", no_wrap=True)
-        room = max(1, self._console.size.height - 2)
-        for name, (stamp, text, alarm, style) in list(self._rows.items())[:room]:
-            table.add_row(Text(name), Text(stamp), Text(text), Text(alarm), style=style)
+        width, height = self._console.size
+        rows = [("PV", "time", "value", "alarm", "bold")]
+        room = max(1, height - 2)
+        rows += [(name, *row) for name, row in list(self._rows.items())[:room]]
+        name_width = min(max(len(row[0]) for row in rows), width // 2)
+        alarm_width = max(len(row[3]) for row in rows)
+        value_width = max(8, width - name_width - _CLOCK - alarm_width - 6)
+        lines = [
+            Text(
+                f"{_cut(name, name_width)}  {stamp:<{_CLOCK}}  {_cut(text, value_width)}  {alarm}",
+                style=style, no_wrap=True, overflow="ellipsis",
+            )
+            for name, stamp, text, alarm, style in rows
+        ]  # fmt: skip
         hidden = len(self._rows) - room
-        return Group(table, Text(f"and {hidden} more")) if hidden > 0 else table
+        if hidden > 0:
+            lines.append(Text(f"and {hidden} more", style="dim"))
+        return Group(*lines)
 
 
 class Plot(_InPlace):

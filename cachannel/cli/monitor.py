@@ -134,10 +134,8 @@ class Stamps:
         if self._server:
             moment = EPOCH + reading.stamp[0] + reading.stamp[1] * 1e-9
             since = self._since("s", reading.name, moment)
-            if first or since is None:
-                text = stamp_text(reading)
-            else:
-                text = f"{'':14}{since:+12.6f}"
+            absolute = first or since is None
+            text = stamp_text(reading) if absolute else f"{'':14}{since:+12.6f}"
         if self._client:
             nanoseconds = time.time_ns()
             since = self._since("c", reading.name, nanoseconds * 1e-9)

@@ -26,6 +26,7 @@ __all__ = [
     "dbr_number",
     "formats",
     "given",
+    "looks",
     "print_version",
     "rounding",
     "settings",
@@ -96,13 +97,20 @@ def common(function: F) -> F:
 
 
 def formats(function: F) -> F:
-    """Add the options for the look of values."""
+    """Add the options for the look of values, and for how they are asked for."""
     return apply(function, (
         base_option("-n", "numbers", is_flag=True, help="Print enumerations as numbers."),
         base_option("-s", "as_strings", is_flag=True,
                     help="Get floating point numbers as text, with the record's precision."),
         base_option("-S", "as_text", is_flag=True, help="Print arrays of CHAR as text."),
         base_option("-#", "count", metavar="N", help="Get at most N elements of arrays."),
+        looks,
+    ))  # fmt: skip
+
+
+def looks(function: F) -> F:
+    """Add the options for the look of numbers and lines."""
+    return apply(function, (
         base_option("-e", "exponent", metavar="N",
                     help="Print floating point numbers as 1.5e+01, with N digits."),
         base_option("-f", "fixed", metavar="N",

@@ -16,8 +16,8 @@ from cachannel.cli.options import (
     Settings,
     base_option,
     common,
-    formats,
     given,
+    looks,
     settings,
     warn,
 )
@@ -49,7 +49,11 @@ _ESCAPE: Final = re.compile(rb"\\(x[0-9A-Fa-f]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
 @base_option("-t", "terse", is_flag=True, help="Print the new value only.")
 @base_option("-l", "wide", is_flag=True, help="Print time stamps and alarms.")
 @base_option("-a", "array", is_flag=True, help="Write an array: its length, then its elements.")
-@formats
+@base_option("-n", "numbers", is_flag=True, help="Take the value of an enumeration as a number.")
+@base_option("-s", "as_strings", is_flag=True, help="Take the value of an enumeration as a name.")
+@base_option("-S", "as_text", is_flag=True, help="Write text to an array of CHAR.")
+@base_option("-#", "count", metavar="N", hidden=True)
+@looks
 @common
 def command(name: str, values: tuple[str, ...]) -> int:
     """Write to a PV and print its old and its new value, as caput does.
@@ -59,6 +63,9 @@ def command(name: str, values: tuple[str, ...]) -> int:
     converts; for an enumeration this is the name of a state or its number (-s: a name always,
     -n: a number always). Escapes such as \\t and \\x41 are understood.
     """
+    misplaced = [value for value in values[1:] if value in ("--json", "--timeout", "--priority")]
+    if misplaced:
+        raise click.UsageError(f"The option {misplaced[0]} has to come before the PV.")
     wanted = settings("put")
     names = [key for key, _ in given()]
     # Of -S and -a the last one counts.

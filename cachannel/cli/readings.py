@@ -154,7 +154,7 @@ def as_json(reading: Reading, *, as_text: bool = False) -> dict[str, Any]:
     found["value"] = values[0] if len(values) == 1 else values
     if as_text and reading.base == CHAR:
         found["value"] = _plain(reading.text)
-    found["type"] = LAYOUTS[reading.dbr_type].name.removeprefix("DBR_")
+    found["type"] = LAYOUTS[max(reading.native, 0)].name.removeprefix("DBR_")
     found["count"] = len(values)
     if reading.dbr_type < 7 or reading.dbr_type == CLASS_NAME:
         return found

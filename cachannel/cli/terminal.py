@@ -18,6 +18,11 @@ COLOURS: Final = {1: "33", 2: "31", 3: "35"}
 
 def prepare() -> None:
     """Let text of any encoding through unchanged, as C's printf does."""
+    # They are None when a shell has closed them.
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

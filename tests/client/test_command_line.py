@@ -88,18 +88,21 @@ def test_a_refused_put_is_a_fault(command: Callable[..., Outcome]) -> None:
 
 
 def test_monitor_prints_updates(command: Callable[..., Outcome]) -> None:
-    done = command("monitor", "-w", "0.3", "--maximum", "3", "cacalc", "cadoesnotexist")
+    # Ten updates a second: the third comes after the time in which the other is looked for.
+    done = command("monitor", "-w", "0.05", "--maximum", "3", "cacalc", "cadoesnotexist")
     lines = done.succeeded().lines
-    assert lines[0] == f"{'cadoesnotexist':<30} *** Not connected (PV not found)"
-    assert len(lines) == 4
-    assert lines[1].startswith(f"{'cacalc':<30} 20")
+    assert f"{'cadoesnotexist':<30} *** Not connected (PV not found)" in lines
+    updates = [line for line in lines if line.startswith(f"{'cacalc':<30} 20")]
+    assert len(updates) == 3
 
 
 def test_info_tells_what_a_pv_is(command: Callable[..., Outcome], ioc: Any) -> None:
-    assert command("info", "caread").succeeded().lines == [
+    lines = command("info", "caread").succeeded().lines
+    # libca looks the name of the address up.
+    assert lines[2] in [f"    Host:             {h}:{ioc.port}" for h in ("localhost", "127.0.0.1")]
+    assert [*lines[:2], *lines[3:]] == [
         "caread",
         "    State:            connected",
-        f"    Host:             127.0.0.1:{ioc.port}",
         "    Access:           read, no write",
         "    Native data type: DBF_DOUBLE",
         "    Request type:     DBR_DOUBLE",
@@ -120,9 +123,14 @@ def test_search_and_doctor_tell_where_a_pv_is(command: Callable[..., Outcome], i
 def test_wrong_options_are_status_2(command: Callable[..., Outcome]) -> None:
     assert command("get").code == 2
     assert command("get", "--bogus", "catest").code == 2
-    assert command("get", "-d", "BOGUS", "catest").code == 2
-    assert command("monitor", "-m", "x", "catest").code == 2
+    assert command("put", "catest").code == 2
+    assert command("put", "catest", "1", "--json").code == 2
+    assert command("monitor", "--plot", "--table", "catest").code == 2
+    assert command("ioc", "nosuch").code == 2
     assert command().code == 2
+    done = command("gett", "catest")
+    assert done.code == 2
+    assert "Did you mean get" in done.stderr
 
 
 def test_help_is_there(command: Callable[..., Outcome]) -> None:
