@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -28,6 +27,8 @@ def out(text: str) -> None:
 
 def print_json(found: Any) -> None:
     """Write one JSON object as a line."""
+    import json
+
     out(json.dumps(found, ensure_ascii=False))
 
 

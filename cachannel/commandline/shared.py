@@ -117,17 +117,18 @@ class ValueFormat:
 class _Show(str):
     """Text for the token ``{response.data}``, whose items are still reachable."""
 
-    items: Any
+    response: Any
 
     def __getitem__(self, index: Any) -> Any:
-        return self.items[index]
+        # Only here the data is made an array: NumPy takes longer to import than all the rest.
+        return self.response.data[index]
 
 
 class _Response:
     def __init__(self, response: Any, shown: ValueFormat) -> None:
         self._response = response
         self.data = _Show(shown.value(response))
-        self.data.items = response.data
+        self.data.response = response
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._response, name)

@@ -113,10 +113,10 @@ def test_a_table_changes_in_place(terminal) -> None:
         mark = len(running.output)
         running.expect(r"cacalc +[\d:.]+ +(?!" + first[0] + r" )\d+", start=mark)
         mark = len(running.output)
-        running.resize(8, 50)
+        running.resize(8, 60)
         running.expect(r"cabo +[\d:.]+ +Busy +STATE MINOR", start=mark)
         narrow = plain_frames(running)[-1]
-        assert max(len(line) for line in narrow.split("\n")) <= 50
+        assert max(len(line) for line in narrow.split("\n")) <= 60
         running.type("\x03")
         done = running.wait()
     assert done.code == INTERRUPTED
