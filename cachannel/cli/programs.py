@@ -32,15 +32,15 @@ def ioc(listed: bool, module: str | None, arguments: tuple[str, ...]) -> int:
     from cachannel import ioc_examples
 
     names = sorted(found.name for found in pkgutil.iter_modules(ioc_examples.__path__))
-    names = [name for name in names if not name.startswith("_")]
+    known = {
+        name: f"cachannel.ioc_examples.{name}" for name in names if not name.startswith("_")
+    } | {"demo": "cachannel.demo_ioc"}
     if listed:
-        for name in names:
-            click.echo(name)
+        click.echo("\n".join(sorted(known)))
         return 0
     if module is None:
         raise click.UsageError("Missing argument 'MODULE'; --list prints the examples.")
-    if module in names:
-        module = f"cachannel.ioc_examples.{module}"
+    module = known.get(module, module)
     sys.path.insert(0, "")
     try:
         found = importlib.util.find_spec(module)
