@@ -239,27 +239,29 @@ def run(
         screen.close()
         if saver is not None:
             saver.close()
-    return interrupted() if stop.wanted else 0
+    return interrupted(stop.wanted) if stop.wanted else 0
 
 
 class _Stop:
-    """Ctrl-C as a wish; an exception could come in the middle of anything."""
+    """Ctrl-C and SIGTERM as a wish; an exception could come in the middle of anything."""
 
     def __init__(self) -> None:
-        self.wanted = False
-        self._before: Any = None
+        self.wanted = 0
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> None:
-        self._before = signal.signal(signal.SIGINT, self._want)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._want)
 
     def _want(self, number: int, frame: Any) -> None:
         if self.wanted:
             # The second time it is meant: something hangs, perhaps the reader of a pipe.
             raise KeyboardInterrupt
-        self.wanted = True
+        self.wanted = number
 
     def __exit__(self, *args: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
+        for number, before in self._before.items():
+            signal.signal(number, before)
 
 
 class Following:

@@ -51,12 +51,16 @@ def needs_rich(option: str) -> str:
     return "" if sys.stdout.isatty() else f"{option} needs a terminal"
 
 
-def interrupted() -> int:
-    """End as an interrupt ends any program, so that a shell script around it ends too."""
+def interrupted(number: int = signal.SIGINT) -> int:
+    """End as a signal ends any program, so that a shell script around it ends too.
+
+    Args:
+        number: the signal.
+    """
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):
             stream.flush()
     if os.name == "posix":
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
-    return 130
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    return 128 + number

@@ -126,6 +126,29 @@ def test_a_table_changes_in_place(terminal) -> None:
     assert "\x1b[?25h" in running.output
 
 
+def test_sigterm_leaves_the_terminal_as_it_was(terminal) -> None:
+    with terminal("monitor", "--table", "cacalc") as running:
+        running.expect(r"cacalc +[\d:.]+ +\d")
+        os.kill(running.pid, signal.SIGTERM)
+        done = running.wait()
+    assert done.code == -signal.SIGTERM
+    assert "\x1b[?1049l" in running.output
+    assert "\x1b[?25h" in running.output
+
+
+def test_a_tiny_window_is_no_fault(terminal) -> None:
+    for option in ("--table", "--plot"):
+        with terminal("monitor", option, "cacalc", "cabo", rows=2, columns=7) as running:
+            running.expect(r"\S")
+            mark = len(running.output)
+            running.resize(1, 1)
+            running.expect(r"\S", start=mark)
+            running.type("\x03")
+            done = running.wait()
+        assert done.code == INTERRUPTED
+        assert "Traceback" not in done.stdout
+
+
 def plain_frames(running: Terminal) -> list[str]:
     """The frames that were drawn on the alternate screen."""
     from support.terminal import plain

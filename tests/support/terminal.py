@@ -75,6 +75,11 @@ class Terminal:
         self._process.wait()
         os.close(self._end)
 
+    @property
+    def pid(self) -> int:
+        """Process number of the program."""
+        return self._process.pid
+
     def resize(self, rows: int, columns: int, *, tell: bool = True) -> None:
         """Change the size of the window."""
         fcntl.ioctl(self._end, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
