@@ -49,6 +49,11 @@ def _without_click(arguments: list[str]) -> int:
         from cachannel import repeater
 
         return repeater.main([])
+    if arguments in (["-V"], ["--version"]):
+        from cachannel import __version__
+
+        sys.stdout.write(f"cachannel {__version__}\n")
+        return 0
     if arguments in (["-h"], ["--help"]):
         sys.stdout.write(_USAGE)
         return 0

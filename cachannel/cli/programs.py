@@ -58,8 +58,13 @@ def ioc(listed: bool, module: str | None, arguments: tuple[str, ...]) -> int:
 @click.command("repeater", context_settings=CONTEXT_SETTINGS, short_help="Run a CA repeater.")
 def repeater() -> int:
     """Run a CA repeater in the foreground; it ends at once when one runs already."""
-    from cachannel import repeater as module
+    import logging
 
+    from cachannel import repeater as module
+    from cachannel.client.logs import config_caproto_logging
+
+    logging.getLogger("cachannel.repeater").setLevel("INFO")
+    config_caproto_logging(level="INFO")
     return module.main([])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -70,6 +71,24 @@ def names_seen(names: dict[str, Any], seen: dict[str, None], prefix: str) -> lis
     return sorted(name for name in known if prefix and name.startswith(prefix))
 
 
+def endings(names: dict[str, Any], seen: dict[str, None], line: str, word: str) -> list[str]:
+    """Return what can stand in place of a word: the rests of names of PVs.
+
+    IPython parts words at the colons too, and takes only what begins with the last word.
+
+    Args:
+        names: what the shell knows.
+        seen: names of PVs.
+        line: what was typed, up to the cursor.
+        word: the last part of it.
+    """
+    begun = re.search(r"""["']([^"']*)$""", line)
+    if begun is None:
+        return []
+    prefix = begun.group(1)
+    return [name[len(prefix) - len(word) :] for name in names_seen(names, seen, prefix)]
+
+
 def run(*, plain: bool = False) -> int:
     """Open the shell. Returns the exit status."""
     seen: dict[str, None] = {}
@@ -92,9 +111,9 @@ def _ipython(names: dict[str, Any], seen: dict[str, None]) -> bool:
         return False
 
     def complete(_: Any, event: Any) -> list[str]:
-        return names_seen(names, seen, event.symbol.rpartition('"')[2].rpartition("'")[2])
+        return endings(names, seen, event.text_until_cursor, event.symbol)
 
-    embedded = InteractiveShellEmbed(banner1=_BANNER, user_ns=names)
+    embedded = InteractiveShellEmbed(banner1=_BANNER + "\n", user_ns=names, confirm_exit=False)
     embedded.set_hook("complete_command", complete, re_key=".*")
     embedded()
     return True

@@ -24,19 +24,48 @@ def _literal(text: str) -> Any:
 
 def main() -> int:
     """Write to the PV that ``sys.argv`` names and print it. Returns the exit status."""
-    parser = shared.parser("put", "Write to a PV.")
-    parser.add_argument("pv_name", metavar="PV")
-    parser.add_argument("data", metavar="VALUE", help="a Python literal, or text")
+    parser = shared.parser("put", "Write to a PV, and print its value before and after.")
+    parser.add_argument("pv_name", metavar="PV", help="name of the PV")
+    parser.add_argument(
+        "data", metavar="VALUE", help="a number, a list as Python writes it, or text"
+    )
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--terse", "-t", action="store_true", help="values only")
-    how.add_argument("--wide", "-l", action="store_true", help="with time")
-    parser.add_argument("--notify", "-c", action="store_true", help="wait for completion")
-    parser.add_argument("--array", "-a", action="store_true", help="VALUE is several, with blanks")
-    parser.add_argument("--array-pad", type=int, default=0, metavar="N", help="zeros up to N")
-    parser.add_argument("--file", action="store_true", help="VALUE names a file with the value")
-    parser.add_argument("-n", action="store_true", dest="numbers", help="enumerations as numbers")
-    parser.add_argument("-S", action="store_true", dest="as_text", help="text to CHAR arrays")
+    how.add_argument(
+        "--terse",
+        "-t",
+        action="store_true",
+        help="print values only, without brackets if there is one",
+    )
+    how.add_argument(
+        "--wide", "-l", action="store_true", help="print name, time stamp, value and status"
+    )
+    parser.add_argument(
+        "--notify", "-c", action="store_true", help="wait until the record has finished"
+    )
+    parser.add_argument(
+        "--array",
+        "-a",
+        action="store_true",
+        help="VALUE is several values with blanks between them",
+    )
+    parser.add_argument(
+        "--array-pad",
+        type=int,
+        default=0,
+        metavar="N",
+        help="append zeros until there are N values",
+    )
+    parser.add_argument(
+        "--file", action="store_true", help="VALUE is the name of a file that has the value"
+    )
+    parser.add_argument(
+        "-n", action="store_true", dest="numbers", help="print enumerations as numbers"
+    )
+    parser.add_argument(
+        "-S", action="store_true", dest="as_text", help="write VALUE as text to an array of CHAR"
+    )
     options = parser.parse_args()
+    shared.logs(options.verbose)
     text = Path(options.data).read_text(encoding="utf-8") if options.file else options.data
     data: Any = text
     if options.array:

@@ -16,7 +16,7 @@ from cachannel.client.values import string_encoding
 from cachannel.protocol.channel_types import ChannelType
 from cachannel.values.decode import elements
 
-__all__ = ["ValueFormat", "formats", "listed", "parse_type", "parser", "show", "unescape"]
+__all__ = ["ValueFormat", "formats", "listed", "logs", "parse_type", "parser", "show", "unescape"]
 
 _GROUPS = ("native", "status", "time", "graphic", "control")
 
@@ -26,14 +26,52 @@ def parser(module: str, description: str) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog=f"python -m cachannel.commandline.{module}", description=description
     )
-    made.add_argument("--verbose", "-v", action="count", default=0, help="show tracebacks and logs")
+    made.add_argument(
+        "--verbose",
+        "-v",
+        action="count",
+        default=0,
+        help="show log lines, and the traceback of a failure; -vv shows more lines",
+    )
     made.add_argument("--version", "-V", action="version", version=__version__)
-    made.add_argument("--timeout", "-w", type=float, default=GLOBAL_DEFAULT_TIMEOUT, metavar="SEC")
-    made.add_argument("--priority", "-p", type=int, default=0, help="0 to 99")
-    made.add_argument("--format", help="text with tokens such as {pv_name} and {response.data}")
+    made.add_argument(
+        "--timeout",
+        "-w",
+        type=float,
+        default=GLOBAL_DEFAULT_TIMEOUT,
+        metavar="SEC",
+        help="seconds to wait for a PV, and for an answer (default: %(default)s)",
+    )
+    made.add_argument(
+        "--priority",
+        "-p",
+        type=int,
+        default=0,
+        metavar="N",
+        help="priority of the circuit, 0 (lowest) to 99",
+    )
+    made.add_argument(
+        "--format",
+        metavar="TEXT",
+        help="print this, with tokens filled in: {pv_name}, {response}, {response.data}, "
+        "{timestamp}, {timestamp:%%H:%%M:%%S}; put also has {which}, monitor {callback_count} "
+        "and {timedelta}",
+    )
     made.add_argument("--no-color", action="store_true", help="accepted; lines are plain")
     made.add_argument("--no-repeater", action="store_true", help="start no repeater")
     return made
+
+
+def logs(verbose: int) -> None:
+    """Show log lines on standard error, as the option ``-v`` asks for."""
+    if verbose:
+        import logging
+
+        from cachannel.client.logs import config_caproto_logging
+
+        level = "DEBUG" if verbose > 1 else "INFO"
+        logging.getLogger("cachannel").setLevel(level)
+        config_caproto_logging(level=level)
 
 
 def parse_type(text: str | None) -> int | str | None:
@@ -62,18 +100,35 @@ def listed(response: Any) -> list[Any]:
 
 def formats(made: argparse.ArgumentParser) -> None:
     """Add the options for the look of values."""
-    made.add_argument("-n", action="store_true", dest="numbers", help="enumerations as numbers")
-    made.add_argument("-s", action="store_true", dest="strings", help="floats as text")
-    made.add_argument("-S", action="store_true", dest="as_text", help="arrays of CHAR as text")
-    made.add_argument("-e", type=int, metavar="N", help="%%e with N digits")
-    made.add_argument("-f", type=int, metavar="N", help="%%f with N digits")
-    made.add_argument("-g", type=int, metavar="N", help="%%g with N digits")
-    made.add_argument("-0", choices="xob", dest="integer", help="integers as hex, octal, binary")
+    made.add_argument(
+        "-n", action="store_true", dest="numbers", help="print enumerations as numbers"
+    )
+    made.add_argument(
+        "-s",
+        action="store_true",
+        dest="strings",
+        help="print floating point numbers with six decimal places",
+    )
+    made.add_argument(
+        "-S", action="store_true", dest="as_text", help="print arrays of CHAR as text"
+    )
+    made.add_argument(
+        "-e", type=int, metavar="N", help="print floating point numbers as %%e, with N digits"
+    )
+    made.add_argument(
+        "-f", type=int, metavar="N", help="print floating point numbers as %%f, with N digits"
+    )
+    made.add_argument(
+        "-g", type=int, metavar="N", help="print floating point numbers as %%g, with N digits"
+    )
+    made.add_argument("-0", choices="xob", dest="integer", help="print integers in this base")
     for letter, what in (("x", "hex"), ("o", "octal"), ("b", "binary")):
         made.add_argument(f"-l{letter}", action="store_const", const=letter, dest="rounded",
-                          help=f"floats rounded, as {what}")  # fmt: skip
-    made.add_argument("-#", type=int, dest="count", metavar="N", help="so many elements")
-    made.add_argument("-F", dest="separator", metavar="SEP", help="text between values")
+                          help=f"print floating point numbers rounded, in {what}")  # fmt: skip
+    made.add_argument("-#", type=int, dest="count", metavar="N", help="ask for N elements")
+    made.add_argument(
+        "-F", dest="separator", metavar="SEP", help="put SEP between values, and between fields"
+    )
 
 
 class ValueFormat:

@@ -203,6 +203,20 @@ def test_the_shell_completes_names_that_were_used(terminal, tmp_path) -> None:
     write("caplain", 1.5, notify=True)
 
 
+def test_ipython_gets_the_rest_of_a_name() -> None:
+    from cachannel.cli.shell import endings
+
+    class NoContext:
+        pvs: dict[tuple[str, int], object] = {("dev:far:c", 0): None}  # noqa: RUF012
+
+    names, seen = {"ctx": NoContext()}, {"dev:near:a": None, "dev:near:b": None}
+    # IPython parts words at colons.
+    assert endings(names, seen, 'read("dev:near:', "") == ["a", "b"]
+    assert endings(names, seen, "read('dev:ne", "ne") == ["near:a", "near:b"]
+    assert endings(names, seen, 'write("dev:far:c", dev', "dev") == []
+    assert endings(names, seen, 'x = ["dev:far:', "") == ["c"]
+
+
 # Exit status and files -------------------------------------------------------------------------
 
 
