@@ -123,35 +123,35 @@ class Stamps:
         self._server, self._client = "s" in key, "c" in key
         self._kind = next((letter for letter in reversed(key) if letter in "riI"), "")
         self._start: dict[str, float] = {"c": time.time()}
-        self._last: dict[tuple[str, str], float] = {}
-        self._seen: set[str] = set()
+        self._last: dict[tuple[str, int], float] = {}
+        self._seen: set[int] = set()
 
     def text(self, reading: Reading) -> str:
         """Return the column of an update."""
-        first = reading.name not in self._seen
-        self._seen.add(reading.name)
+        first = reading.index not in self._seen
+        self._seen.add(reading.index)
         text = ""
         if self._server:
             moment = EPOCH + reading.stamp[0] + reading.stamp[1] * 1e-9
-            since = self._since("s", reading.name, moment)
+            since = self._since("s", reading.index, moment)
             absolute = first or since is None
             text = stamp_text(reading) if absolute else f"{'':14}{since:+12.6f}"
         if self._client:
             nanoseconds = time.time_ns()
-            since = self._since("c", reading.name, nanoseconds * 1e-9)
+            since = self._since("c", reading.index, nanoseconds * 1e-9)
             if first or since is None:
                 text += f"({clock(*divmod(nanoseconds, 1_000_000_000))})"
             else:
                 text += f"{'':14}({since:+12.6f})"
         return text
 
-    def _since(self, source: str, name: str, moment: float) -> float | None:
+    def _since(self, source: str, index: int, moment: float) -> float | None:
         """Return the seconds since what the stamps refer to; None for absolute ones."""
         if self._kind == "r":
             return moment - self._start.setdefault(source, moment)
         if not self._kind:
             return None
-        key = source, name if self._kind == "I" else ""
+        key = source, index if self._kind == "I" else -1
         before = self._last.get(key, moment)
         self._last[key] = moment
         return moment - before
@@ -317,6 +317,7 @@ class Following:
 
         def deliver(record: Any, buffer: Any, offset: int) -> None:
             reading = decode(name, native, record, buffer, offset)
+            reading.index = index
             self._counts[index] = len(reading.elements)
             self._items.append(reading)
 

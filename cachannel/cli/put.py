@@ -189,12 +189,10 @@ def _texts(values: list[bytes]) -> Encoded:
 
 
 def _enumerated(session: Session, values: tuple[str, ...], wanted: Settings) -> Encoded:
-    states: list[bytes] = []
-    if not wanted.numbers:
-        (reading,) = session.read(lambda native: _GR_ENUM)
-        if not reading.ok:
-            raise _UnfitError("Read operation timed out: ENUM data was not read.")
-        states = reading.states
+    (reading,) = session.read(lambda native: _GR_ENUM)
+    if not reading.ok:
+        raise _UnfitError("Read operation timed out: ENUM data was not read.")
+    states = reading.states
     raw = [unescape(value) for value in values]
     if not wanted.numbers and all(value in states for value in raw):
         return _texts(raw)
@@ -208,7 +206,7 @@ def _enumerated(session: Session, values: tuple[str, ...], wanted: Settings) -> 
             raise _UnfitError(f"Enum string value '{text}' invalid.")
         if number is None:
             raise _UnfitError(f"Enum index value '{text}' is not a number.")
-        if not wanted.numbers and number >= len(states):
+        if number >= len(states):
             warn(f"Warning: enum index value '{text}' may be too large.")
         numbers.append(number)
     return Encoded(DOUBLE, len(numbers), struct.pack(f"={len(numbers)}d", *numbers))

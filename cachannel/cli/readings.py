@@ -50,6 +50,7 @@ class Reading:
         alarm: condition and severity, as numbers.
         stamp: seconds since 1990 and nanoseconds.
         members: the other members of the structure, by their names in db_access.h.
+        index: which of the PVs of the command it is; a name may be there twice.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Reading:
     alarm: tuple[int, int] = (0, 0)
     stamp: tuple[int, int] = (0, 0)
     members: dict[str, Any] = field(default_factory=dict)
+    index: int = 0
 
     @property
     def base(self) -> int:
