@@ -3,7 +3,7 @@
 ``python tests/cli/against_base.py FOLDER [WORD...]``: FOLDER holds ``caget``, ``caput``,
 ``camonitor`` and ``cainfo`` of EPICS base 7; with words, only cases that contain one of them run.
 Every difference of standard output, of standard error or of the exit status is printed; the exit
-status is 1 when there was one. What was found is kept as plain text in `test_cli_as_base.py`, so this
+status is 1 when there was one. What was found is kept as text for `test_cli_as_base.py`, so this
 program is needed only when a new release of base shall be compared.
 """
 
