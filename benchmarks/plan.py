@@ -21,6 +21,8 @@ __all__ = [
 # The two peers that everybody is compared with.
 C_LIMIT = "C limit"
 ORIGINAL = "CaChannel 3.2"
+# Whole programs, measured in start-up only.
+COMMAND = "ours, cachannel get"
 
 MEGABYTE = 1e6
 
@@ -250,10 +252,12 @@ PEERS = (
     Peer("ours, threading", "caproto_threading", ONE_BY_ONE, ours=True, package="cachannel"),
     Peer("ours, asyncio", "caproto_asyncio", ONE_BY_ONE, ours=True, package="cachannel"),
     Peer("ours, read_many", "ours_clients", frozenset({"get_list", "monitor"}), ours=True),
+    Peer(COMMAND, "cachannel_family", frozenset(), "command_ours", ours=True),
     Peer(ORIGINAL, "cachannel_family", ONE_BY_ONE, "cachannel_family"),
     Peer("pyepics", "pyepics", COMPATIBLE, "pyepics"),
     Peer("caproto threading", "caproto_threading", ONE_BY_ONE, "caproto_threading"),
     Peer("caproto asyncio", "caproto_asyncio", ONE_BY_ONE, "caproto_asyncio"),
+    Peer("caproto-get", "caproto_threading", frozenset(), "command_caproto"),
     Peer("aioca", "aioca", WITH_LISTS, "aioca"),
     Peer("cothread", "cothread", WITH_LISTS, "cothread"),
 )

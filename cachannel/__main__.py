@@ -1,23 +1,24 @@
-"""``python -m cachannel COMMAND``."""
+"""The ``cachannel`` command, and ``python -m cachannel``.
+
+The command line needs the extra ``cli``; ``demo`` and ``repeater`` work without it.
+"""
 
 from __future__ import annotations
 
 import sys
 
 _USAGE = """\
-usage: python -m cachannel COMMAND
+usage: cachannel COMMAND
 
 commands:
   demo      show Channel Access at work, against an IOC that the demo brings
   repeater  run a CA repeater in the foreground
 
 with the extra 'cli' (pip install 'cachannel-cffi[cli]'):
-  get put monitor info search doctor ioc shell
+  get put monitor info search doctor shell ioc completion
 """
 
-_WITH_EXTRA = {
-    "get", "put", "monitor", "info", "search", "doctor", "ioc", "shell", "-V", "--version",
-}  # fmt: skip
+_LACKING = "needs the extra 'cli': pip install 'cachannel-cffi[cli]'\n"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,9 +28,19 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: What follows the name of the package; those of the process when None.
 
     Returns:
-        The exit status of the command; 2 for wrong arguments.
+        The exit status of the command; 2 for wrong arguments, or when the extra is missing.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        from cachannel.cli.main import main as command
+    except ImportError as exc:
+        if (exc.name or "").partition(".")[0] != "click":
+            raise
+        return _without_click(arguments)
+    return command(arguments)
+
+
+def _without_click(arguments: list[str]) -> int:
     if arguments == ["demo"]:
         from cachannel import demo
 
@@ -38,16 +49,19 @@ def main(arguments: list[str] | None = None) -> int:
         from cachannel import repeater
 
         return repeater.main([])
-    if arguments and arguments[0] in _WITH_EXTRA:
-        try:
-            from cachannel.cli.main import main as command
-        except ImportError:
-            sys.stderr.write("this command needs more: pip install 'cachannel-cffi[cli]'\n")
-            return 2
-        return command(arguments)
-    asked = arguments in (["-h"], ["--help"])
-    (sys.stdout if asked else sys.stderr).write(_USAGE)
-    return 0 if asked else 2
+    if arguments in (["-V"], ["--version"]):
+        from cachannel import __version__
+
+        sys.stdout.write(f"cachannel {__version__}\n")
+        return 0
+    if arguments in (["-h"], ["--help"]):
+        sys.stdout.write(_USAGE)
+        return 0
+    if arguments and not arguments[0].startswith("-"):
+        sys.stderr.write(f"cachannel {arguments[0]} {_LACKING}")
+    else:
+        sys.stderr.write(_USAGE)
+    return 2
 
 
 if __name__ == "__main__":

@@ -263,6 +263,7 @@ def run(host: str = "0.0.0.0") -> None:
     except RepeaterAlreadyRunning as error:
         _log("info", "another repeater is running, leaving (%s)", error)
         return
+    _log("info", "repeating at UDP port %d", port)
     with sock:
         try:
             _serve(sock)

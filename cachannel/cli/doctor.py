@@ -3,82 +3,128 @@
 from __future__ import annotations
 
 import os
+import platform
 import socket
 import struct
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
-from cachannel.cli.info import describe
-from cachannel.cli.main import print_json
-from cachannel.cli.work import connect, default_wait, out
+import click
+
+from cachannel import __version__
+from cachannel._native import ffi, lib
+from cachannel.cli.info import describe, dotted
+from cachannel.cli.options import CONTEXT_SETTINGS, Settings, common, settings
+from cachannel.cli.work import Session, out, print_json
+from cachannel.engine import Channel
+from cachannel.errors import describe as say
 from cachannel.protocol.settings import get_client_address_list, get_environment_variables
-from cachannel.threading.client import Context
 
-__all__ = ["run"]
+__all__ = ["Answer", "advice", "ask", "command", "run"]
 
-_SEARCH, _VERSION = 6, 0
+_SEARCH, _VERSION, _MINOR = 6, 0, 13
+_HEADER: Final = struct.Struct(">HHHHII")
+_ROUNDS: Final = 5
+_WELL: Final = "all is well"
 
 
-def ask(names: tuple[str, ...], wait: float) -> list[tuple[str, tuple[str, int], float, int]]:
-    """Search for PVs with our own datagrams.
+@click.command("doctor", context_settings=CONTEXT_SETTINGS, short_help="Explain connections.")
+@click.argument("names", nargs=-1, required=True, metavar="PV...")
+@common
+def command(names: tuple[str, ...]) -> int:
+    """Explain why PVs do or do not connect.
+
+    Shows the settings in force and where they come from, the addresses that are searched, whether
+    a repeater runs, every server that answers for a PV, and for a connected PV the version of the
+    protocol and the time of a round trip. The last line of a PV says in a sentence what is wrong.
+    """
+    return run(names, settings("doctor"))
+
+
+class Answer(NamedTuple):
+    """An answer to a search; `seconds` after it was sent, `minor` the protocol's version."""
+
+    name: str
+    address: tuple[str, int]
+    seconds: float
+    minor: int
+
+
+def ask(names: Sequence[str], wait: float) -> tuple[list[Answer], list[str]]:
+    """Search for PVs with our own datagrams, so that every answer is seen.
 
     Returns:
-        For each answer the name, the address of the server, the seconds it took, and the minor
-        version of its protocol.
+        The answers, and what went wrong while sending.
     """
-    answers = []
+    answers: list[Answer] = []
+    faults: list[str] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         start = time.monotonic()
         for cid, name in enumerate(names):
-            data = name.encode() + b"\0"
+            data = os.fsencode(name) + b"\0"
             data += bytes(-len(data) % 8)
-            message = struct.pack(">HHHHII", _VERSION, 0, 0, 13, 0, 0)
-            message += struct.pack(">HHHHII", _SEARCH, len(data), 5, 13, cid, cid) + data
+            message = _HEADER.pack(_VERSION, 0, 0, _MINOR, 0, 0)
+            message += _HEADER.pack(_SEARCH, len(data), 5, _MINOR, cid, cid) + data
             for address in get_client_address_list():
                 try:
                     asking.sendto(message, address)
-                except OSError:
-                    continue
+                except OSError as exc:
+                    fault = "cannot send to {}:{}: {}".format(*address, exc.strerror)
+                    if fault not in faults:
+                        faults.append(fault)
         while (left := start + wait - time.monotonic()) > 0:
             asking.settimeout(left)
             try:
                 data, sender = asking.recvfrom(65536)
             except OSError:
                 break
-            offset = 0
-            while offset + 16 <= len(data):
-                command, size, port, _, ip, cid = struct.unpack_from(">HHHHII", data, offset)
-                if command == _SEARCH and cid < len(names):
-                    host = sender[0] if ip == 0xFFFFFFFF else socket.inet_ntoa(ip.to_bytes(4))
-                    version = struct.unpack_from(">H", data, offset + 16)[0] if size >= 2 else 0
-                    took = time.monotonic() - start
-                    answers.append((names[cid], (host, port), took, version))
-                offset += 16 + size
-    return answers
+            took = time.monotonic() - start
+            for cid, address, minor in parse(data, sender[0]):
+                if cid < len(names):
+                    answers.append(Answer(names[cid], address, took, minor))
+    return answers, faults
 
 
-def repeater_state(port: int) -> str:
+def parse(data: bytes, sender: str) -> list[tuple[int, tuple[str, int], int]]:
+    """Find the answers in a datagram: number, address, minor version of the protocol."""
+    found = []
+    offset = 0
+    while offset + _HEADER.size <= len(data):
+        command, size, port, _, ip, cid = _HEADER.unpack_from(data, offset)
+        offset += _HEADER.size
+        if command == _SEARCH:
+            host = sender if ip == 0xFFFFFFFF else socket.inet_ntoa(ip.to_bytes(4, "big"))
+            has_version = 2 <= size <= len(data) - offset
+            minor = int.from_bytes(data[offset : offset + 2], "big") if has_version else 0
+            found.append((cid, (host, port), minor))
+        offset += size
+    return found
+
+
+def has_repeater(port: int) -> bool:
     """Tell whether something has the repeater's port."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
         try:
             trial.bind(("", port))
         except OSError:
-            return "running"
-    return "none: beacons do not arrive, and restarted servers are found late"
+            return True
+    return False
 
 
-def advice(found: dict[str, Any], answers: list[Any], addresses: list[Any]) -> str:
+def advice(state: str, answers: Sequence[Answer], addresses: Sequence[Any]) -> str:
     """Say in one sentence what is wrong, or that nothing is."""
-    servers = {answer[1] for answer in answers}
+    servers = sorted({answer.address for answer in answers})
     if len(servers) > 1:
-        shown = ", ".join(f"{host}:{port}" for host, port in sorted(servers))
-        return f"several servers have this name: {shown}"
-    if found["state"] == "connected":
-        return "all is well"
+        shown = ", ".join(f"{host}:{port}" for host, port in servers)
+        return f"several servers have this name, and it is chance which one is used: {shown}"
+    if state == "connected":
+        return _WELL
     if servers:
-        host, port = next(iter(servers))
-        return f"{host}:{port} answers the search, but no connection to it can be made (firewall?)"
+        host, port = servers[0]
+        return (f"{host}:{port} answers the search, but no TCP connection to it can be made: "
+                "is a firewall in between?")  # fmt: skip
     if not addresses:
         return "there is no address to search at: set EPICS_CA_ADDR_LIST"
     return (
@@ -87,64 +133,98 @@ def advice(found: dict[str, Any], answers: list[Any], addresses: list[Any]) -> s
     )
 
 
-def run(names: tuple[str, ...], options: dict[str, Any]) -> int:
+def examine(session: Session, name: str, channel: Channel, answers: list[Answer]) -> dict[str, Any]:
+    """Collect what there is to know about one PV."""
+    found = describe(name, channel)
+    if found["state"] == "connected":
+        found["address"] = dotted(found["host"])
+        info = ffi.new("cc_channel_info *")
+        if lib.cc_channel_info_get(channel.id, info) == 1:
+            found["protocol"] = f"4.{info.minor_protocol}"
+        if "no read" not in found["access"]:
+            best = round_trip(channel, session.settings.wait)
+            found["round_trip_ms"] = None if best is None else round(1e3 * best, 3)
+    found["answers"] = [
+        {
+            "server": "{}:{}".format(*answer.address),
+            "ms": round(1e3 * answer.seconds, 3),
+            "protocol": f"4.{answer.minor}",
+        }
+        for answer in answers
+    ]
+    found["verdict"] = advice(found["state"], answers, get_client_address_list())
+    if session.bad is not None and session.bad[0] == name:
+        found["verdict"] = f"libca refuses the name: {say(session.bad[1])}"
+    elif found["verdict"] == _WELL and "no read" in found["access"]:
+        found["verdict"] = "connected, but the server's access security lets nobody here read it"
+    return found
+
+
+def round_trip(channel: Channel, wait: float) -> float | None:
+    """Measure the quickest of a few reads, in seconds; None when one is not answered."""
+    best = None
+    for _ in range(_ROUNDS):
+        start = time.perf_counter()
+        _, request = channel.get(0, 1)
+        if request is None or not request.wait(wait or None):
+            return None
+        took = time.perf_counter() - start
+        best = took if best is None else min(best, took)
+    return best
+
+
+def run(names: tuple[str, ...], wanted: Settings) -> int:
     """Print settings, answers and advice. Returns the exit status."""
-    wait = default_wait() if options["wait"] is None else options["wait"]
-    settings = get_environment_variables()
-    addresses = get_client_address_list()
-    repeater = repeater_state(settings["EPICS_CA_REPEATER_PORT"])
-    answers = ask(names, min(wait, 1.0))
-    with Context() as context:
-        start = time.monotonic()
-        pvs = connect(context, names, wait, options["priority"])
-        took = time.monotonic() - start
-        reports = []
-        for pv in pvs:
-            mine = [answer for answer in answers if answer[0] == pv.name]
-            found = describe(pv)
-            if pv.connected:
-                start = time.monotonic()
-                pv.read()
-                found["round_trip_ms"] = round(1e3 * (time.monotonic() - start), 3)
-                found["protocol"] = f"4.{pv.circuit_manager.server_protocol_version}"
-                if all(other.connected for other in pvs):
-                    found["connected_within_ms"] = round(1e3 * took, 1)
-            found["answers"] = [
-                {
-                    "server": f"{host}:{port}",
-                    "ms": round(1e3 * seconds, 3),
-                    "protocol": f"4.{minor}",
-                }
-                for _, (host, port), seconds, minor in mine
-            ]
-            found["verdict"] = advice(found, mine, addresses)
-            reports.append(found)
-    if options["as_json"]:
-        for found in reports:
-            print_json(found)
+    found = get_environment_variables()
+    here: dict[str, Any] = {
+        "cachannel": __version__,
+        "protocol": ffi.string(lib.ca_version()).decode(),
+        "python": platform.python_version(),
+        "settings": {
+            name: {"value": found[name], "set": bool(os.environ.get(name))}
+            for name in sorted(found)
+            if name.startswith("EPICS_CA_")
+        },
+        "name_servers": os.environ.get("EPICS_CA_NAME_SERVERS", "").split(),
+        "searched": ["{}:{}".format(*address) for address in get_client_address_list()],
+        "repeater": has_repeater(found["EPICS_CA_REPEATER_PORT"]),
+    }
+    # Asked before libca connects, and with an end of its own: duplicates may answer late.
+    answers, here["faults"] = ask(names, min(wanted.wait or 1.0, 1.0))
+    with Session(names, wanted) as session:
+        session.wait()
+        reports = [
+            examine(session, name, channel, [a for a in answers if a.name == name])
+            for name, channel in zip(names, session.channels, strict=True)
+        ]
+    if wanted.as_json:
+        for report in reports:
+            print_json(report | {"client": here})
     else:
-        _show(settings, addresses, repeater, reports)
-    return int(any(found["verdict"] != "all is well" for found in reports))
+        _show(here, reports)
+    return int(any(report["verdict"] != _WELL for report in reports))
 
 
-def _show(
-    settings: dict[str, Any], addresses: list[Any], repeater: str, reports: list[dict[str, Any]]
-) -> None:
+def _show(here: dict[str, Any], reports: list[dict[str, Any]]) -> None:
+    out(f"cachannel {here['cachannel']}, CA protocol {here['protocol']}, Python {here['python']}")
     out("settings")
-    for name in sorted(settings):
-        if name.startswith("EPICS_CA_"):
-            origin = "environment" if os.environ.get(name) else "default"
-            out(f"    {name:<28}{settings[name]!s:<24}({origin})")
-    out("searched at   " + (", ".join(f"{host}:{port}" for host, port in addresses) or "nowhere"))
-    out(f"repeater      {repeater}")
-    for found in reports:
-        out("")
-        out(found["name"])
-        for key, value in found.items():
+    for name, setting in here["settings"].items():
+        origin = "environment" if setting["set"] else "default"
+        out(f"    {name:<28}{setting['value']!s:<24}({origin})")
+    out("searched at     " + (", ".join(here["searched"]) or "nowhere"))
+    if here["name_servers"]:
+        out("name servers    " + ", ".join(here["name_servers"]))
+    out("repeater        " + ("running" if here["repeater"] else
+        "none: beacons do not arrive, and restarted servers are found late"))  # fmt: skip
+    for fault in here["faults"]:
+        out(f"fault           {fault}")
+    for report in reports:
+        out(f"\n{report['name']}")
+        for key, value in report.items():
             if key == "answers":
                 for answer in value:
-                    out(f"    {'answered by':<20}{answer['server']} after {answer['ms']} ms, "
+                    out(f"    {'answered by':<18}{answer['server']} after {answer['ms']} ms, "
                         f"CA {answer['protocol']}")  # fmt: skip
-            elif key not in ("name", "verdict"):
-                out(f"    {key.replace('_', ' '):<20}{value}")
-        out(f"    {'verdict':<20}{found['verdict']}")
+            elif key not in ("name", "verdict") and value is not None:
+                out(f"    {key.replace('_', ' '):<18}{value}")
+        out(f"    {'verdict':<18}{report['verdict']}")

@@ -1,247 +1,244 @@
-"""Values as text, as EPICS base's command line tools print them."""
+"""Values as text, exactly as EPICS base's command line tools print them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+import time
 from typing import Any, Final
 
-from cachannel.client.responses import DataMessage
-from cachannel.protocol.channel_types import ChannelType, alarm_severity, alarm_status
+from cachannel.cli.options import Settings
+from cachannel.cli.readings import (
+    CHAR,
+    CLASS_NAME,
+    DOUBLE,
+    ENUM,
+    EPOCH,
+    FLOAT,
+    STSACK,
+    Reading,
+    condition,
+    severity,
+    severity_name,
+)
 from cachannel.protocol.dbr import LAYOUTS
-from cachannel.values.decode import elements
 
-__all__ = ["Style", "escape", "labelled", "line", "plain", "wide"]
+__all__ = ["alarm_fields", "escape", "head", "labelled", "line", "stamp_text", "values", "wide"]
 
 NAME_WIDTH: Final = 30
-_CHAR: Final = 4
-_FLOATS: Final = (2, 6)
+_NO_READ_ACCESS: Final = 368
+_TIMEOUT: Final = 80
+_STATES: Final = 16
 _ESCAPES: Final = {
     7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"',
     39: "\\'", 92: "\\\\",
 }  # fmt: skip
+_PRINTED: Final = tuple(
+    _ESCAPES.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}")
+    for byte in range(256)
+)
 
 
-@dataclass
-class Style:
-    """How values are shown.
-
-    Attributes:
-        floating: format of floating point numbers, such as ``'.3f'``.
-        integer: 'd', 'X', 'o' or 'b' for integers.
-        rounded: the same for floating point numbers, which are rounded then; '' for not.
-        separator: between the fields of a line.
-        as_text: arrays of CHAR as text.
-    """
-
-    floating: str = "g"
-    integer: str = "d"
-    rounded: str = ""
-    separator: str = " "
-    as_text: bool = False
+def escape(data: bytes) -> str:
+    """Show text with C escapes for what is not printable ASCII."""
+    return "".join([_PRINTED[byte] for byte in data])
 
 
-def escape(data: bytes | str) -> str:
-    """Show text with C escapes for what does not print."""
-    if isinstance(data, str):
-        data = data.encode("utf-8", "surrogateescape")
-    return "".join(
-        _ESCAPES.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\x{byte:02X}") for byte in data
-    )
-
-
-def _integer(value: int, code: str) -> str:
+def integer(value: int, code: str) -> str:
+    """Show an integer in decimal ('d'), or its 32 bits in another base ('x', 'o', 'b')."""
     if code == "d":
         return str(value)
-    prefix = {"X": "0x", "o": "0o", "b": "0b"}[code]
-    return prefix + format(value & 0xFFFFFFFF, code)
+    bits = value & 0xFFFFFFFF
+    if code == "b":
+        return format(bits, "b")
+    return f"0x{bits:X}" if code == "x" else f"0o{bits:o}"
 
 
-def _number(value: Any, base: int, style: Style) -> str:
-    if isinstance(value, str | bytes):
-        return escape(value)
-    if base in _FLOATS:
-        if style.rounded and math.isfinite(value):
-            return _integer(round(value), style.rounded)
-        return format(value, style.floating)
-    return _integer(int(value), style.integer)
+def floating(value: float, settings: Settings) -> str:
+    """Show a floating point number as C's printf does, or rounded to an integer."""
+    if settings.rounded != "d":
+        if not math.isfinite(value):
+            return integer(-0x80000000, settings.rounded)
+        # Halves go away from zero; what is too large becomes the smallest number, as in C.
+        rounded = math.trunc(value + math.copysign(0.5, value))
+        if not -0x80000000 <= rounded <= 0x7FFFFFFF:
+            rounded = -0x80000000
+        return integer(rounded, settings.rounded)
+    if math.isnan(value):
+        return "-nan" if math.copysign(1.0, value) < 0 else "nan"
+    return format(value, settings.floating)
 
 
-def listed(response: DataMessage) -> list[Any]:
-    """Return the elements as a plain list, without needing NumPy."""
-    if not response.data_count or response._record[7] != 1:
-        return []
-    value = elements(response._record, response._buffer, 0, False)
-    return value if isinstance(value, list) else [value]
+def values(reading: Reading, settings: Settings) -> list[str]:
+    """Show the elements one by one."""
+    base, elements = reading.base, reading.elements
+    if base in (FLOAT, DOUBLE):
+        return [floating(value, settings) for value in elements]
+    if not base:
+        return [escape(value) for value in elements]
+    if base == CHAR:
+        return [str(value) for value in elements]
+    if base == ENUM:
+        if "strs" in reading.members and not settings.numbers:
+            states = reading.states
+            return [_state(value, states) for value in elements]
+        return [str(value) for value in elements]
+    return [integer(value, settings.integer) for value in elements]
 
 
-def plain(response: DataMessage, style: Style) -> list[str]:
-    """Return the texts of the elements."""
-    base = LAYOUTS[response._record[3]].base_type
-    values = listed(response)
-    if style.as_text and base == _CHAR:
-        return [escape(bytes(v & 255 for v in values).split(b"\0")[0])]
-    return [_number(value, base, style) for value in values]
+def _state(value: int, states: list[bytes]) -> str:
+    if value < len(states):
+        return escape(states[value])
+    return f"{'Illegal Value' if value >= _STATES else 'Enum Index Overflow'} ({value})"
 
 
-def value_text(response: DataMessage, style: Style, array: bool) -> str:
-    """Return the value of a line: for arrays it begins with the number of elements."""
-    if response._record[7] != 1:
-        if response._record[7] == 368:
-            return "*** no read access"
-        return f"*** CA error {response.status.description}"
-    texts = plain(response, style)
-    is_text = style.as_text and LAYOUTS[response._record[3]].base_type == _CHAR
-    if array and not is_text:
-        texts = [str(response.data_count), *texts]
-    return style.separator.join(texts)
+def head(name: str, count: int, separator: str) -> str:
+    """Return the name and what parts it from the rest; arrays get no padding."""
+    return (f"{name:<{NAME_WIDTH}}" if count <= 1 and separator == " " else name) + separator
 
 
-def line(name: str, response: DataMessage, style: Style, array: bool, terse: bool = False) -> str:
-    """Return the line of a value: the name in 30 columns, and the value."""
-    text = value_text(response, style, array)
-    if terse:
-        return text
-    if array or style.separator != " ":
-        return f"{name}{style.separator}{text}"
-    return f"{name:<{NAME_WIDTH}} {text}"
+def failure(reading: Reading) -> str:
+    """Say why there is no value."""
+    if reading.status == _NO_READ_ACCESS:
+        return "*** no read access"
+    if reading.status == _TIMEOUT:
+        return "*** no data available (timeout)"
+    from cachannel.errors import describe
+
+    return f"*** CA error {describe(reading.status)}"
 
 
-def stamp_text(response: DataMessage, show: str = "%Y-%m-%d %H:%M:%S.%f") -> str:
-    """Return the time stamp in local time."""
-    record = response._record
-    if not record[9] and not record[10]:
+def value_text(reading: Reading, settings: Settings) -> str:
+    """Return the value of a line; arrays begin with the number of elements."""
+    if not reading.ok:
+        return failure(reading)
+    count, separator = len(reading.elements), settings.separator
+    counted = settings.count or count > 1
+    if counted and settings.as_text and reading.base == CHAR:
+        return escape(reading.text)
+    texts = values(reading, settings)
+    if counted:
+        texts = [str(count), *texts]
+    return separator.join(texts)
+
+
+def line(reading: Reading, settings: Settings) -> str:
+    """Return the line ``name value``."""
+    text = value_text(reading, settings)
+    return head(reading.name, len(reading.elements), settings.separator) + text
+
+
+def clock(seconds: int, nanoseconds: int) -> str:
+    """Show a Unix time in local time, rounded to microseconds."""
+    microseconds = (nanoseconds + 500) // 1000
+    if microseconds == 1_000_000:
+        microseconds = 999_999
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds)) + f".{microseconds:06d}"
+
+
+def now() -> str:
+    """Show the time of day."""
+    return clock(*divmod(time.time_ns(), 1_000_000_000))
+
+
+def stamp_text(reading: Reading) -> str:
+    """Show the time stamp in local time."""
+    if reading.stamp == (0, 0):
         return "<undefined>"
-    moment = datetime.fromtimestamp(631152000 + record[9])
-    return moment.replace(microsecond=record[10] // 1000).strftime(show)
+    return clock(EPOCH + reading.stamp[0], reading.stamp[1])
 
 
-def wide(
-    name: str, response: DataMessage, style: Style, array: bool, stamp: str | None = None
-) -> str:
-    """Return the line with time stamp and alarm; both alarm fields are empty without one."""
-    separator = style.separator
-    head = f"{name:<{NAME_WIDTH}}" if separator == " " else name
-    when = stamp_text(response) if stamp is None else stamp
-    text = value_text(response, style, array)
-    status, severity = alarm_names(response)
-    return separator.join([head, when, text, status, severity])
+def wide(reading: Reading, settings: Settings, stamp: str | None = None) -> str:
+    """Return the line with time stamp and alarm; without an alarm both its fields are empty."""
+    separator = settings.separator
+    start = head(reading.name, len(reading.elements), separator)
+    if not reading.ok:
+        return f"{start}{now()} {failure(reading)}"
+    shown = stamp_text(reading) if stamp is None else stamp
+    parts = [shown]
+    if reading.elements or settings.count:
+        parts.append(value_text(reading, settings))
+    return start + separator.join([*parts, *alarm_fields(reading)])
 
 
-def alarm_names(response: DataMessage) -> tuple[str, str]:
-    """Return the names of condition and severity; empty without an alarm."""
-    status, severity = response._record[4], response._record[5]
-    if not status and not severity:
+def alarm_fields(reading: Reading) -> tuple[str, str]:
+    """Return condition and severity for a line."""
+    if reading.alarm == (0, 0):
         return "", ""
-    known_status, known_severity = alarm_status(status), alarm_severity(severity)
-    shown = str(getattr(known_severity, "name", severity)).removesuffix("_ALARM")
-    return getattr(known_status, "name", str(status)), shown
+    return condition(reading), severity(reading)
 
 
-_LABELS: Final = (
-    ("upper_disp_limit", "Hi disp limit"),
+_LIMITS: Final = (
     ("lower_disp_limit", "Lo disp limit"),
-    ("upper_alarm_limit", "Hi alarm limit"),
-    ("upper_warning_limit", "Hi warn limit"),
-    ("lower_warning_limit", "Lo warn limit"),
+    ("upper_disp_limit", "Hi disp limit"),
     ("lower_alarm_limit", "Lo alarm limit"),
-    ("upper_ctrl_limit", "Hi ctrl limit"),
+    ("lower_warning_limit", "Lo warn limit"),
+    ("upper_warning_limit", "Hi warn limit"),
+    ("upper_alarm_limit", "Hi alarm limit"),
     ("lower_ctrl_limit", "Lo ctrl limit"),
+    ("upper_ctrl_limit", "Hi ctrl limit"),
 )
-_ORDER: Final = (
-    "lower_disp_limit", "upper_disp_limit", "lower_alarm_limit", "lower_warning_limit",
-    "upper_warning_limit", "upper_alarm_limit", "lower_ctrl_limit", "upper_ctrl_limit",
-)  # fmt: skip
 
 
-def _dbr_name(number: int) -> str:
-    return LAYOUTS[number].name
-
-
-def labelled(name: str, native: int, response: DataMessage, style: Style) -> str:
+def labelled(reading: Reading, settings: Settings) -> str:
     """Return everything that a request type brings, one labelled line each."""
-    record = response._record
-    number = record[3]
-    rows: list[tuple[str, str]] = [
-        ("Native data type", f"DBF_{LAYOUTS[native].name.removeprefix('DBR_')}"),
-        ("Request type", _dbr_name(number)),
-    ]
-    metadata = response.metadata
-    if number == ChannelType.CLASS_NAME:
-        rows.append(("Class Name", escape(metadata.value)))
-        return _rows(name, rows)
-    rows.append(("Element count", str(response.data_count)))
-    if number == ChannelType.STSACK_STRING:
-        rows.append(("Value", escape(metadata.value)))
-    else:
-        rows.append(("Value", style.separator.join(plain(response, style))))
-    if number < 7:
-        return _rows(name, rows)
-    if 14 <= number < 21:
-        rows.append(("Timestamp", stamp_text(response)))
-    rows.append(("Status", getattr(alarm_status(record[4]), "name", str(record[4]))))
-    severity = str(getattr(alarm_severity(record[5]), "name", record[5]))
-    rows.append(
-        ("Severity", severity if severity == "NO_ALARM" else severity.removesuffix("_ALARM"))
-    )
-    fields = {name for name, _ in type(metadata)._fields_}
-    base = LAYOUTS[number].base_type
-    if "units" in fields:
-        rows.append(("Units", escape(metadata.units)))
-    if "precision" in fields:
-        rows.append(("Precision", str(metadata.precision)))
-    labels = dict(_LABELS)
-    for field in _ORDER:
-        if field in fields:
-            limit = getattr(metadata, field)
-            limit = limit[0] if isinstance(limit, bytes) else limit
-            rows.append((labels[field], _number(limit, base, style)))
-    if "ackt" in fields:
-        severity = str(getattr(alarm_severity(metadata.acks), "name", metadata.acks))
-        rows.append(("Ack transient?", "YES" if metadata.ackt else "NO"))
-        rows.append(("Ack severity", severity))
-    text = _rows(name, rows)
-    if "strs" in fields:
-        states = metadata.enum_strings
-        text += f"\n    {'Enums:':<18}({len(states):2d})"
-        for index, state in enumerate(states):
-            text += f"\n{'':22}[{index:2d}] {escape(state)}"
+    if not reading.ok:
+        return f"{reading.name}\n    {failure(reading)}"
+    number, members = reading.dbr_type, reading.members
+    rows = [("Native data type", field_type(reading.native)), ("Request type", dbr_name(number))]
+    if number == CLASS_NAME:
+        rows.append(("Class Name", escape(reading.elements[0])))
+        return table(reading.name, rows)
+    shown = settings.separator.join(values(reading, settings))
+    if settings.as_text and reading.base == CHAR:
+        shown = escape(reading.text)
+    rows += [("Element count", str(len(reading.elements))), ("Value", shown)]
+    if number >= 7:
+        if 14 <= number < 21:
+            rows.append(("Timestamp", stamp_text(reading)))
+        rows += [("Status", condition(reading)), ("Severity", severity(reading))]
+    if "units" in members:
+        rows.append(("Units", _text(members["units"])))
+    if "precision" in members:
+        rows.append(("Precision", str(members["precision"])))
+    for name, label in _LIMITS:
+        if name in members:
+            rows.append((label, _limit(members[name], reading.base)))
+    if number == STSACK:
+        rows += [
+            ("Ack transient?", "YES" if members["ackt"] else "NO"),
+            ("Ack severity", severity_name(members["acks"])),
+        ]
+    text = table(reading.name, rows)
+    if "strs" in members:
+        text += f"\n    {'Enums:':<18}({len(reading.states):2d})"
+        for index, state in enumerate(reading.states):
+            text += f"\n{'':22}[{index:2d}] {state.decode('utf-8', 'surrogateescape')}"
     return text
 
 
-def _rows(name: str, rows: list[tuple[str, str]]) -> str:
+def _text(data: bytes) -> str:
+    return data.split(b"\0")[0].decode("utf-8", "surrogateescape")
+
+
+def _limit(value: Any, base: int) -> str:
+    if base in (FLOAT, DOUBLE):
+        return floating(value, Settings())
+    # The limits of a CHAR are bytes, which C prints with their sign.
+    number = value[0] if isinstance(value, bytes) else value
+    number = number - 256 if base == CHAR and number > 127 else number
+    return f"{number:8d}"
+
+
+def field_type(number: int) -> str:
+    """Return the name of a native type."""
+    return f"DBF_{LAYOUTS[number].name.removeprefix('DBR_')}"
+
+
+def dbr_name(number: int) -> str:
+    """Return the name of a request type."""
+    return LAYOUTS[number].name
+
+
+def table(name: str, rows: list[tuple[str, str]]) -> str:
+    """Return a name with labelled lines below it."""
     return "\n".join([name, *(f"    {label + ':':<18}{text}" for label, text in rows)])
-
-
-def as_json(name: str, response: DataMessage) -> dict[str, Any]:
-    """Return a value with all that came with it, for JSON."""
-    values = [v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in listed(response)]
-    values = [None if isinstance(v, float) and not math.isfinite(v) else v for v in values]
-    found: dict[str, Any] = {
-        "name": name,
-        "value": values[0] if len(values) == 1 else values,
-        "type": response.data_type.name,
-        "count": response.data_count,
-        "ok": response._record[7] == 1,
-    }
-    if response._record[7] != 1:
-        found["error"] = response.status.description
-    metadata = response.metadata
-    if metadata is not None and response._record[7] == 1:
-        for key, value in metadata.to_dict().items():
-            found[key] = _plain_json(value)
-    return found
-
-
-def _plain_json(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, tuple):
-        return [_plain_json(item) for item in value]
-    name: str | None = getattr(value, "name", None)
-    return name if name is not None else value
-
-
-Printer = Callable[[str], None]

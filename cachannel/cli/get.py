@@ -2,53 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from cachannel.cli.formats import Style, as_json, labelled, line, wide
-from cachannel.cli.main import chooser, print_json
-from cachannel.cli.work import capacity, connect, default_wait, missing, out, parse_type, read_all
-from cachannel.threading.client import Context
+from cachannel.cli.formats import labelled, line, value_text, wide
+from cachannel.cli.options import (
+    CONTEXT_SETTINGS,
+    Settings,
+    base_option,
+    common,
+    formats,
+    rounding,
+    settings,
+    warn,
+)
+from cachannel.cli.readings import Reading, as_json
+from cachannel.cli.terminal import coloured, has_colours
+from cachannel.cli.work import Session, out, print_json
 
-__all__ = ["run"]
+__all__ = ["command", "run"]
 
 
-def run(names: tuple[str, ...], options: dict[str, Any], style: Style) -> int:
+@click.command("get", context_settings=CONTEXT_SETTINGS, short_help="Read PVs.")
+@click.argument("names", nargs=-1, required=True, metavar="PV...")
+@base_option("-t", "terse", is_flag=True, help="Print values only, without names.")
+@base_option("-a", "wide", is_flag=True, help="Print name, time stamp, value and alarm.")
+@base_option(
+    "-d",
+    "type",
+    metavar="TYPE",
+    help="Ask for a type and print all it brings: a name such as CTRL_DOUBLE, a number, or one of "
+    "native, status, time, graphic, control.",
+)
+@base_option("-c", "current", is_flag=True, help="Get arrays in their current length.")
+@formats
+@rounding
+@common
+def command(names: tuple[str, ...]) -> int:
+    """Read PVs and print their values, as caget does.
+
+    Prints one line for each PV, in the order given. If one of them is not found in time, nothing
+    is printed but the fault, and the exit status is 1.
+    """
+    return run(names, settings("get"))
+
+
+def run(names: tuple[str, ...], wanted: Settings) -> int:
     """Read PVs and print them. Returns the exit status."""
-    wait = default_wait() if options["wait"] is None else options["wait"]
-    try:
-        asked = parse_type(options["type_name"])
-    except ValueError as exc:
-        raise click.UsageError(str(exc)) from None
-    choose: Any = chooser(options, 14 if options["wide"] or options["as_json"] else 0)
-    if options["type_name"] is not None:
-        choose = lambda native: asked  # noqa: E731
-    elif style.integer != "d":
-        plain = choose
-        choose = lambda native: plain(5 if native in (2, 6) else native)  # noqa: E731
-    with Context() as context:
-        pvs = connect(context, names, wait, options["priority"])
-        lost = missing(pvs)
-        if lost and not options["as_json"]:
+    with Session(names, wanted) as session:
+        complete = session.connect()
+        if not complete and not wanted.as_json:
             return 1
-        found = [pv for pv in pvs if pv.connected]
-        responses = read_all(
-            context, found, choose, wait, current=options["current"], count=options["count"]
-        )
-        failed = bool(lost)
-        for pv, response in zip(found, responses, strict=True):
-            failed |= response._record[7] not in (1, 368)
-            array = capacity(pv) > 1
-            if options["as_json"]:
-                print_json(as_json(pv.name, response))
-            elif options["type_name"] is not None:
-                out(labelled(pv.name, int(pv._native_type() or 0), response, style))
-            elif options["wide"]:
-                out(wide(pv.name, response, style, array))
-            else:
-                out(line(pv.name, response, style, array, options["terse"]))
-        for pv in lost:
-            if options["as_json"]:
-                print_json({"name": pv.name, "ok": False, "error": "not found"})
-        return int(failed)
+        readings = session.read(current=wanted.current)
+        lost = session.lost
+    if session.timed_out(readings):
+        warn("Read operation timed out: some PV data was not read.")
+    colours = has_colours()
+    for reading in readings:
+        if wanted.as_json:
+            print_json(as_json(reading, as_text=wanted.as_text))
+        else:
+            text = show(reading, wanted)
+            out(coloured(text, reading) if colours else text)
+    if wanted.as_json:
+        for name in lost:
+            print_json({"name": name, "ok": False, "value": None, "error": "not found"})
+    return int(not complete or not all(reading.ok for reading in readings))
+
+
+def show(reading: Reading, wanted: Settings) -> str:
+    """Return the text of a value in the layout that is asked for."""
+    if wanted.layout == "type":
+        return labelled(reading, wanted)
+    if wanted.layout == "wide":
+        return wide(reading, wanted)
+    return value_text(reading, wanted) if wanted.layout == "terse" else line(reading, wanted)

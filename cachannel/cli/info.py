@@ -2,70 +2,131 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import Any, Final
+
+import click
 
 from cachannel._native import lib
-from cachannel.cli.main import print_json
-from cachannel.cli.work import capacity, connect, default_wait, fail, missing, out
-from cachannel.protocol.dbr import LAYOUTS
-from cachannel.threading.client import PV, Context
+from cachannel.cli.formats import dbr_name, field_type, table
+from cachannel.cli.options import (
+    CONTEXT_SETTINGS,
+    Settings,
+    base_option,
+    common,
+    given,
+    settings,
+    warn,
+)
+from cachannel.cli.work import Session, out, print_json
+from cachannel.engine import Channel
 
-__all__ = ["run", "run_search"]
+__all__ = ["command", "describe", "run", "run_search", "search_command"]
 
-_STATES = {0: "never connected", 1: "previously connected", 2: "connected", 3: "closed"}
-_ACCESS = {0: "no read, no write", 1: "read, no write", 2: "no read, write", 3: "read, write"}
+_STATES: Final = ("never connected", "previously connected", "connected", "closed")
+_NOWHERE: Final = "<disconnected>"
 
 
-def describe(pv: PV) -> dict[str, Any]:
-    """Return what is known about a PV."""
-    native = pv._native_type()
-    manager = pv.circuit_manager
-    host = "<disconnected>" if manager is None else "{}:{}".format(*manager.circuit.address)
+@click.command("info", context_settings=CONTEXT_SETTINGS, short_help="Show what PVs are.")
+@click.argument("names", nargs=-1, metavar="PV...")
+@base_option(
+    "-s",
+    "level",
+    metavar="LEVEL",
+    help="Print the state of libca instead, in more detail with a higher level.",
+)
+@base_option("-n", "unused", is_flag=True, hidden=True)
+@common
+def command(names: tuple[str, ...]) -> int:
+    """Show where PVs are and what they are, as cainfo does."""
+    wanted = settings("info")
+    level = 0
+    for key, text in given():
+        if key == "level":
+            try:
+                level = int(text)
+            except ValueError:
+                warn(f"'{text}' is not a valid interest level - ignored. "
+                     "('cachannel info -h' for help.)")  # fmt: skip
+    if not names and not level:
+        raise click.UsageError("Missing argument 'PV...'.")
+    return run(names, wanted, level)
+
+
+@click.command("search", context_settings=CONTEXT_SETTINGS, short_help="Show which server has PVs.")
+@click.argument("names", nargs=-1, required=True, metavar="PV...")
+@common
+def search_command(names: tuple[str, ...]) -> int:
+    """Show which server has each PV, one line each: name and address.
+
+    Names that are not found are told on standard error, and the exit status is 1 then.
+    """
+    return run_search(names, settings("search"))
+
+
+def describe(name: str, channel: Channel) -> dict[str, Any]:
+    """Return what is known about a PV, with the keys of the JSON output."""
+    info = channel.info()
+    connected = info.state == 2
+    read, write = ("" if info.read_access else "no "), ("" if info.write_access else "no ")
     return {
-        "name": pv.name,
-        "state": _STATES.get(lib.cc_state(pv._id), "closed"),
-        "host": host,
-        "access": _ACCESS[int(pv.access_rights or 0)],
-        "type": "<disconnected>" if native is None else LAYOUTS[native].name,
-        "count": capacity(pv) if pv.connected else 0,
+        "name": name,
+        "state": _STATES[info.state],
+        "host": channel.host_name(),
+        "access": f"{read}read, {write}write",
+        "native_type": field_type(info.field_type) if connected else None,
+        "request_type": dbr_name(info.field_type) if connected else None,
+        "count": info.element_count if connected else 0,
     }
 
 
-def run(names: tuple[str, ...], options: dict[str, Any]) -> int:
+def run(names: tuple[str, ...], wanted: Settings, level: int = 0) -> int:
     """Print what PVs are. Returns the exit status."""
-    wait = default_wait() if options["wait"] is None else options["wait"]
-    with Context() as context:
-        pvs = connect(context, names, wait, options["priority"])
-        lost = missing(pvs)
-        for pv in pvs:
-            found = describe(pv)
-            if options["as_json"]:
+    with Session(names, wanted) as session:
+        complete = session.connect()
+        if not complete and not wanted.as_json:
+            return 1
+        if level:
+            session.context.on_message(sys.stdout.write)
+            lib.cc_context_show(session.context.id, level)
+            session.context.deliver()
+            return 0
+        for name, channel in zip(names, session.channels, strict=True):
+            found = describe(name, channel)
+            if wanted.as_json:
                 print_json(found)
                 continue
-            field = found["type"].replace("DBR_", "DBF_")
-            rows = (
-                ("State", found["state"]), ("Host", found["host"]), ("Access", found["access"]),
-                ("Native data type", field), ("Request type", found["type"]),
-                ("Element count", found["count"]),
-            )  # fmt: skip
-            out("\n".join([pv.name, *(f"    {label + ':':<18}{value}" for label, value in rows)]))
-        return int(bool(lost))
+            labels = ("State", "Host", "Access", "Native data type", "Request type",
+                      "Element count")  # fmt: skip
+            texts = [str(value) for value in list(found.values())[1:]]
+            out(table(name, list(zip(labels, texts, strict=True))))
+    return int(not complete)
 
 
-def run_search(names: tuple[str, ...], options: dict[str, Any]) -> int:
+def run_search(names: tuple[str, ...], wanted: Settings) -> int:
     """Print which server has each PV. Returns the exit status."""
-    wait = default_wait() if options["wait"] is None else options["wait"]
     status = 0
-    with Context() as context:
-        for pv in connect(context, names, wait, options["priority"]):
-            manager = pv.circuit_manager
-            if manager is None:
-                status = 1
-            if options["as_json"]:
-                address = None if manager is None else "{}:{}".format(*manager.circuit.address)
-                print_json({"name": pv.name, "address": address})
-            elif manager is None:
-                fail(f"{pv.name}: not found within {wait:g} s")
+    with Session(names, wanted) as session:
+        session.wait()
+        for name, channel in zip(names, session.channels, strict=True):
+            host = channel.host_name() if channel.connected else _NOWHERE
+            address = None if host == _NOWHERE else dotted(host)
+            if wanted.as_json:
+                print_json({"name": name, "address": address})
+            elif address is None:
+                warn(f"{name}: not found within {wanted.wait:g} s")
             else:
-                out("{} {}:{}".format(pv.name, *manager.circuit.address))
+                out(f"{name} {address}")
+            status |= address is None
     return status
+
+
+def dotted(host: str) -> str:
+    """Return ``address:port`` for the name of a host and its port."""
+    import socket
+
+    name, _, port = host.rpartition(":")
+    try:
+        return f"{socket.gethostbyname(name)}:{port}"
+    except OSError:
+        return host

@@ -1,282 +1,107 @@
-"""The commands and their options."""
+"""The command line: which commands there are, and how they end."""
 
 from __future__ import annotations
 
-import json
+import importlib
+import os
 import sys
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Final
 
 import click
 
-from cachannel import __version__
-from cachannel.cli.formats import Style
+from cachannel.cli.options import CONTEXT_SETTINGS, print_version, warn
+from cachannel.cli.terminal import interrupted, prepare
 
 __all__ = ["cli", "main"]
 
-F = TypeVar("F", bound=Callable[..., Any])
-CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 96}
+# A command is imported when it is used: `cachannel get` is run in loops of shell scripts.
+_COMMANDS: Final = {
+    "get": ("get", "command", "Read PVs."),
+    "put": ("put", "command", "Write to a PV."),
+    "monitor": ("monitor", "command", "Follow the changes of PVs."),
+    "info": ("info", "command", "Show what PVs are."),
+    "search": ("info", "search_command", "Show which server has PVs."),
+    "doctor": ("doctor", "command", "Explain why PVs do or do not connect."),
+    "shell": ("shell", "command", "Open IPython, or Python, with the clients loaded."),
+    "ioc": ("programs", "ioc", "Run an IOC: an example, or any module."),
+    "repeater": ("programs", "repeater", "Run a CA repeater."),
+    "demo": ("programs", "demo", "Show Channel Access at work."),
+    "completion": ("programs", "completion", "Print the completion script for a shell."),
+}
+_ALIASES: Final = {"caget": "get", "caput": "put", "camonitor": "monitor", "cainfo": "info"}
 
 
-class Failure(click.exceptions.Exit):
-    """Channel Access failed; status 1."""
+class _Commands(click.Group):
+    """A group that imports a command when it is asked for it."""
 
-    def __init__(self) -> None:
-        super().__init__(1)
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
 
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        found = _COMMANDS.get(_ALIASES.get(cmd_name, cmd_name))
+        if found is None:
+            return None
+        module = importlib.import_module(f"cachannel.cli.{found[0]}")
+        command: click.Command = getattr(module, found[1])
+        return command
 
-def common(function: F) -> F:
-    """Add the options that all commands for PVs have."""
-    for option in reversed(
-        (
-            click.option("-w", "--timeout", "wait", type=float, metavar="SEC",
-                         help="Wait so long for PVs and answers (EPICS_CLI_TIMEOUT or 1.0)."),
-            click.option("-p", "--priority", type=click.IntRange(0, 99), default=0,
-                         help="Priority of the circuit."),
-            click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line."),
-            click.version_option(__version__, "-V", "--version", prog_name="cachannel"),
-        )
-    ):  # fmt: skip
-        function = option(function)
-    return function
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, found[2]) for name, found in _COMMANDS.items()])
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            import difflib
 
-def formats(function: F) -> F:
-    """Add the options for the look of values."""
-    for option in reversed(
-        (
-            click.option("-n", "numbers", is_flag=True, help="Enumerations as numbers."),
-            click.option("-s", "as_strings", is_flag=True,
-                         help="Floating point numbers as text from the server."),
-            click.option("-S", "as_text", is_flag=True, help="Arrays of CHAR as text."),
-            click.option("-#", "count", type=int, metavar="N", help="At most N elements."),
-            click.option("-e", "exponent", type=int, metavar="N", help="%e with N digits."),
-            click.option("-f", "fixed", type=int, metavar="N", help="%f with N digits."),
-            click.option("-g", "general", type=int, metavar="N", help="%g with N digits."),
-            click.option("-0", "integer", type=click.Choice(["x", "o", "b"]),
-                         help="Integers as hex, octal or binary numbers."),
-            click.option("-F", "separator", metavar="C", help="Character between fields."),
-        )
-    ):  # fmt: skip
-        function = option(function)
-    return function
+            close = difflib.get_close_matches(args[0], [*_COMMANDS, *_ALIASES], 3, 0.5)
+            hint = f" Did you mean {' or '.join(close)}?" if close else ""
+            ctx.fail(f"There is no command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
 
 
-def style_of(options: dict[str, Any]) -> Style:
-    """Make the style that options ask for."""
-    style = Style()
-    for key, letter in (("exponent", "e"), ("fixed", "f"), ("general", "g")):
-        digits = options.get(key)
-        if digits is not None:
-            style.floating = f".{digits}{letter}"
-    integer = options.get("integer")
-    if integer:
-        style.integer = {"x": "X"}.get(integer, integer)
-    rounded = options.get("rounded")
-    if rounded:
-        style.rounded = {"x": "X"}.get(rounded, rounded)
-    if options.get("separator"):
-        style.separator = options["separator"]
-    style.as_text = bool(options.get("as_text"))
-    return style
-
-
-def chooser(options: dict[str, Any], variant: int) -> Callable[[int], int]:
-    """Make the function that finds the type to ask for, from the native one."""
-    strings, numbers = options["as_strings"], options["numbers"]
-
-    def choose(native: int) -> int:
-        base = native
-        if (native == 3 and not numbers) or (strings and native in (2, 6)):
-            base = 0
-        return base + variant
-
-    return choose
-
-
-@click.group(context_settings=CONTEXT_SETTINGS)
-@click.version_option(__version__, "-V", "--version", prog_name="cachannel")
+@click.group(cls=_Commands, context_settings=CONTEXT_SETTINGS)
+@click.option("-V", "--version", is_flag=True, is_eager=True, expose_value=False,
+              callback=print_version, help="Print the version and exit.")  # fmt: skip
 def cli() -> None:
-    """Read, write and follow EPICS process variables."""
+    """Read, write and follow EPICS process variables (PVs).
 
-
-@cli.command(context_settings=CONTEXT_SETTINGS)
-@click.argument("names", nargs=-1, required=True, metavar="PV...")
-@click.option("-t", "--terse", is_flag=True, help="The value only, without the name.")
-@click.option("-a", "--wide", is_flag=True, help="With time stamp and alarm.")
-@click.option("-d", "type_name", metavar="TYPE", help="Ask for this type and print all it brings.")
-@click.option("-c", "--notify", "current", is_flag=True, help="The current length of arrays.")
-@click.option(
-    "-l",
-    "rounded",
-    type=click.Choice(["x", "o", "b"]),
-    help="Floating point numbers rounded, as hex, octal or binary numbers.",
-)
-@formats
-@common
-def get(names: tuple[str, ...], **options: Any) -> None:
-    """Read PVs and print their values, as caget does."""
-    from cachannel.cli.get import run
-
-    finish(run(names, options, style_of(options)))
-
-
-@cli.command(context_settings=CONTEXT_SETTINGS)
-@click.argument("name", metavar="PV")
-@click.argument("values", nargs=-1, required=True, metavar="VALUE...")
-@click.option("-c", "--notify", "completion", is_flag=True, help="Wait for completion.")
-@click.option("-t", "--terse", is_flag=True, help="Print the new value only.")
-@click.option("-l", "wide", is_flag=True, help="Print time stamps and alarms.")
-@click.option("-a", "array", is_flag=True, help="An array: number of elements, then the values.")
-@formats
-@common
-def put(name: str, values: tuple[str, ...], **options: Any) -> None:
-    """Write to a PV and print its old and new value, as caput does."""
-    from cachannel.cli.put import run
-
-    finish(run(name, values, options, style_of(options)))
-
-
-@cli.command(context_settings=CONTEXT_SETTINGS)
-@click.argument("names", nargs=-1, required=True, metavar="PV...")
-@click.option(
-    "-t",
-    "stamps",
-    default="s",
-    metavar="KEY",
-    help="Time stamps: server (s), client (c), none (n), relative (r), incremental (i, I).",
-)
-@click.option(
-    "-m",
-    "mask",
-    default="va",
-    metavar="MASK",
-    help="What is an update: value (v), alarm (a), log (l), property (p).",
-)
-@click.option(
-    "-l",
-    "rounded",
-    type=click.Choice(["x", "o", "b"]),
-    help="Floating point numbers rounded, as hex, octal or binary numbers.",
-)
-@click.option("--duration", type=float, metavar="SEC", help="End after this time.")
-@click.option("--maximum", type=int, metavar="N", help="End after N updates.")
-@click.option("--table", is_flag=True, help="A table that changes in place.")
-@click.option(
-    "--save", type=click.Path(dir_okay=False), help="Append updates to a .csv or .jsonl file."
-)
-@formats
-@common
-def monitor(names: tuple[str, ...], **options: Any) -> None:
-    """Follow PVs and print a line for each update, as camonitor does."""
-    from cachannel.cli.monitor import run
-
-    finish(run(names, options, style_of(options)))
-
-
-@cli.command(context_settings=CONTEXT_SETTINGS)
-@click.argument("names", nargs=-1, required=True, metavar="PV...")
-@common
-def info(names: tuple[str, ...], **options: Any) -> None:
-    """Show where PVs are and what they are, as cainfo does."""
-    from cachannel.cli.info import run
-
-    finish(run(names, options))
-
-
-@cli.command(context_settings=CONTEXT_SETTINGS)
-@click.argument("names", nargs=-1, required=True, metavar="PV...")
-@common
-def search(names: tuple[str, ...], **options: Any) -> None:
-    """Show which server has each PV."""
-    from cachannel.cli.info import run_search
-
-    finish(run_search(names, options))
-
-
-@cli.command(context_settings=CONTEXT_SETTINGS)
-@click.argument("names", nargs=-1, required=True, metavar="PV...")
-@common
-def doctor(names: tuple[str, ...], **options: Any) -> None:
-    """Explain why PVs do or do not connect."""
-    from cachannel.cli.doctor import run
-
-    finish(run(names, options))
-
-
-@cli.command(
-    context_settings=CONTEXT_SETTINGS | {"ignore_unknown_options": True}, add_help_option=False
-)
-@click.argument("module")
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def ioc(module: str, arguments: tuple[str, ...]) -> None:
-    """Run an IOC: an example of cachannel.ioc_examples, or any module."""
-    import importlib.util
-    import runpy
-
-    known = f"cachannel.ioc_examples.{module}"
-    if "." not in module and importlib.util.find_spec(known) is not None:
-        module = known
-    sys.argv = [module, *arguments]
-    try:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
-    except ImportError as exc:
-        raise click.UsageError(f"there is no IOC {module!r}: {exc}") from exc
-
-
-@cli.command(context_settings=CONTEXT_SETTINGS)
-def repeater() -> None:
-    """Run a CA repeater in the foreground."""
-    from cachannel import repeater as module
-
-    finish(module.main([]))
-
-
-@cli.command(context_settings=CONTEXT_SETTINGS)
-def demo() -> None:
-    """Show Channel Access at work, against an IOC of its own."""
-    from cachannel import demo as module
-
-    finish(module.main())
-
-
-@cli.command(context_settings=CONTEXT_SETTINGS)
-def shell() -> None:
-    """Open IPython, or Python, with the clients loaded."""
-    from cachannel.cli.shell import run
-
-    finish(run())
-
-
-def finish(status: int) -> None:
-    """Leave with a status."""
-    if status:
-        raise click.exceptions.Exit(status)
-
-
-def print_json(found: Any) -> None:
-    """Print one JSON object."""
-    sys.stdout.write(json.dumps(found) + "\n")
+    get, put, monitor and info take the options of EPICS base's caget, caput, camonitor and
+    cainfo, and print the same text when standard output is not a terminal. Servers are found
+    with the usual EPICS_CA_* variables. The exit status is 0, 1 when Channel Access failed, and
+    2 for wrong arguments; values go to standard output, faults to standard error.
+    """
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        0; 1 when Channel Access failed; 2 for wrong arguments.
+        0; 1 when Channel Access failed; 2 for wrong arguments. An interrupt ends the process.
     """
+    prepare()
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        status = cli.main(arguments, prog_name="cachannel", standalone_mode=False)
+        if "_CACHANNEL_COMPLETE" in os.environ:
+            cli.main(arguments, prog_name="cachannel")
+        # Not cli.main(): it would turn a closed pipe into status 1 by itself.
+        with cli.make_context("cachannel", list(arguments)) as context:
+            status = cli.invoke(context)
         sys.stdout.flush()
         return int(status or 0)
-    except click.exceptions.Abort:
-        return 130
+    except click.exceptions.Exit as exc:
+        return exc.exit_code
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return interrupted()
     except click.ClickException as exc:
         exc.show()
         return exc.exit_code
     except BrokenPipeError:
-        # The reader has seen enough; what is still buffered must not complain at exit.
-        import os
-
+        # The reader has seen enough; what is still buffered must not complain at exit. The
+        # status is the one of programs that the signal ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
+    except OSError as exc:
+        warn(f"cachannel: {exc}")
         return 1

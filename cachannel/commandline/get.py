@@ -13,24 +13,42 @@ __all__ = ["main"]
 
 def main() -> int:
     """Read the PVs that ``sys.argv`` names and print them. Returns the exit status."""
-    parser = shared.parser("Read PVs.")
-    parser.add_argument("pv_names", nargs="+", metavar="PV")
+    parser = shared.parser("get", "Read PVs and print their values, one line each.")
+    parser.add_argument("pv_names", nargs="+", metavar="PV", help="name of a PV")
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("-d", dest="data_type", metavar="TYPE", help="name or number, or a group")
-    how.add_argument("--terse", "-t", action="store_true", help="values only")
-    how.add_argument("-a", "-l", "--wide", dest="wide", action="store_true", help="with time")
-    parser.add_argument("--list-types", action="store_true", help="print the names of types")
-    parser.add_argument("--notify", "-c", action="store_true", help="accepted; always so")
-    parser.add_argument("-#", type=int, dest="count", metavar="N", help="so many elements")
+    how.add_argument(
+        "-d",
+        dest="data_type",
+        metavar="TYPE",
+        help="ask for this type: native, status, time, graphic, control, a name or a number",
+    )
+    how.add_argument(
+        "--terse",
+        "-t",
+        action="store_true",
+        help="print values only, without brackets if there is one",
+    )
+    how.add_argument(
+        "-a",
+        "-l",
+        "--wide",
+        dest="wide",
+        action="store_true",
+        help="print name, time stamp, value and status",
+    )
+    parser.add_argument(
+        "--list-types", action="store_true", help="print the types for -d, and exit"
+    )
+    parser.add_argument("--notify", "-c", action="store_true", help="accepted, without effect")
     shared.formats(parser)
     if "--list-types" in sys.argv:
+        sys.stdout.write("   native, status, time, graphic, control\n")
         sys.stdout.write("".join(f"{int(t):2d} {t.name}\n" for t in ChannelType))
         return 0
     options = parser.parse_args()
-    from cachannel.cli.work import parse_type
-
+    shared.logs(options.verbose)
     try:
-        data_type = parse_type(options.data_type)
+        data_type = shared.parse_type(options.data_type)
     except ValueError as exc:
         parser.error(str(exc))
     layout = options.format

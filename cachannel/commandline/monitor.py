@@ -16,14 +16,21 @@ _MASKS = {"v": 1, "l": 2, "a": 4, "p": 8}
 
 def main() -> int:
     """Follow the PVs that ``sys.argv`` names. Returns the exit status."""
-    parser = shared.parser("Follow PVs.")
-    parser.add_argument("pv_names", nargs="+", metavar="PV")
+    parser = shared.parser("monitor", "Follow PVs, and print a line for each update.")
+    parser.add_argument("pv_names", nargs="+", metavar="PV", help="name of a PV")
     until = parser.add_mutually_exclusive_group()
     until.add_argument("--duration", type=float, metavar="SEC", help="end after this time")
     until.add_argument("--maximum", type=int, metavar="N", help="end after N updates")
-    parser.add_argument("-m", dest="mask", default="va", help="v, a, l, p: what is an update")
+    parser.add_argument(
+        "-m",
+        dest="mask",
+        default="va",
+        help="what is an update: changes of value (v), alarm (a), for archives (l), of properties "
+        "(p); default: va",
+    )
     shared.formats(parser)
     options = parser.parse_args()
+    shared.logs(options.verbose)
     if not set(options.mask) <= set(_MASKS):
         parser.error("-m takes letters of 'valp'")
     mask = sum(_MASKS[letter] for letter in set(options.mask))
@@ -49,7 +56,9 @@ def main() -> int:
 
     subscriptions = []
     for name in options.pv_names:
-        subscription = subscribe(name, priority=options.priority, mask=mask)
+        subscription = subscribe(
+            name, priority=options.priority, data_count=options.count, mask=mask
+        )
         subscription.add_callback(update)
         subscriptions.append(subscription)
     try:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cachannel.commandline import shared
-from cachannel.sync.client import read_write_read
+from cachannel.protocol.channel_types import AccessRights, ChannelType
+from cachannel.sync.client import _connected
+from cachannel.threading.client import PV
 
 __all__ = ["main"]
 
@@ -22,19 +24,48 @@ def _literal(text: str) -> Any:
 
 def main() -> int:
     """Write to the PV that ``sys.argv`` names and print it. Returns the exit status."""
-    parser = shared.parser("Write to a PV.")
-    parser.add_argument("pv_name", metavar="PV")
-    parser.add_argument("data", metavar="VALUE", help="a Python literal, or text")
+    parser = shared.parser("put", "Write to a PV, and print its value before and after.")
+    parser.add_argument("pv_name", metavar="PV", help="name of the PV")
+    parser.add_argument(
+        "data", metavar="VALUE", help="a number, a list as Python writes it, or text"
+    )
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--terse", "-t", action="store_true", help="values only")
-    how.add_argument("--wide", "-l", action="store_true", help="with time")
-    parser.add_argument("--notify", "-c", action="store_true", help="wait for completion")
-    parser.add_argument("--array", "-a", action="store_true", help="VALUE is several, with blanks")
-    parser.add_argument("--array-pad", type=int, default=0, metavar="N", help="zeros up to N")
-    parser.add_argument("--file", action="store_true", help="VALUE names a file with the value")
-    parser.add_argument("-n", action="store_true", dest="numbers", help="enumerations as numbers")
-    parser.add_argument("-S", action="store_true", dest="as_text", help="text to CHAR arrays")
+    how.add_argument(
+        "--terse",
+        "-t",
+        action="store_true",
+        help="print values only, without brackets if there is one",
+    )
+    how.add_argument(
+        "--wide", "-l", action="store_true", help="print name, time stamp, value and status"
+    )
+    parser.add_argument(
+        "--notify", "-c", action="store_true", help="wait until the record has finished"
+    )
+    parser.add_argument(
+        "--array",
+        "-a",
+        action="store_true",
+        help="VALUE is several values with blanks between them",
+    )
+    parser.add_argument(
+        "--array-pad",
+        type=int,
+        default=0,
+        metavar="N",
+        help="append zeros until there are N values",
+    )
+    parser.add_argument(
+        "--file", action="store_true", help="VALUE is the name of a file that has the value"
+    )
+    parser.add_argument(
+        "-n", action="store_true", dest="numbers", help="print enumerations as numbers"
+    )
+    parser.add_argument(
+        "-S", action="store_true", dest="as_text", help="write VALUE as text to an array of CHAR"
+    )
     options = parser.parse_args()
+    shared.logs(options.verbose)
     text = Path(options.data).read_text(encoding="utf-8") if options.file else options.data
     data: Any = text
     if options.array:
@@ -46,11 +77,10 @@ def main() -> int:
         data += [0] * (options.array_pad - len(data))
     kind = "time" if options.wide or "{timestamp" in (options.format or "") else None
     try:
-        first, _, last = read_write_read(
-            options.pv_name, data, notify=options.notify, read_data_type=kind,
-            timeout=options.timeout, priority=options.priority, force_int_enums=options.numbers,
-            repeater=not options.no_repeater,
-        )  # fmt: skip
+        with _connected(
+            options.pv_name, options.priority, options.timeout, not options.no_repeater
+        ) as pv:
+            first, refused, last = _write(pv, data, kind, options)
     except Exception as exc:
         shared.failed(exc, options.verbose)
         return 1
@@ -58,14 +88,38 @@ def main() -> int:
     if options.terse:
         layout = "{bare}"
     elif options.wide:
-        layout = "{pv_name} {timestamp} {response.data} {response.status.name}"
+        layout = "{pv_name} {timestamp} {data} {response.status.name}"
     shown = shared.ValueFormat(options)
     for which, response in (("Old", first), ("New", last)):
         shared.show(
             layout, response, shown, which=which, pv_name=options.pv_name,
-            data=str(response.data), bare=shown.value(response, False),
+            data=str(response.data),
+            bare=str(response.data[0] if len(response.data) == 1 else response.data),
         )  # fmt: skip
-    return 0
+    if refused:
+        sys.stderr.write(f"{options.pv_name}: {refused}\n")
+    return int(bool(refused))
+
+
+def _write(pv: PV, data: Any, kind: str | None, options: Any) -> tuple[Any, str, Any]:
+    """Read, write and read. Returns both readings, and why the write was refused or ''."""
+    channel = pv.channel
+    if channel is not None and channel.native_data_type == ChannelType.ENUM:
+        if kind is None and not options.numbers:
+            kind = ChannelType.STRING  # type: ignore[assignment]
+        first = data[0] if isinstance(data, list | tuple) and data else data
+        encoded = ChannelType.STRING if isinstance(first, str | bytes) else None
+    else:
+        encoded = None
+    first = pv.read(data_type=kind)
+    refused = ""
+    if pv.access_rights is not None and AccessRights.WRITE not in pv.access_rights:
+        refused = "Write access denied"
+    else:
+        answer = pv.write(data, wait=options.notify, notify=options.notify, data_type=encoded)
+        if answer is not None and not answer.status.success:
+            refused = answer.status.description
+    return first, refused, pv.read(data_type=kind)
 
 
 if __name__ == "__main__":

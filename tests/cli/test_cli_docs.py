@@ -1,0 +1,83 @@
+"""The commands in docs/command.md work, and print what stands there."""
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cachannel.cli.main import main
+from support.ioc import clean_environment
+from support.ports import client_environment, free_port, server_environment
+from support.waiting import wait_until
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "command.md"
+
+
+def read_page() -> Iterator[tuple[str, str]]:
+    """Yield the command lines with the output below them."""
+    for block in re.findall(r"^```console\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            yield command, output
+
+
+def matches(expected: str, printed: str) -> bool:
+    """Whether an output is the expected one, in which ``...`` stands for anything in a line."""
+    pattern = re.escape(expected).replace(re.escape("..."), "[^\n]*")
+    return re.fullmatch(pattern, printed) is not None
+
+
+@pytest.fixture
+def environment(ports) -> Iterator[dict[str, str]]:
+    """The environment of who follows the page, with the IOC of the demo running."""
+    port, repeater = free_port(), free_port()
+    variables = clean_environment() | client_environment([port], repeater)
+    variables |= {"CACHANNEL_REPEATER": "NO"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "cachannel", "ioc", "demo"],
+        env=variables | server_environment(port, repeater),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as running:
+        try:
+            wait_until(
+                lambda: call("cachannel get -w 0.5 demo:wave", variables).returncode == 0,
+                30,
+                what="the start of the IOC",
+            )
+            yield variables
+        finally:
+            running.terminate()
+
+
+def call(command: str, variables: dict[str, str], folder: Path | None = None):
+    """Run a command line of the page in a shell."""
+    python = shlex.quote(sys.executable)
+    names = f'cachannel() {{ {python} -m cachannel "$@"; }}; python() {{ {python} "$@"; }}\n'
+    return subprocess.run(
+        ["sh", "-c", names + command],
+        env=variables, cwd=folder, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_the_page_prints_what_is_printed(environment, tmp_path) -> None:
+    commands = list(read_page())
+    assert len(commands) > 15
+    for command, expected in commands:
+        done = call(command, environment, tmp_path)
+        assert matches(expected, done.stdout), f"{command}\n{done.stdout}{done.stderr}"
+        assert not done.stderr, command
+
+
+def test_the_page_has_all_commands(capsys) -> None:
+    main(["--help"])
+    listed = re.findall(r"^  (\w+)  ", capsys.readouterr().out.partition("Commands:")[2], re.M)
+    assert len(listed) == 11
+    page = PAGE.read_text()
+    for name in listed:
+        assert f"cachannel {name}" in page
