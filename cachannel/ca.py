@@ -26,6 +26,7 @@ from cachannel._ca.constants import __all__ as _constants
 from cachannel._ca.core import (
     ANY,
     answer,
+    attach,
     attached,
     change_connection,
     count_number,
@@ -39,6 +40,7 @@ from cachannel._ca.core import (
     prepare,
     put_with,
     rights,
+    seconds,
     subscribe_with,
     type_number,
 )
@@ -162,7 +164,7 @@ def create_context(preemptive_callback: bool = True) -> ECA:
     """
     context = attached()
     if context is None:
-        _local.context = Context(preemptive=bool(preemptive_callback))
+        _local.context = Context(preemptive=bool(preemptive_callback), at_start=attach)
     elif preemptive_callback and not context.preemptive:
         return ECA.NOTTHREADED
     return ECA.NORMAL
@@ -620,7 +622,7 @@ def pend_io(timeout: SupportsFloat) -> ECA | int:
         what is out is not waited for any more; so it is, without waiting, when the server refused
         a get.
     """
-    status = pend_io_in(current(), float(timeout))
+    status = pend_io_in(current(), seconds(timeout))
     return ECA.TIMEOUT if status == ECA.GETFAIL else eca(status)
 
 
@@ -633,12 +635,12 @@ def pend_event(timeout: SupportsFloat) -> ECA:
     Returns:
         ECA.TIMEOUT after that time, always; ECA.EVDISALLOW at once inside a callback.
     """
+    length = seconds(timeout)
     context = current()
-    seconds = float(timeout)
     if context.in_callback:
         context.flush()
         return ECA.EVDISALLOW
-    context.pend(-1.0 if seconds == 0 else max(seconds, 0.0))
+    context.pend(-1.0 if length == 0 else max(length, 0.0))
     return ECA.TIMEOUT
 
 

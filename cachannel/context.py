@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from cachannel._native import ffi, lib
 from cachannel.errors import CAError, check, describe
-from cachannel.protocol.enums import ECA
+from cachannel.protocol.enums import ECA, dbr_text
 from cachannel.values.decode import RECORD, Record
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ _IN_BATCH: Final = 2
 _ON_HEAP: Final = 3
 _MESSAGE: Final = 7
 _RECORD_SIZE: Final = RECORD.size
+_SEVERITIES: Final = ("Warning", "Success", "Error", "Info", "Fatal", "Fatal", "Fatal", "Fatal")
+"""How libca calls the severities of status codes, their lowest three bits."""
 
 logger = logging.getLogger("cachannel")
 # A library must not print by itself; see logging.lastResort.
@@ -108,6 +110,7 @@ class Context:
             value of a subscription replaces its pending one, and `replaced` counts.
         queue_bytes: the same limit for the data of arrays and strings.
         repeater: start a caRepeater if none runs.
+        at_start: called with the context on the dispatcher thread, before the first callback.
 
     Attributes:
         after_batch: functions that are called on the dispatcher thread after each batch of
@@ -124,6 +127,7 @@ class Context:
         queue_records: int = QUEUE_RECORDS,
         queue_bytes: int = QUEUE_BYTES,
         repeater: bool = True,
+        at_start: Callable[[Context], object] | None = None,
     ) -> None:
         self.preemptive = preemptive
         self.closed = False
@@ -159,7 +163,7 @@ class Context:
         lib.cc_context_messages(self.id, preemptive)
         self._thread: threading.Thread | None = None
         if preemptive:
-            self._thread = threading.Thread(target=_dispatch, args=(self,), name=self.name)
+            self._thread = threading.Thread(target=_dispatch, args=(self, at_start), name=self.name)
             self._thread.daemon = True
             self._thread.start()
 
@@ -418,9 +422,11 @@ class Context:
             self.close()
 
 
-def _dispatch(context: Context) -> None:
+def _dispatch(context: Context, at_start: Callable[[Context], object] | None) -> None:
     """Run the dispatcher thread."""
     context._dispatcher = threading.get_ident()
+    if at_start is not None:
+        at_start(context)
     while True:
         state = lib.cc_queue_wait(context.queue, FOREVER)
         if state < 0:
@@ -443,13 +449,27 @@ def _weak_notice(context: Context) -> Deliver:
 
 
 def _exception_text(record: Record, data: bytes) -> list[str]:
+    """Write an exception in the words, and in the pieces, in which libca prints it."""
     detail, file = (part.decode(errors="replace") for part in data[8:].split(b"\0")[:2])
+    channel = int.from_bytes(data[:8], sys.byteorder)
+    if channel:
+        name = ffi.new("char[]", 1024)
+        lib.cc_name(channel, name, 1024)
+        shown = ffi.string(name).decode(errors="replace")
+        detail = (
+            f"op={int(record[12])}, channel={shown}, type={dbr_text(record[3])}, "
+            f'count={record[8]}, ctx="{detail}"'
+        )
+    now = time.time_ns()
+    moment = time.strftime("%a %b %d %Y %H:%M:%S", time.localtime(now // 10**9))
     return [
         "CA.Client.Exception...............................................\n",
-        f"    {describe(record[7])}\n",
-        f'    Context: "{detail}"\n',
+        f'    {_SEVERITIES[record[7] & 7]}: "{describe(record[7])}"\n',
+        '    Context: "',
+        detail,
+        '"\n',
         f"    Source File: {file} line {record[9]}\n",
-        f"    Current Time: {time.strftime('%Y-%m-%d %H:%M:%S')}\n",
+        f"    Current Time: {moment}.{now % 10**9:09}\n",
         "..................................................................\n",
     ]
 

@@ -370,7 +370,7 @@ def test_fork_after_use(run_script: Callable[..., Outcome]) -> None:
     assert outcome.succeeded().lines == ["parent ends"]
 
 
-FOREIGN = """
+FOREIGN_HEAD = """
     import ctypes, sys
     from pathlib import Path
     from cachannel import CaChannel, ca
@@ -384,6 +384,11 @@ FOREIGN = """
     assert other.ca_context_create({preemptive}) == 1
     theirs = other.ca_current_context()
     assert theirs
+"""
+
+FOREIGN = (
+    FOREIGN_HEAD
+    + """
     def use_theirs():
         chid, value = ctypes.c_void_p(), ctypes.c_double(-1)
         assert other.ca_create_channel(b"catest", None, None, 0, ctypes.byref(chid)) == 1
@@ -407,6 +412,7 @@ FOREIGN = """
     assert use_theirs() == before
     print("both work")
 """
+)
 
 
 @pytest.mark.parametrize("preemptive", [0, 1])
@@ -416,6 +422,27 @@ def test_foreign_context_in_the_same_thread(
     """Another user of libca in the same thread keeps its context, and both work."""
     outcome = run_script(FOREIGN.format(preemptive=preemptive))
     assert outcome.succeeded().lines == ["both work"]
+
+
+def test_channels_made_through_another_thread_are_waited_for_here(
+    run_script: Callable[..., Outcome],
+) -> None:
+    """A thread in a foreign context without callbacks has another one call libca for it; what
+    is created there still counts among what this thread waits for.
+    """
+    outcome = run_script(
+        FOREIGN_HEAD.format(preemptive=0)
+        + """
+    from cachannel._ca.core import attach_shared
+    from cachannel.context import create_many
+    context = attach_shared()
+    create_many(context, [b"no:such:pv", b"no:such:pw"], 0, 0, 1)
+    print(lib.cc_outstanding(context.id), lib.cc_wait_mine(context.id, 0.05))
+    lib.cc_forget_mine(context.id)
+    print(lib.cc_outstanding(context.id))
+"""
+    )
+    assert outcome.succeeded().lines == ["2 80", "0"]
 
 
 BAD: dict[str, tuple[Callable[[], Any], str]] = {

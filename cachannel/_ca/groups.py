@@ -8,10 +8,11 @@ caller.
 from __future__ import annotations
 
 import itertools
+import operator
 import time
 from typing import Any, SupportsFloat, SupportsIndex, SupportsInt
 
-from cachannel._ca.core import count_number, current, prepare, type_number
+from cachannel._ca.core import ANY, count_number, current, prepare, seconds, type_number
 from cachannel._ca.handles import Chid, DBRValue
 from cachannel._native import lib
 from cachannel.context import Context
@@ -61,12 +62,12 @@ def sg_create() -> tuple[ECA, int]:
 
 
 def _find(gid: SupportsIndex) -> _Group | None:
-    return _groups.get(gid.__index__())
+    return _groups.get(operator.index(gid))
 
 
 def sg_delete(gid: SupportsIndex) -> ECA:
     """End a group (ca_sg_delete). Returns ECA.NORMAL or ECA.BADSYNCGRP."""
-    group = _groups.pop(gid.__index__(), None)
+    group = _groups.pop(operator.index(gid), None)
     if group is None:
         return ECA.BADSYNCGRP
     group.reset()
@@ -103,7 +104,9 @@ def sg_get(
         return ECA.BADCHID, None
     request = lib.cc_get(chid.id, kind, elements or 1, 0, 0)
     if request < 0:
-        return eca(-request), None
+        # A lost channel is told apart here by its status, and not by its type as in `get`.
+        lost = kind == ANY and -request == ECA.BADTYPE
+        return ECA.DISCONN if lost else eca(-request), None
     value = DBRValue(request, bool(use_numpy))
     group.values.append(value)
     return ECA.NORMAL, value
@@ -164,7 +167,7 @@ def sg_block(gid: SupportsIndex, timeout: SupportsFloat) -> ECA:
     if group is None:
         return ECA.BADSYNCGRP
     context = group.context
-    deadline = time.monotonic() + float(timeout)
+    deadline = time.monotonic() + seconds(timeout)
     context.flush()
     status = ECA.NORMAL
     for request in group.pending():
