@@ -392,12 +392,12 @@ class CaChannel:
             self._dbrvalue = value = DBRValue(0, False)
         elif req_type is None and count is None and chid is not None and not keywords:
             # The short way for the usual call, which is made for thousands of PVs.
-            request = lib.cc_get(chid.id, ANY, ANY, value._request, 1)
+            previous, value._request = value._request, 0
+            request = lib.cc_get(chid.id, ANY, ANY, previous, 1)
             if request > 0:
-                value._request, value._kept = request, None
+                value.renew(request)
                 value.use_numpy = _package.USE_NUMPY
                 return
-            value._request = 0
         self._start_get(value, req_type, count, keywords, "array_get")
 
     def _start_get(
@@ -411,18 +411,14 @@ class CaChannel:
         chid = self._chid
         if chid is None:
             chid = self._open(operation)
-        request = lib.cc_get(
-            chid.id,
-            ANY if req_type is None else type_number(req_type),
-            ANY if count is None else count_number(count),
-            value._request,
-            1,
-        )
-        value._kept = None
+        kind = ANY if req_type is None else type_number(req_type)
+        elements = ANY if count is None else count_number(count)
+        previous, value._request = value._request, 0
+        request = lib.cc_get(chid.id, kind, elements, previous, 1)
         if request < 0:
-            value._request = 0
+            value.renew(0)
             raise self._failed(-request, operation)
-        value._request = request
+        value.renew(request)
         value.use_numpy = _wants_numpy(keywords)
 
     def getValue(self) -> Any:

@@ -31,6 +31,7 @@ from cachannel.values.decode import RECORD, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     Deliver = Callable[[Record, Any, int], object]
 
@@ -61,6 +62,42 @@ logger = logging.getLogger("cachannel")
 logger.addHandler(logging.NullHandler())
 _callback_logger = logging.getLogger("cachannel.callback")
 _libca_logger = logging.getLogger("cachannel.libca")
+
+
+class _Forks:
+    """Keeps a fork and the begin or end of a context apart.
+
+    libca and libCom guard both with locks of the whole process. A child that was forked while
+    another thread held one would wait for it for ever, or be aborted, with its first context.
+    """
+
+    def __init__(self) -> None:
+        # May be taken again by its thread: a finalizer may close a context at any point.
+        self._lock = threading.RLock()
+        self._taken = False
+
+    def held_off(self) -> AbstractContextManager[bool]:
+        """Return the lock that keeps forks waiting."""
+        return self._lock
+
+    def before(self) -> None:
+        # The limit is for a context whose end hangs; the fork is made all the same.
+        self._taken = self._lock.acquire(timeout=5.0)
+
+    def after_in_parent(self) -> None:
+        if self._taken:
+            self._lock.release()
+
+    def after_in_child(self) -> None:
+        self._lock = threading.RLock()
+
+
+_forks = _Forks()
+os.register_at_fork(
+    before=_forks.before,
+    after_in_parent=_forks.after_in_parent,
+    after_in_child=_forks.after_in_child,
+)
 
 _contexts: weakref.WeakSet[Context] = weakref.WeakSet()
 _numbers = itertools.count(1)
@@ -153,7 +190,8 @@ class Context:
         self.after_batch: list[Callable[[], object]] = []
         token = self.token()
         self.owners[token] = _weak_notice(self)
-        self.id: int = lib.cc_context_create(self.queue, token)
+        with _forks.held_off():
+            self.id: int = lib.cc_context_create(self.queue, token)
         if self.id < 0:
             status, self.id = -self.id, 0
             self.closed = True
@@ -398,7 +436,8 @@ class Context:
         lib.cc_queue_close(self.queue)
         for sink in self._sinks:
             lib.cc_queue_close(sink.queue)
-        lib.cc_context_close(self.id)
+        with _forks.held_off():
+            lib.cc_context_close(self.id)
         _contexts.discard(self)
         # A callback may still be running, even the one that called this. Who consumes the queue
         # looks at it again after that, and destroys it.

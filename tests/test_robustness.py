@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -515,3 +516,65 @@ def test_reading_nothing(ioc: SoftIoc) -> None:
     event = seen.next()
     assert (event["count"], event["pv_value"]) == (0, [])
     assert channel.getw() == [0.0] * 8
+
+
+def test_reads_of_one_object_in_two_threads_leave_nothing_behind(ioc: SoftIoc) -> None:
+    """Both replace what the object asked for last; no request stays behind."""
+    live = counts()[2]
+    channel = connected("catest")
+
+    def read() -> None:
+        for _ in range(3000):
+            channel.array_get()
+        channel.pend_io()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=read) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert isinstance(channel.getValue(), float)
+    channel.clear_channel()
+    wait_until(lambda: counts()[2] == live, what="the end of all requests")
+
+
+FORK_IN_THE_MIDDLE = """
+    import os, sys, threading, time
+    from cachannel.context import Context
+    ending = threading.Event()
+
+    def make_and_end():
+        while not ending.is_set():
+            Context().close()
+
+    threads = [threading.Thread(target=make_and_end) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    statuses = []
+    for _ in range(60):
+        child = os.fork()
+        if not child:
+            Context()
+            os._exit(0)
+        deadline = time.monotonic() + 20
+        while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+            if time.monotonic() > deadline:
+                os.kill(child, 9)
+            time.sleep(0.002)
+        statuses.append(ended[1])
+    ending.set()
+    for thread in threads:
+        thread.join()
+    print(sum(status != 0 for status in statuses))
+"""
+
+
+def test_fork_while_contexts_begin_and_end(run_script: Callable[..., Outcome]) -> None:
+    """The child can use CA, whatever other threads of the parent were doing."""
+    outcome = run_script(FORK_IN_THE_MIDDLE, timeout=120)
+    assert outcome.succeeded().lines == ["0"]

@@ -199,6 +199,15 @@ class DBRValue:
         if self._request:
             lib.cc_request_release(self._request)
 
+    def renew(self, request: int) -> None:
+        """Stand for another request from now on; 0: for none."""
+        # Another thread may have asked for the same object meanwhile. Its request is lost, as
+        # the last one counts, but must not stay behind.
+        lost, self._request = self._request, request
+        self._kept = None
+        if lost:
+            lib.cc_request_release(lost)
+
     def answer(self) -> tuple[Record, Any] | None:
         """Return the record and the buffer of its data, or None while there is none."""
         if self._kept is not None:
