@@ -395,8 +395,11 @@ class CaChannel:
             previous, value._request = value._request, 0
             request = lib.cc_get(chid.id, ANY, ANY, previous, 1)
             if request > 0:
-                value.renew(request)
+                # As `DBRValue.renew`, without a call.
+                lost, value._request, value._kept = value._request, request, None
                 value.use_numpy = _package.USE_NUMPY
+                if lost:
+                    lib.cc_request_release(lost)
                 return
         self._start_get(value, req_type, count, keywords, "array_get")
 
