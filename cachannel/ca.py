@@ -179,7 +179,7 @@ def destroy_context() -> None:
 
 
 def attach_context(context: Context) -> ECA:
-    """Make the calling thread join a preemptive context of another thread (ca_attach_context).
+    """Make the calling thread join a preemptive context (ca_attach_context).
 
     Returns:
         ECA.NORMAL; ECA.ISATTACHED when the thread has a context, even this one; ECA.NOTTHREADED
@@ -202,12 +202,12 @@ def attach_context(context: Context) -> ECA:
 
 
 def detach_context() -> None:
-    """Make the calling thread leave its context (ca_detach_context). The context goes on."""
+    """Make the calling thread leave its context, which goes on (ca_detach_context)."""
     _local.context = None
 
 
 def current_context() -> Context | None:
-    """Return the calling thread's context, for `attach_context` and `show_context`, or None."""
+    """Return the calling thread's context or None, for `attach_context`."""
     return attached()
 
 
@@ -279,10 +279,10 @@ def _of_connection(callback: Callback | None) -> Callable[[Chid, CA_OP], object]
 
 
 def change_connection_event(chid: Chid, callback: Callback | None = None) -> ECA | int:
-    """Install, replace or remove (None) the connection callback (ca_change_connection_event).
+    """Install, replace or remove (None) the connection callback.
 
-    It is not called for a channel that is connected already. On a channel that is still
-    connecting it ends the wait of `pend_io` for it.
+    This is ca_change_connection_event. The callback is not called for a channel that is
+    connected already. On a channel that is still connecting it ends the wait of `pend_io` for it.
 
     Returns:
         ECA.NORMAL, or ECA.BADCHID for a channel that has been cleared.
@@ -325,7 +325,11 @@ def name(chid: Chid) -> str | bytes:
 
 
 def state(chid: Chid | None) -> ChannelState:
-    """Return the state of a channel; NEVER_SEARCH for None, CLOSED once it has been cleared."""
+    """Return the state of a channel.
+
+    Returns:
+        ChannelState.NEVER_SEARCH for None, CLOSED once the channel has been cleared.
+    """
     if chid is None:
         return ChannelState.NEVER_SEARCH
     channel = _open(chid)
@@ -362,14 +366,15 @@ def search_attempts(chid: Chid) -> int:
 
 
 def beacon_period(chid: Chid) -> float:
-    """Return the server's beacon period in seconds, negative if unknown (ca_beacon_period)."""
+    """Return the server's beacon period in seconds; negative: unknown."""
     return float(_info(chid).beacon_period)
 
 
 def receive_watchdog_delay(chid: Chid) -> float:
-    """Return the seconds left before the circuit counts as unresponsive, negative when down.
+    """Return how long the circuit may still be silent (ca_receive_watchdog_delay).
 
-    Source: ca_receive_watchdog_delay.
+    Returns:
+        Seconds until it counts as unresponsive; negative while it is down.
     """
     return float(_info(chid).watchdog_delay)
 
@@ -576,7 +581,7 @@ def replace_access_rights_event(chid: Chid, callback: Callback | None = None) ->
 
 
 def add_exception_event(callback: Callback | None = None) -> ECA:
-    """Install, replace or remove (None) the exception callback of the thread's context.
+    """Install, replace or remove (None) the context's exception callback.
 
     Args:
         callback: called on the dispatcher thread with ``{'chid' (or None), 'type', 'count',
@@ -645,7 +650,11 @@ def pend_event(timeout: SupportsFloat) -> ECA:
 
 
 def poll() -> ECA:
-    """Flush, and let callbacks run that are due. Returns ECA.TIMEOUT, as pend_event does."""
+    """Flush, and let callbacks run that are due.
+
+    Returns:
+        ECA.TIMEOUT always, as `pend_event`; ECA.EVDISALLOW inside a callback.
+    """
     context = current()
     if context.in_callback:
         context.flush()

@@ -656,7 +656,7 @@ class CaChannel:
         return ECA.TIMEOUT
 
     def poll(self) -> ECA:
-        """Send. Returns ECA.TIMEOUT (ECA.EVDISALLOW inside a callback), as `pend_event` does."""
+        """Send. Returns ECA.TIMEOUT, inside a callback ECA.EVDISALLOW."""
         context = self._context()
         context.flush()
         return ECA.EVDISALLOW if context.in_callback else ECA.TIMEOUT

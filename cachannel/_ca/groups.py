@@ -55,7 +55,11 @@ _numbers = itertools.count(1)
 
 
 def sg_create() -> tuple[ECA, int]:
-    """Make a group in the calling thread's context (ca_sg_create). Returns (status, gid)."""
+    """Make a group in the calling thread's context (ca_sg_create).
+
+    Returns:
+        The status and the gid, an int.
+    """
     gid = next(_numbers)
     _groups[gid] = _Group(current())
     return ECA.NORMAL, gid
@@ -66,7 +70,11 @@ def _find(gid: SupportsIndex) -> _Group | None:
 
 
 def sg_delete(gid: SupportsIndex) -> ECA:
-    """End a group (ca_sg_delete). Returns ECA.NORMAL or ECA.BADSYNCGRP."""
+    """End a group (ca_sg_delete).
+
+    Returns:
+        ECA.NORMAL, or ECA.BADSYNCGRP for an unknown one.
+    """
     group = _groups.pop(operator.index(gid), None)
     if group is None:
         return ECA.BADSYNCGRP
@@ -75,7 +83,11 @@ def sg_delete(gid: SupportsIndex) -> ECA:
 
 
 def sg_reset(gid: SupportsIndex) -> ECA:
-    """Forget what the group waits for (ca_sg_reset). Returns ECA.NORMAL or ECA.BADSYNCGRP."""
+    """Forget what the group waits for (ca_sg_reset).
+
+    Returns:
+        ECA.NORMAL, or ECA.BADSYNCGRP for an unknown one.
+    """
     group = _find(gid)
     if group is None:
         return ECA.BADSYNCGRP
@@ -144,7 +156,11 @@ def sg_put(
 
 
 def sg_test(gid: SupportsIndex) -> ECA:
-    """Tell whether a group is through: ECA.IODONE, ECA.IOINPROGRESS or ECA.BADSYNCGRP."""
+    """Tell whether a group is through (ca_sg_test).
+
+    Returns:
+        ECA.IODONE or ECA.IOINPROGRESS; ECA.BADSYNCGRP for an unknown one.
+    """
     group = _find(gid)
     if group is None:
         return ECA.BADSYNCGRP

@@ -77,17 +77,17 @@ def dbf_type_to_DBR_STS(field_type: Number) -> DBR:
 
 
 def dbf_type_to_DBR_TIME(field_type: Number) -> DBR:
-    """Return the request type with alarm and time stamp; DBR.INVALID for no field type."""
+    """Return the request type with time stamp; DBR.INVALID for no field type."""
     return _group(field_type, 14)
 
 
 def dbf_type_to_DBR_GR(field_type: Number) -> DBR:
-    """Return the request type with display limits; DBR.INVALID for what is no field type."""
+    """Return the request type with display limits; DBR.INVALID for no field type."""
     return _group(field_type, 21)
 
 
 def dbf_type_to_DBR_CTRL(field_type: Number) -> DBR:
-    """Return the request type with control limits; DBR.INVALID for what is no field type."""
+    """Return the request type with control limits; DBR.INVALID for no field type."""
     return _group(field_type, 28)
 
 
@@ -117,7 +117,7 @@ def dbr_type_is_GR(request_type: Number) -> bool:
 
 
 def dbr_type_is_CTRL(request_type: Number) -> bool:
-    """Tell whether this is a value with units, display and control limits, or state names."""
+    """Tell whether this is a value with units and all limits, or state names."""
     return 28 <= _int(request_type) <= 34
 
 
@@ -163,7 +163,7 @@ def dbr_type_is_DOUBLE(request_type: Number) -> bool:
 
 
 def dbf_text(field_type: Number) -> str:
-    """Return ``'DBF_STRING'`` ..., ``'TYPENOTCONN'`` for -1, ``'DBF_invalid'`` otherwise."""
+    """Return ``'DBF_STRING'`` ..., ``'TYPENOTCONN'`` for -1, or ``'DBF_invalid'``."""
     return "DBF_NO_ACCESS" if _int(field_type) == 7 else enums.dbf_text(_int(field_type))
 
 
@@ -184,7 +184,7 @@ def _name(text: object) -> str:
 
 
 def dbf_text_to_type(text: str) -> DBF:
-    """Return the field type of a name such as ``'DBF_DOUBLE'``; -1 for an unknown name.
+    """Return the field type of a name such as ``'DBF_DOUBLE'``; -1 if unknown.
 
     Raises:
         TypeError: `text` is not a str.
@@ -193,7 +193,7 @@ def dbf_text_to_type(text: str) -> DBF:
 
 
 def dbr_text_to_type(text: str) -> DBR:
-    """Return the request type of a name such as ``'DBR_TIME_DOUBLE'``; -1 for an unknown name.
+    """Return the request type of a name such as ``'DBR_LONG'``; -1 if unknown.
 
     Raises:
         TypeError: `text` is not a str.
