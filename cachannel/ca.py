@@ -26,6 +26,7 @@ from cachannel._ca.constants import __all__ as _constants
 from cachannel._ca.core import (
     ANY,
     answer,
+    attach,
     attached,
     change_connection,
     count_number,
@@ -39,6 +40,7 @@ from cachannel._ca.core import (
     prepare,
     put_with,
     rights,
+    seconds,
     subscribe_with,
     type_number,
 )
@@ -162,7 +164,7 @@ def create_context(preemptive_callback: bool = True) -> ECA:
     """
     context = attached()
     if context is None:
-        _local.context = Context(preemptive=bool(preemptive_callback))
+        _local.context = Context(preemptive=bool(preemptive_callback), at_start=attach)
     elif preemptive_callback and not context.preemptive:
         return ECA.NOTTHREADED
     return ECA.NORMAL
@@ -177,7 +179,7 @@ def destroy_context() -> None:
 
 
 def attach_context(context: Context) -> ECA:
-    """Make the calling thread join a preemptive context of another thread (ca_attach_context).
+    """Make the calling thread join a preemptive context (ca_attach_context).
 
     Returns:
         ECA.NORMAL; ECA.ISATTACHED when the thread has a context, even this one; ECA.NOTTHREADED
@@ -200,12 +202,12 @@ def attach_context(context: Context) -> ECA:
 
 
 def detach_context() -> None:
-    """Make the calling thread leave its context (ca_detach_context). The context goes on."""
+    """Make the calling thread leave its context, which goes on (ca_detach_context)."""
     _local.context = None
 
 
 def current_context() -> Context | None:
-    """Return the calling thread's context, for `attach_context` and `show_context`, or None."""
+    """Return the calling thread's context or None, for `attach_context`."""
     return attached()
 
 
@@ -277,10 +279,10 @@ def _of_connection(callback: Callback | None) -> Callable[[Chid, CA_OP], object]
 
 
 def change_connection_event(chid: Chid, callback: Callback | None = None) -> ECA | int:
-    """Install, replace or remove (None) the connection callback (ca_change_connection_event).
+    """Install, replace or remove (None) the connection callback.
 
-    It is not called for a channel that is connected already. On a channel that is still
-    connecting it ends the wait of `pend_io` for it.
+    This is ca_change_connection_event. The callback is not called for a channel that is
+    connected already. On a channel that is still connecting it ends the wait of `pend_io` for it.
 
     Returns:
         ECA.NORMAL, or ECA.BADCHID for a channel that has been cleared.
@@ -323,7 +325,11 @@ def name(chid: Chid) -> str | bytes:
 
 
 def state(chid: Chid | None) -> ChannelState:
-    """Return the state of a channel; NEVER_SEARCH for None, CLOSED once it has been cleared."""
+    """Return the state of a channel.
+
+    Returns:
+        ChannelState.NEVER_SEARCH for None, CLOSED once the channel has been cleared.
+    """
     if chid is None:
         return ChannelState.NEVER_SEARCH
     channel = _open(chid)
@@ -360,14 +366,15 @@ def search_attempts(chid: Chid) -> int:
 
 
 def beacon_period(chid: Chid) -> float:
-    """Return the server's beacon period in seconds, negative if unknown (ca_beacon_period)."""
+    """Return the server's beacon period in seconds; negative: unknown."""
     return float(_info(chid).beacon_period)
 
 
 def receive_watchdog_delay(chid: Chid) -> float:
-    """Return the seconds left before the circuit counts as unresponsive, negative when down.
+    """Return how long the circuit may still be silent (ca_receive_watchdog_delay).
 
-    Source: ca_receive_watchdog_delay.
+    Returns:
+        Seconds until it counts as unresponsive; negative while it is down.
     """
     return float(_info(chid).watchdog_delay)
 
@@ -574,7 +581,7 @@ def replace_access_rights_event(chid: Chid, callback: Callback | None = None) ->
 
 
 def add_exception_event(callback: Callback | None = None) -> ECA:
-    """Install, replace or remove (None) the exception callback of the thread's context.
+    """Install, replace or remove (None) the context's exception callback.
 
     Args:
         callback: called on the dispatcher thread with ``{'chid' (or None), 'type', 'count',
@@ -620,7 +627,7 @@ def pend_io(timeout: SupportsFloat) -> ECA | int:
         what is out is not waited for any more; so it is, without waiting, when the server refused
         a get.
     """
-    status = pend_io_in(current(), float(timeout))
+    status = pend_io_in(current(), seconds(timeout))
     return ECA.TIMEOUT if status == ECA.GETFAIL else eca(status)
 
 
@@ -633,17 +640,21 @@ def pend_event(timeout: SupportsFloat) -> ECA:
     Returns:
         ECA.TIMEOUT after that time, always; ECA.EVDISALLOW at once inside a callback.
     """
+    length = seconds(timeout)
     context = current()
-    seconds = float(timeout)
     if context.in_callback:
         context.flush()
         return ECA.EVDISALLOW
-    context.pend(-1.0 if seconds == 0 else max(seconds, 0.0))
+    context.pend(-1.0 if length == 0 else max(length, 0.0))
     return ECA.TIMEOUT
 
 
 def poll() -> ECA:
-    """Flush, and let callbacks run that are due. Returns ECA.TIMEOUT, as pend_event does."""
+    """Flush, and let callbacks run that are due.
+
+    Returns:
+        ECA.TIMEOUT always, as `pend_event`; ECA.EVDISALLOW inside a callback.
+    """
     context = current()
     if context.in_callback:
         context.flush()

@@ -33,6 +33,7 @@ from cachannel._ca.core import (
     prepare,
     put_with,
     read_number,
+    seconds,
     subscribe_with,
     type_number,
     wait_mine,
@@ -44,6 +45,7 @@ from cachannel.context import SLICE, park_at_exit
 from cachannel.errors import CaChannelException, StringTooLongError
 from cachannel.protocol.enums import CA_OP, DBF, ECA, ChannelState
 from cachannel.values.decode import Record, pv_items
+from cachannel.values.encode import integer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -390,12 +392,15 @@ class CaChannel:
             self._dbrvalue = value = DBRValue(0, False)
         elif req_type is None and count is None and chid is not None and not keywords:
             # The short way for the usual call, which is made for thousands of PVs.
-            request = lib.cc_get(chid.id, ANY, ANY, value._request, 1)
+            previous, value._request = value._request, 0
+            request = lib.cc_get(chid.id, ANY, ANY, previous, 1)
             if request > 0:
-                value._request, value._kept = request, None
+                # As `DBRValue.renew`, without a call.
+                lost, value._request, value._kept = value._request, request, None
                 value.use_numpy = _package.USE_NUMPY
+                if lost:
+                    lib.cc_request_release(lost)
                 return
-            value._request = 0
         self._start_get(value, req_type, count, keywords, "array_get")
 
     def _start_get(
@@ -409,18 +414,14 @@ class CaChannel:
         chid = self._chid
         if chid is None:
             chid = self._open(operation)
-        request = lib.cc_get(
-            chid.id,
-            ANY if req_type is None else type_number(req_type),
-            ANY if count is None else count_number(count),
-            value._request,
-            1,
-        )
-        value._kept = None
+        kind = ANY if req_type is None else type_number(req_type)
+        elements = ANY if count is None else count_number(count)
+        previous, value._request = value._request, 0
+        request = lib.cc_get(chid.id, kind, elements, previous, 1)
         if request < 0:
-            value._request = 0
+            value.renew(0)
             raise self._failed(-request, operation)
-        value._request = request
+        value.renew(request)
         value.use_numpy = _wants_numpy(keywords)
 
     def getValue(self) -> Any:
@@ -598,7 +599,7 @@ class CaChannel:
         chid = self._open(operation)
         deliver = on_value(self, chid, callback, user_args, use_numpy=_wants_numpy(keywords))
         kind, elements = type_number(req_type), count_number(count)
-        events = 5 if mask is None else int(mask)
+        events = 5 if mask is None else integer(mask, "mask")
         connected = lib.cc_channel_is_connected(chid.id) == 1
         if not -1 <= kind <= 38 or (kind == ANY and not connected):
             raise self._failed(ECA.BADTYPE, operation)
@@ -630,12 +631,12 @@ class CaChannel:
             CaChannelException: ECA_TIMEOUT when not all came in time, or when the server refused
                 a get.
         """
-        seconds = self.getTimeout() if timeout is None else float(timeout)
-        status = pend_io_in(self._context(), seconds)
+        length = self.getTimeout() if timeout is None else seconds(timeout)
+        status = pend_io_in(self._context(), length)
         if status == ECA.GETFAIL:
             raise self._failed(ECA.TIMEOUT, "pend_io", "the server refused a get")
         if status != _NORMAL:
-            raise self._failed(status, "pend_io", f"not all is through after {seconds:g} s")
+            raise self._failed(status, "pend_io", f"not all is through after {length:g} s")
 
     def pend_event(self, timeout: SupportsFloat | None = None) -> ECA:
         """Send, and let callbacks run for a time.
@@ -646,16 +647,16 @@ class CaChannel:
         Returns:
             ECA.TIMEOUT after that time; ECA.EVDISALLOW at once inside a callback.
         """
-        seconds = 0.1 if timeout is None else float(timeout)
+        length = 0.1 if timeout is None else seconds(timeout)
         context = self._context()
         if context.in_callback:
             context.flush()
             return ECA.EVDISALLOW
-        context.pend(-1.0 if seconds == 0 else max(seconds, 0.0))
+        context.pend(-1.0 if length == 0 else max(length, 0.0))
         return ECA.TIMEOUT
 
     def poll(self) -> ECA:
-        """Send. Returns ECA.TIMEOUT (ECA.EVDISALLOW inside a callback), as `pend_event` does."""
+        """Send. Returns ECA.TIMEOUT, inside a callback ECA.EVDISALLOW."""
         context = self._context()
         context.flush()
         return ECA.EVDISALLOW if context.in_callback else ECA.TIMEOUT
@@ -671,16 +672,18 @@ class CaChannel:
             timeout: seconds; 0: **without limit**; None: `ca_timeout` of the class.
 
         Raises:
-            ValueError: it is negative.
+            ValueError: it is negative or NaN.
+            TypeError: it is not a number.
         """
         if timeout is None:
             self._timeout = None
             return
-        seconds = float(timeout)
-        if not seconds >= 0:
+        length = seconds(timeout)
+        if length < 0:
             message = f"the time-out must be 0 or more seconds, not {timeout!r}"
             raise ValueError(message)
-        self._timeout = seconds
+        # As it was given: scripts print it.
+        self._timeout = timeout if isinstance(timeout, int | float) else length
 
     def getTimeout(self) -> float:
         """Return how many seconds this object waits."""

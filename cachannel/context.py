@@ -26,11 +26,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from cachannel._native import ffi, lib
 from cachannel.errors import CAError, check, describe
-from cachannel.protocol.enums import ECA
+from cachannel.protocol.enums import ECA, dbr_text
 from cachannel.values.decode import RECORD, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     Deliver = Callable[[Record, Any, int], object]
 
@@ -53,12 +54,50 @@ _IN_BATCH: Final = 2
 _ON_HEAP: Final = 3
 _MESSAGE: Final = 7
 _RECORD_SIZE: Final = RECORD.size
+_SEVERITIES: Final = ("Warning", "Success", "Error", "Info", "Fatal", "Fatal", "Fatal", "Fatal")
+"""How libca calls the severities of status codes, their lowest three bits."""
 
 logger = logging.getLogger("cachannel")
 # A library must not print by itself; see logging.lastResort.
 logger.addHandler(logging.NullHandler())
 _callback_logger = logging.getLogger("cachannel.callback")
 _libca_logger = logging.getLogger("cachannel.libca")
+
+
+class _Forks:
+    """Keeps a fork and the begin or end of a context apart.
+
+    libca and libCom guard both with locks of the whole process. A child that was forked while
+    another thread held one would wait for it for ever, or be aborted, with its first context.
+    """
+
+    def __init__(self) -> None:
+        # May be taken again by its thread: a finalizer may close a context at any point.
+        self._lock = threading.RLock()
+        self._taken = False
+
+    def held_off(self) -> AbstractContextManager[bool]:
+        """Return the lock that keeps forks waiting."""
+        return self._lock
+
+    def before(self) -> None:
+        # The limit is for a context whose end hangs; the fork is made all the same.
+        self._taken = self._lock.acquire(timeout=5.0)
+
+    def after_in_parent(self) -> None:
+        if self._taken:
+            self._lock.release()
+
+    def after_in_child(self) -> None:
+        self._lock = threading.RLock()
+
+
+_forks = _Forks()
+os.register_at_fork(
+    before=_forks.before,
+    after_in_parent=_forks.after_in_parent,
+    after_in_child=_forks.after_in_child,
+)
 
 _contexts: weakref.WeakSet[Context] = weakref.WeakSet()
 _numbers = itertools.count(1)
@@ -108,6 +147,7 @@ class Context:
             value of a subscription replaces its pending one, and `replaced` counts.
         queue_bytes: the same limit for the data of arrays and strings.
         repeater: start a caRepeater if none runs.
+        at_start: called with the context on the dispatcher thread, before the first callback.
 
     Attributes:
         after_batch: functions that are called on the dispatcher thread after each batch of
@@ -124,6 +164,7 @@ class Context:
         queue_records: int = QUEUE_RECORDS,
         queue_bytes: int = QUEUE_BYTES,
         repeater: bool = True,
+        at_start: Callable[[Context], object] | None = None,
     ) -> None:
         self.preemptive = preemptive
         self.closed = False
@@ -149,7 +190,8 @@ class Context:
         self.after_batch: list[Callable[[], object]] = []
         token = self.token()
         self.owners[token] = _weak_notice(self)
-        self.id: int = lib.cc_context_create(self.queue, token)
+        with _forks.held_off():
+            self.id: int = lib.cc_context_create(self.queue, token)
         if self.id < 0:
             status, self.id = -self.id, 0
             self.closed = True
@@ -159,7 +201,7 @@ class Context:
         lib.cc_context_messages(self.id, preemptive)
         self._thread: threading.Thread | None = None
         if preemptive:
-            self._thread = threading.Thread(target=_dispatch, args=(self,), name=self.name)
+            self._thread = threading.Thread(target=_dispatch, args=(self, at_start), name=self.name)
             self._thread.daemon = True
             self._thread.start()
 
@@ -394,7 +436,8 @@ class Context:
         lib.cc_queue_close(self.queue)
         for sink in self._sinks:
             lib.cc_queue_close(sink.queue)
-        lib.cc_context_close(self.id)
+        with _forks.held_off():
+            lib.cc_context_close(self.id)
         _contexts.discard(self)
         # A callback may still be running, even the one that called this. Who consumes the queue
         # looks at it again after that, and destroys it.
@@ -418,9 +461,11 @@ class Context:
             self.close()
 
 
-def _dispatch(context: Context) -> None:
+def _dispatch(context: Context, at_start: Callable[[Context], object] | None) -> None:
     """Run the dispatcher thread."""
     context._dispatcher = threading.get_ident()
+    if at_start is not None:
+        at_start(context)
     while True:
         state = lib.cc_queue_wait(context.queue, FOREVER)
         if state < 0:
@@ -443,13 +488,27 @@ def _weak_notice(context: Context) -> Deliver:
 
 
 def _exception_text(record: Record, data: bytes) -> list[str]:
+    """Write an exception in the words, and in the pieces, in which libca prints it."""
     detail, file = (part.decode(errors="replace") for part in data[8:].split(b"\0")[:2])
+    channel = int.from_bytes(data[:8], sys.byteorder)
+    if channel:
+        name = ffi.new("char[]", 1024)
+        lib.cc_name(channel, name, 1024)
+        shown = ffi.string(name).decode(errors="replace")
+        detail = (
+            f"op={int(record[12])}, channel={shown}, type={dbr_text(record[3])}, "
+            f'count={record[8]}, ctx="{detail}"'
+        )
+    now = time.time_ns()
+    moment = time.strftime("%a %b %d %Y %H:%M:%S", time.localtime(now // 10**9))
     return [
         "CA.Client.Exception...............................................\n",
-        f"    {describe(record[7])}\n",
-        f'    Context: "{detail}"\n',
+        f'    {_SEVERITIES[record[7] & 7]}: "{describe(record[7])}"\n',
+        '    Context: "',
+        detail,
+        '"\n',
         f"    Source File: {file} line {record[9]}\n",
-        f"    Current Time: {time.strftime('%Y-%m-%d %H:%M:%S')}\n",
+        f"    Current Time: {moment}.{now % 10**9:09}\n",
         "..................................................................\n",
     ]
 

@@ -10,8 +10,8 @@ The tree::
     ├── BadCountError           also ValueError
     ├── BadValueError           also ValueError: a value that cannot be sent
     │   ├── RangeError          also OverflowError: a number that the type cannot hold
-    │   └── StringTooLongError  text of 40 bytes and more for a STRING
-    ├── ValueTypeError          also TypeError: an object that is no value at all
+    │   ├── StringTooLongError  text of 40 bytes and more for a STRING
+    │   └── ValueTypeError      also TypeError: an object that is no value at all
     └── CaChannelException      what the CaChannel family raises
 """
 
@@ -125,7 +125,7 @@ class StringTooLongError(BadValueError):
     """The text has 40 bytes or more, and a STRING holds 39 and a NUL (ECA_BADSTR)."""
 
 
-class ValueTypeError(CAError, TypeError):
+class ValueTypeError(BadValueError, TypeError):
     """The object is nothing that could be sent as a value."""
 
 

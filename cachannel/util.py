@@ -197,7 +197,7 @@ def camonitor(
 
     Args:
         name: Name of the PV.
-        as_string: Report the state of an enum as its text, and char data as text.
+        as_string: Report the state of an enum as its text, and char arrays as text.
         count: Number of elements; the native count when None, the current length when 0.
         callback: None prints a line with name, time and value for each event; the time is that
             of the record as local time. A function is called with a dictionary as by
@@ -222,7 +222,8 @@ def camonitor(
     dbr_type = ca.dbf_type_to_DBR_TIME(native)
     if as_string and ca.dbr_type_is_ENUM(native):
         dbr_type = ca.DBR.TIME_STRING
-    elif as_string and ca.dbr_type_is_CHAR(native):
+    elif as_string and ca.dbr_type_is_CHAR(native) and channel.element_count() != 1:
+        # A single byte is a number, such as the PACT field of a record.
         report = _with_text(report)
     channel.add_masked_array_event(dbr_type, count, None, report)
     channel.flush_io()

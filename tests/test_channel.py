@@ -1,6 +1,7 @@
 """Class CaChannel, method by method."""
 
 import gc
+import re
 import threading
 import time
 import weakref
@@ -364,3 +365,58 @@ def test_value_survives_the_next_get() -> None:
     put_wait(channel, [4, 5, 6])
     channel.getw(count=3, use_numpy=True)
     assert first.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("given", [5, 2.5, 0, True, np.float32(1.5)])
+def test_time_out_is_shown_as_it_was_given(given: Any) -> None:
+    channel = CaChannel("catest")
+    channel.setTimeout(given)
+    assert channel.getTimeout() == given
+    assert repr(channel.getTimeout()) in (repr(given), "1.5")
+
+
+@pytest.mark.parametrize("wrong", ["2", b"2", "soon", []])
+def test_text_is_no_time_out(wrong: Any) -> None:
+    channel = CaChannel("catest")
+    for function in (channel.setTimeout, channel.pend_io, channel.pend_event):
+        with pytest.raises(TypeError):
+            function(wrong)
+
+
+def test_wait_for_nan_seconds_is_refused() -> None:
+    channel = CaChannel("catest")
+    for function in (channel.setTimeout, channel.pend_io, channel.pend_event):
+        with pytest.raises(ValueError, match="NaN"):
+            function(float("nan"))
+
+
+def test_mask_as_text_is_refused() -> None:
+    channel = CaChannel("catest")
+    channel.searchw()
+    with pytest.raises(ValueError, match="mask"):
+        channel.add_masked_array_event(None, None, "1", print)
+
+
+def test_printf_handler_gets_an_exception_in_libcas_pieces(ioc: SoftIoc) -> None:
+    """Eight pieces, of which scripts know the words and the order."""
+    seen = Events()
+    channel = CaChannel("cadisabled")
+    channel.searchw()
+    channel.replace_printf_handler(lambda text, _: seen(text))
+    channel.putw(5)
+    pieces = [seen.next() for _ in range(8)]
+    channel.replace_printf_handler()
+    rule = "." * 47
+    assert pieces[:5] == [
+        "CA.Client.Exception" + rule + "\n",
+        '    Warning: "Channel write request failed"\n',
+        '    Context: "',
+        'op=1, channel=cadisabled, type=DBR_DOUBLE, count=1, ctx="cadisabled"',
+        '"\n',
+    ]
+    assert pieces[5].startswith("    Source File: ")
+    assert pieces[5].endswith("\n")
+    assert re.fullmatch(
+        r"    Current Time: \w{3} \w{3} \d\d \d{4} \d\d:\d\d:\d\d\.\d{9}\n", pieces[6]
+    )
+    assert pieces[7].strip(".") == "\n"

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -370,7 +371,7 @@ def test_fork_after_use(run_script: Callable[..., Outcome]) -> None:
     assert outcome.succeeded().lines == ["parent ends"]
 
 
-FOREIGN = """
+FOREIGN_HEAD = """
     import ctypes, sys
     from pathlib import Path
     from cachannel import CaChannel, ca
@@ -384,6 +385,11 @@ FOREIGN = """
     assert other.ca_context_create({preemptive}) == 1
     theirs = other.ca_current_context()
     assert theirs
+"""
+
+FOREIGN = (
+    FOREIGN_HEAD
+    + """
     def use_theirs():
         chid, value = ctypes.c_void_p(), ctypes.c_double(-1)
         assert other.ca_create_channel(b"catest", None, None, 0, ctypes.byref(chid)) == 1
@@ -407,6 +413,7 @@ FOREIGN = """
     assert use_theirs() == before
     print("both work")
 """
+)
 
 
 @pytest.mark.parametrize("preemptive", [0, 1])
@@ -416,6 +423,27 @@ def test_foreign_context_in_the_same_thread(
     """Another user of libca in the same thread keeps its context, and both work."""
     outcome = run_script(FOREIGN.format(preemptive=preemptive))
     assert outcome.succeeded().lines == ["both work"]
+
+
+def test_channels_made_through_another_thread_are_waited_for_here(
+    run_script: Callable[..., Outcome],
+) -> None:
+    """A thread in a foreign context without callbacks has another one call libca for it; what
+    is created there still counts among what this thread waits for.
+    """
+    outcome = run_script(
+        FOREIGN_HEAD.format(preemptive=0)
+        + """
+    from cachannel._ca.core import attach_shared
+    from cachannel.context import create_many
+    context = attach_shared()
+    create_many(context, [b"no:such:pv", b"no:such:pw"], 0, 0, 1)
+    print(lib.cc_outstanding(context.id), lib.cc_wait_mine(context.id, 0.05))
+    lib.cc_forget_mine(context.id)
+    print(lib.cc_outstanding(context.id))
+"""
+    )
+    assert outcome.succeeded().lines == ["2 80", "0"]
 
 
 BAD: dict[str, tuple[Callable[[], Any], str]] = {
@@ -488,3 +516,65 @@ def test_reading_nothing(ioc: SoftIoc) -> None:
     event = seen.next()
     assert (event["count"], event["pv_value"]) == (0, [])
     assert channel.getw() == [0.0] * 8
+
+
+def test_reads_of_one_object_in_two_threads_leave_nothing_behind(ioc: SoftIoc) -> None:
+    """Both replace what the object asked for last; no request stays behind."""
+    live = counts()[2]
+    channel = connected("catest")
+
+    def read() -> None:
+        for _ in range(3000):
+            channel.array_get()
+        channel.pend_io()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=read) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert isinstance(channel.getValue(), float)
+    channel.clear_channel()
+    wait_until(lambda: counts()[2] == live, what="the end of all requests")
+
+
+FORK_IN_THE_MIDDLE = """
+    import os, sys, threading, time
+    from cachannel.context import Context
+    ending = threading.Event()
+
+    def make_and_end():
+        while not ending.is_set():
+            Context().close()
+
+    threads = [threading.Thread(target=make_and_end) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    statuses = []
+    for _ in range(60):
+        child = os.fork()
+        if not child:
+            Context()
+            os._exit(0)
+        deadline = time.monotonic() + 20
+        while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+            if time.monotonic() > deadline:
+                os.kill(child, 9)
+            time.sleep(0.002)
+        statuses.append(ended[1])
+    ending.set()
+    for thread in threads:
+        thread.join()
+    print(sum(status != 0 for status in statuses))
+"""
+
+
+def test_fork_while_contexts_begin_and_end(run_script: Callable[..., Outcome]) -> None:
+    """The child can use CA, whatever other threads of the parent were doing."""
+    outcome = run_script(FORK_IN_THE_MIDDLE, timeout=120)
+    assert outcome.succeeded().lines == ["0"]

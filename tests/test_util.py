@@ -566,3 +566,11 @@ def test_info_of_a_channel_that_lost_its_server(
     with pytest.raises(CaChannelException) as error:
         caget(["util:lost", "catest"])
     assert error.value.status in (ca.ECA_BADTYPE, ca.ECA_DISCONN)
+
+
+def test_monitor_of_a_single_byte_as_string_is_its_number(capsys) -> None:
+    events = Events()
+    camonitor("catest.PACT", as_string=True, callback=events)
+    wait_until(lambda: bool(events.seen))
+    assert events.values[0] == 0
+    camonitor("catest.PACT", callback=False)

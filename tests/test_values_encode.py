@@ -1,6 +1,8 @@
 """Python values to DBR data."""
 
 import struct
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachannel.errors import BadValueError, CAError, RangeError, StringTooLongError, ValueTypeError
+from cachannel.protocol.enums import DBR
 from cachannel.values.encode import Encoded, encode, integer
 
 CODES = {1: "h", 2: "f", 3: "H", 4: "B", 5: "i", 6: "d"}
@@ -156,3 +159,50 @@ def test_limits_are_exact_in_every_precision(dtype: str, base: int, value: float
         array = np.array([value, 0]).astype(dtype)
     with pytest.raises(RangeError):
         encode(array, base, 10, None)
+
+
+class OnlyInt:
+    def __int__(self) -> int:
+        return 7
+
+
+class OnlyIndex:
+    def __index__(self) -> int:
+        return 7
+
+
+class OnlyFloat:
+    def __float__(self) -> float:
+        return 2.5
+
+
+@pytest.mark.parametrize(("value", "number"), [(OnlyInt(), 7), (OnlyIndex(), 7), (OnlyFloat(), 2)])
+@pytest.mark.parametrize("base", range(1, 7))
+def test_every_protocol_of_a_number_will_do(base: int, value: Any, number: int) -> None:
+    for each in (value, [value]):
+        data = encode(each, base, 1, None).data
+        assert int(np.frombuffer(data, ["", "i2", "f4", "u2", "u1", "i4", "f8"][base])[0]) == number
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(OnlyInt(), "7"), (OnlyIndex(), "7"), (OnlyFloat(), "2.5"), (Fraction(5, 2), "2.5"),
+     (Decimal("2.5"), "2.5"), (True, "1"), (np.True_, "1"), (np.float32(2.5), "2.5"),
+     (DBR.LONG, "5"), (np.longdouble(2.5), "2.5")],
+)  # fmt: skip
+def test_number_as_text_is_its_value(value: Any, text: str) -> None:
+    """Never the name of its class or of the enum member, nor a numerator alone."""
+    for each in (value, [value]):
+        assert encode(each, 0, 1, None).data.rstrip(b"\0").decode() == text
+
+
+def test_array_of_bools_as_text() -> None:
+    assert encode(np.array([True, False]), 0, 2, None).data.replace(b"\0", b"") == b"10"
+
+
+@pytest.mark.parametrize("value", [None, {}, [None], [[1, 2]]])
+def test_object_that_is_no_value_is_a_value_error_and_a_type_error(value: Any) -> None:
+    """CaChannel raised ValueError, caffi TypeError; scripts may catch either."""
+    with pytest.raises(ValueError, match="put") as caught:
+        encode(value, 6, 5, None)
+    assert isinstance(caught.value, TypeError)

@@ -3,7 +3,10 @@
 from typing import Any, assert_type
 
 from cachannel import CaChannel, CaChannelException, Context, ca
+from cachannel.epicsMotor import epicsMotor, epicsMotorException
+from cachannel.epicsPV import epicsPV
 from cachannel.many import BulkSink, connect_many, get_many, put_many
+from cachannel.util import caget, cainfo, camonitor, caput
 
 
 def changed(event: dict[str, Any], user_args: tuple[Any, ...]) -> None:
@@ -64,3 +67,38 @@ def use_lists() -> None:
         assert_type(len(events), int)
     with Context() as context:
         assert_type(context.replaced, int)
+
+
+def use_the_companions() -> None:
+    """The modules that come with the class."""
+    pv = epicsPV("catest", wait=True)
+    pv.setMonitor()
+    assert_type(pv.checkMonitor(), int)
+    pv.getControl()
+    print(pv.callBack.pv_units)
+    pv.putWait(5, poll=0.01)
+    motor = epicsMotor("m1")
+    try:
+        motor.move(1.5, relative=True)
+        motor.wait()
+    except epicsMotorException as exc:
+        assert_type(exc.message, str)
+    motor.slew_speed = 2.0
+    assert_type(motor.pvs, dict[str, epicsPV])
+    assert_type(caget(["a", "b"]), list[Any])
+    caput("a", [1, 2], wait=True, timeout=1.0)
+    camonitor("a", callback=changed)
+    cainfo("a")
+
+
+def use_a_group() -> None:
+    """Several reads and writes, and one wait."""
+    _, gid = ca.sg_create()
+    assert_type(gid, int)
+    _, chid = ca.create_channel("catest", priority=ca.CA_PRIORITY_MAX)
+    if chid is not None:
+        _, value = ca.sg_get(gid, chid)
+        assert_type(value, ca.DBRValue | None)
+        ca.sg_put(gid, chid, 1)
+    assert_type(ca.sg_block(gid, 1.0), ca.ECA)
+    ca.sg_delete(gid)

@@ -46,6 +46,11 @@ def attached() -> Context | None:
     return context
 
 
+def attach(context: Context) -> None:
+    """Make the calling thread belong to a context, as the dispatcher thread does to its own."""
+    local.context = context
+
+
 def current() -> Context:
     """Return the calling thread's context; without one, make a non-preemptive one."""
     context = local.context
@@ -81,7 +86,7 @@ def attach_shared() -> Context:
             context = _shared
             if context is None or context.closed:
                 own = attached()
-                context = own if own is not None and own.preemptive else Context()
+                context = own if own is not None and own.preemptive else Context(at_start=attach)
                 _shared = context
     mine = local.context
     if mine is None or mine.closed:
@@ -223,6 +228,23 @@ def count_number(count: Any) -> int:
         message = f"count must not be negative, not {number}"
         raise OverflowError(message)
     return min(number, _MOST)
+
+
+def seconds(timeout: Any) -> float:
+    """Take a time-out, any real number.
+
+    Raises:
+        TypeError: it is not a number.
+        ValueError: it is NaN, and a wait would never end.
+    """
+    if isinstance(timeout, str | bytes):
+        message = f"a time-out is a number of seconds, not {timeout!r}"
+        raise TypeError(message)
+    number = float(timeout)
+    if number != number:
+        message = "a time-out must not be NaN"
+        raise ValueError(message)
+    return number
 
 
 def answer(chid: Chid, record: Record) -> dict[str, Any]:

@@ -8,10 +8,11 @@ caller.
 from __future__ import annotations
 
 import itertools
+import operator
 import time
 from typing import Any, SupportsFloat, SupportsIndex, SupportsInt
 
-from cachannel._ca.core import count_number, current, prepare, type_number
+from cachannel._ca.core import ANY, count_number, current, prepare, seconds, type_number
 from cachannel._ca.handles import Chid, DBRValue
 from cachannel._native import lib
 from cachannel.context import Context
@@ -54,19 +55,27 @@ _numbers = itertools.count(1)
 
 
 def sg_create() -> tuple[ECA, int]:
-    """Make a group in the calling thread's context (ca_sg_create). Returns (status, gid)."""
+    """Make a group in the calling thread's context (ca_sg_create).
+
+    Returns:
+        The status and the gid, an int.
+    """
     gid = next(_numbers)
     _groups[gid] = _Group(current())
     return ECA.NORMAL, gid
 
 
 def _find(gid: SupportsIndex) -> _Group | None:
-    return _groups.get(gid.__index__())
+    return _groups.get(operator.index(gid))
 
 
 def sg_delete(gid: SupportsIndex) -> ECA:
-    """End a group (ca_sg_delete). Returns ECA.NORMAL or ECA.BADSYNCGRP."""
-    group = _groups.pop(gid.__index__(), None)
+    """End a group (ca_sg_delete).
+
+    Returns:
+        ECA.NORMAL, or ECA.BADSYNCGRP for an unknown one.
+    """
+    group = _groups.pop(operator.index(gid), None)
     if group is None:
         return ECA.BADSYNCGRP
     group.reset()
@@ -74,7 +83,11 @@ def sg_delete(gid: SupportsIndex) -> ECA:
 
 
 def sg_reset(gid: SupportsIndex) -> ECA:
-    """Forget what the group waits for (ca_sg_reset). Returns ECA.NORMAL or ECA.BADSYNCGRP."""
+    """Forget what the group waits for (ca_sg_reset).
+
+    Returns:
+        ECA.NORMAL, or ECA.BADSYNCGRP for an unknown one.
+    """
     group = _find(gid)
     if group is None:
         return ECA.BADSYNCGRP
@@ -103,7 +116,9 @@ def sg_get(
         return ECA.BADCHID, None
     request = lib.cc_get(chid.id, kind, elements or 1, 0, 0)
     if request < 0:
-        return eca(-request), None
+        # A lost channel is told apart here by its status, and not by its type as in `get`.
+        lost = kind == ANY and -request == ECA.BADTYPE
+        return ECA.DISCONN if lost else eca(-request), None
     value = DBRValue(request, bool(use_numpy))
     group.values.append(value)
     return ECA.NORMAL, value
@@ -141,7 +156,11 @@ def sg_put(
 
 
 def sg_test(gid: SupportsIndex) -> ECA:
-    """Tell whether a group is through: ECA.IODONE, ECA.IOINPROGRESS or ECA.BADSYNCGRP."""
+    """Tell whether a group is through (ca_sg_test).
+
+    Returns:
+        ECA.IODONE or ECA.IOINPROGRESS; ECA.BADSYNCGRP for an unknown one.
+    """
     group = _find(gid)
     if group is None:
         return ECA.BADSYNCGRP
@@ -164,7 +183,7 @@ def sg_block(gid: SupportsIndex, timeout: SupportsFloat) -> ECA:
     if group is None:
         return ECA.BADSYNCGRP
     context = group.context
-    deadline = time.monotonic() + float(timeout)
+    deadline = time.monotonic() + seconds(timeout)
     context.flush()
     status = ECA.NORMAL
     for request in group.pending():

@@ -50,10 +50,10 @@ class Hooks:
 
 
 class Chid:
-    """A channel. Opaque, but comparable and hashable: the same channel is the same chid.
+    """A channel: opaque, comparable and hashable.
 
-    There is one for each of perhaps 100,000 channels, so it is small; what only some channels
-    need is in `hooks`.
+    The same channel is the same chid wherever it turns up. There is one for
+    each of perhaps 100,000 channels, so it is small; what only some channels need is in `hooks`.
 
     Attributes:
         id: the C id; 0 until it is known, negative once the channel has been cleared.
@@ -199,6 +199,15 @@ class DBRValue:
         if self._request:
             lib.cc_request_release(self._request)
 
+    def renew(self, request: int) -> None:
+        """Stand for another request from now on; 0: for none."""
+        # Another thread may have asked for the same object meanwhile. Its request is lost, as
+        # the last one counts, but must not stay behind.
+        lost, self._request = self._request, request
+        self._kept = None
+        if lost:
+            lib.cc_request_release(lost)
+
     def answer(self) -> tuple[Record, Any] | None:
         """Return the record and the buffer of its data, or None while there is none."""
         if self._kept is not None:
@@ -212,10 +221,11 @@ class DBRValue:
         return answer
 
     def get(self) -> Any:
-        """Return the value, as often as wanted; None while there is none, or after a failure.
+        """Return the value, as often as wanted.
 
         Returns:
-            A scalar, list or ndarray, or a dict for the types with metadata.
+            A scalar, list or ndarray of shape ``(count,)``, or a dict for the types with
+            metadata. None while there is no answer, or after a failure.
         """
         request = self._request
         state = lib.cc_request_state(request)

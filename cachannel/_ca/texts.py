@@ -48,13 +48,21 @@ __all__ = [
 Number = SupportsIndex
 
 
+def _int(number: Number) -> int:
+    # Text that looks like a number is none, neither here nor in C.
+    if isinstance(number, str | bytes):
+        message = f"a number is expected, not {number!r}"
+        raise TypeError(message)
+    return int(number)
+
+
 def dbf_type_is_valid(field_type: Number) -> bool:
     """Tell whether this is a field type, 0 (STRING) to 6 (DOUBLE)."""
-    return 0 <= int(field_type) <= 6
+    return 0 <= _int(field_type) <= 6
 
 
 def _group(field_type: Number, first: int) -> DBR:
-    number = int(field_type)
+    number = _int(field_type)
     return DBR(number + first) if 0 <= number <= 6 else DBR.INVALID
 
 
@@ -69,53 +77,53 @@ def dbf_type_to_DBR_STS(field_type: Number) -> DBR:
 
 
 def dbf_type_to_DBR_TIME(field_type: Number) -> DBR:
-    """Return the request type with alarm and time stamp; DBR.INVALID for no field type."""
+    """Return the request type with time stamp; DBR.INVALID for no field type."""
     return _group(field_type, 14)
 
 
 def dbf_type_to_DBR_GR(field_type: Number) -> DBR:
-    """Return the request type with display limits; DBR.INVALID for what is no field type."""
+    """Return the request type with display limits; DBR.INVALID for no field type."""
     return _group(field_type, 21)
 
 
 def dbf_type_to_DBR_CTRL(field_type: Number) -> DBR:
-    """Return the request type with control limits; DBR.INVALID for what is no field type."""
+    """Return the request type with control limits; DBR.INVALID for no field type."""
     return _group(field_type, 28)
 
 
 def dbr_type_is_valid(request_type: Number) -> bool:
     """Tell whether this is a request type, 0 to 38."""
-    return 0 <= int(request_type) <= 38
+    return 0 <= _int(request_type) <= 38
 
 
 def dbr_type_is_plain(request_type: Number) -> bool:
     """Tell whether this is a value without metadata."""
-    return 0 <= int(request_type) <= 6
+    return 0 <= _int(request_type) <= 6
 
 
 def dbr_type_is_STS(request_type: Number) -> bool:
     """Tell whether this is a value with alarm only."""
-    return 7 <= int(request_type) <= 13
+    return 7 <= _int(request_type) <= 13
 
 
 def dbr_type_is_TIME(request_type: Number) -> bool:
     """Tell whether this is a value with alarm and time stamp."""
-    return 14 <= int(request_type) <= 20
+    return 14 <= _int(request_type) <= 20
 
 
 def dbr_type_is_GR(request_type: Number) -> bool:
     """Tell whether this is a value with units and display limits, or state names."""
-    return 21 <= int(request_type) <= 27
+    return 21 <= _int(request_type) <= 27
 
 
 def dbr_type_is_CTRL(request_type: Number) -> bool:
-    """Tell whether this is a value with units, display and control limits, or state names."""
-    return 28 <= int(request_type) <= 34
+    """Tell whether this is a value with units and all limits, or state names."""
+    return 28 <= _int(request_type) <= 34
 
 
 def _based_on(request_type: Number, base: int) -> bool:
     # As the macros of db_access.h do it: types 35 to 38 count as STRING, SHORT, FLOAT, ENUM.
-    number = int(request_type)
+    number = _int(request_type)
     return 0 <= number <= 38 and number % 7 == base
 
 
@@ -155,13 +163,13 @@ def dbr_type_is_DOUBLE(request_type: Number) -> bool:
 
 
 def dbf_text(field_type: Number) -> str:
-    """Return ``'DBF_STRING'`` ..., ``'TYPENOTCONN'`` for -1, ``'DBF_invalid'`` otherwise."""
-    return "DBF_NO_ACCESS" if int(field_type) == 7 else enums.dbf_text(int(field_type))
+    """Return ``'DBF_STRING'`` ..., ``'TYPENOTCONN'`` for -1, or ``'DBF_invalid'``."""
+    return "DBF_NO_ACCESS" if _int(field_type) == 7 else enums.dbf_text(_int(field_type))
 
 
 def dbr_text(request_type: Number) -> str:
     """Return ``'DBR_STRING'`` ..., ``'DBR_invalid'`` for what is no request type."""
-    return enums.dbr_text(int(request_type))
+    return enums.dbr_text(_int(request_type))
 
 
 dbf_type_to_text = dbf_text
@@ -176,7 +184,7 @@ def _name(text: object) -> str:
 
 
 def dbf_text_to_type(text: str) -> DBF:
-    """Return the field type of a name such as ``'DBF_DOUBLE'``; -1 for an unknown name.
+    """Return the field type of a name such as ``'DBF_DOUBLE'``; -1 if unknown.
 
     Raises:
         TypeError: `text` is not a str.
@@ -185,7 +193,7 @@ def dbf_text_to_type(text: str) -> DBF:
 
 
 def dbr_text_to_type(text: str) -> DBR:
-    """Return the request type of a name such as ``'DBR_TIME_DOUBLE'``; -1 for an unknown name.
+    """Return the request type of a name such as ``'DBR_LONG'``; -1 if unknown.
 
     Raises:
         TypeError: `text` is not a str.
@@ -225,7 +233,7 @@ def dbr_size_n(request_type: Number, count: Number) -> int:
 
 
 def _alarm_text(number: Number, texts: tuple[str, ...]) -> str:
-    index = int(number)
+    index = _int(number)
     if not 0 <= index < len(texts):
         message = f"{index} is no alarm number"
         raise IndexError(message)

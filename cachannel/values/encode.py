@@ -9,6 +9,7 @@ value.
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from struct import Struct
 from struct import error as struct_error
 from typing import Any, Final, NamedTuple
@@ -96,9 +97,12 @@ def _number(value: Any, base: int) -> int | float:
     floating = base in (_FLOAT, _DOUBLE)
     if not floating and hasattr(value, "__index__"):
         return _fits(value.__index__(), base)
-    if not hasattr(value, "__float__") and not hasattr(value, "__index__"):
+    if not _is_number(value):
         raise _RefusedError(ValueTypeError, f"{_show(value)} is not a number")
     try:
+        if not hasattr(value, "__float__") and not hasattr(value, "__index__"):
+            value = int(value)
+            return value if floating else _fits(value, base)
         number = float(value)
     except OverflowError as exc:
         raise _RefusedError(RangeError, f"{_show(value)} does not fit a double") from exc
@@ -141,8 +145,8 @@ def _string(value: Any) -> bytes:
         data = value.encode("utf-8", "surrogateescape")
     elif isinstance(value, bytes):
         data = bytes(value)
-    elif hasattr(value, "__float__") or hasattr(value, "__index__"):
-        data = str(value.item() if hasattr(value, "item") else _plain(value)).encode()
+    elif _is_number(value):
+        data = str(_plain(value)).encode()
     else:
         raise _RefusedError(ValueTypeError, f"{_show(value)} is neither text nor a number")
     if len(data) >= STRING_SIZE:
@@ -152,11 +156,22 @@ def _string(value: Any) -> bytes:
     return data
 
 
+def _is_number(value: object) -> bool:
+    return hasattr(value, "__float__") or hasattr(value, "__index__") or hasattr(value, "__int__")
+
+
 def _plain(value: Any) -> object:
-    """Drop the class of an enum member or bool, so that 1 is written and not its name."""
-    if isinstance(value, int):
-        return int(value)
-    return value
+    """Return a number whose text is its value.
+
+    That of an enum member or a bool is its name, that of a fraction is read as its numerator.
+    """
+    if hasattr(value, "item"):
+        value = value.item()
+    if hasattr(value, "__index__"):
+        return value.__index__()
+    if isinstance(value, float | Decimal):
+        return value
+    return float(value) if hasattr(value, "__float__") else int(value)
 
 
 def _sequence(value: Any) -> Any | None:
@@ -233,9 +248,7 @@ def _encode(value: Any, dbr_type: int, native: int, count: int | None) -> Encode
         return Encoded(dbr_type, 1, _SCALARS[base].pack(_number(value, base)))
     values = _sequence(value)
     if values is None:
-        if isinstance(value, dict | set | frozenset) or not (
-            hasattr(value, "__float__") or hasattr(value, "__index__") or hasattr(value, "__int__")
-        ):
+        if isinstance(value, dict | set | frozenset) or not _is_number(value):
             raise _RefusedError(ValueTypeError, f"{_show(value)} cannot be written")
         if base == _STRING:
             return Encoded(dbr_type, 1, _string(value).ljust(STRING_SIZE, b"\0"))

@@ -330,3 +330,13 @@ def test_installed_files_are_single_modules() -> None:
     """A folder CaChannel would be the folder cachannel where file names ignore case."""
     outcome = run("import CaChannel; print(CaChannel.__file__)")
     assert os.path.basename(outcome.stdout.strip()) == "CaChannel.py"
+
+
+def test_star_import_of_ca_brings_the_modules_it_always_brought(run_script) -> None:
+    outcome = run_script(
+        """
+        from ca import *
+        print(os.__name__, warnings.__name__, IntEnum.__name__, HAS_NUMPY)
+        """
+    )
+    assert outcome.succeeded().stdout == "os warnings IntEnum 1\n"

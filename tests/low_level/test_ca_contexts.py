@@ -274,3 +274,23 @@ def test_channels_made_while_the_context_closes_are_refused_or_ended(ioc: SoftIo
             thread.join(SOON)
         assert all(answer > 0 or -answer == ca.ECA.NOCACTX for answer in answers)
     assert counts() == before
+
+
+def test_callback_belongs_to_the_context_of_its_channel(connect) -> None:
+    """What is made in a callback is made in the same context, and sent by it."""
+    context, inside, connected = ca.current_context(), Events(), Events()
+
+    def callback(event: dict) -> None:
+        status, other = ca.create_channel("calong", connected)
+        flushed = ca.flush_io()
+        inside((ca.current_context(), other.context, status, flushed))
+        inside((ca.pend_event(0.01), ca.poll()))
+
+    chid = connect("catest")
+    live = counts()[0]
+    assert ca.get(chid, None, None, callback) == (NORMAL, None)
+    ca.flush_io()
+    assert inside.next() == (context, context, NORMAL, NORMAL)
+    assert inside.next() == (ca.ECA.EVDISALLOW, ca.ECA.EVDISALLOW)
+    assert connected.next()["op"] == ca.CA_OP.CONN_UP
+    assert counts()[0] == live

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -161,3 +162,22 @@ def test_group_of_a_thread_without_preemption_used_from_another(ioc: object) -> 
         stop.set()
         thread.join(SOON)
     assert all(event["value"]["units"] == "ticks" for event in seen.drain())
+
+
+@pytest.mark.parametrize("wrong", [None, "1", [], 1.5])
+def test_what_is_no_gid_is_a_type_error(connect, wrong: Any) -> None:
+    chid = connect("catest")
+    calls = [(ca.sg_test, ()), (ca.sg_block, (1,)), (ca.sg_reset, ()), (ca.sg_delete, ()),
+             (ca.sg_get, (chid,)), (ca.sg_put, (chid, 1))]  # fmt: skip
+    for function, arguments in calls:
+        with pytest.raises(TypeError):
+            function(wrong, *arguments)
+
+
+def test_get_of_a_channel_that_is_not_connected(preemptive) -> None:
+    _, chid = ca.create_channel("no:such:pv", print)
+    _, gid = ca.sg_create()
+    assert ca.sg_get(gid, chid) == (ca.ECA.DISCONN, None)
+    assert ca.sg_get(gid, chid, ca.DBR_LONG) == (ca.ECA.DISCONN, None)
+    assert ca.sg_get(gid, chid, 99) == (ca.ECA.BADTYPE, None)
+    ca.sg_delete(gid)

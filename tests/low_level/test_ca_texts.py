@@ -1,5 +1,7 @@
 """Types and texts of the low-level module."""
 
+from typing import Any
+
 import pytest
 
 from cachannel import CaChannelException, ca
@@ -120,3 +122,13 @@ def test_version_is_that_of_the_protocol() -> None:
 
 def test_numpy_is_there() -> None:
     assert ca.HAS_NUMPY == 1
+
+
+@pytest.mark.parametrize("wrong", ["5", b"5", "DBR_LONG", None, []])
+def test_what_is_no_number_is_a_type_error(wrong: Any) -> None:
+    for name in dir(ca):
+        if name.startswith(("dbf_type", "dbr_type", "dbf_text", "dbr_text", "alarmS")):
+            if name.endswith("text_to_type"):
+                continue
+            with pytest.raises(TypeError):
+                getattr(ca, name)(wrong)

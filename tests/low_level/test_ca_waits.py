@@ -148,3 +148,16 @@ def test_pend_io_without_preemption_delivers_callbacks(ioc: object) -> None:
 
     name = in_thread(lambda: (use(), threading.current_thread().name))
     assert name[0] == [name[1]]
+
+
+@pytest.mark.parametrize("wrong", ["1", b"1", None, []])
+def test_what_is_no_time_out_is_a_type_error(preemptive, wrong: Any) -> None:
+    for function in (ca.pend_io, ca.pend_event, lambda length: ca.pend(length, True)):
+        with pytest.raises(TypeError):
+            function(wrong)
+
+
+def test_wait_for_nan_seconds_is_refused(preemptive) -> None:
+    for function in (ca.pend_io, ca.pend_event):
+        with pytest.raises(ValueError, match="NaN"):
+            function(float("nan"))

@@ -97,6 +97,7 @@ cc_id cc_channel_create(cc_id id, const char *name, unsigned priority, uint64_t 
 
 typedef struct many {
     const char *name;
+    cc_channel **prepared;
     uint32_t length;
     unsigned priority;
     uint64_t token;
@@ -111,12 +112,10 @@ static int create_many(void *argument)
     uint32_t i;
 
     for (i = 0; i < m->length; i++) {
-        cc_channel *channel = prepare(m->context, m->token + i, m->flags);
+        cc_channel *channel = m->prepared[i];
         creation c;
         int status;
 
-        if (!channel)
-            return ECA_ALLOCMEM;
         c.name = m->name;
         c.priority = m->priority;
         c.channel = channel;
@@ -141,6 +140,7 @@ int cc_create_many(cc_id id, const char *names, uint32_t length, unsigned priori
 {
     cc_context *context = cc_enter(CC_POOL_CONTEXT, id);
     many m;
+    uint32_t i;
     int status;
 
     if (!context)
@@ -152,7 +152,23 @@ int cc_create_many(cc_id id, const char *names, uint32_t length, unsigned priori
     m.flags = flags;
     m.context = context;
     m.ids = channels;
-    status = cc_run_attached(context->ca, create_many, &m);
+    m.prepared = malloc((length ? length : 1) * sizeof *m.prepared);
+    status = m.prepared ? ECA_NORMAL : ECA_ALLOCMEM;
+    /* Here and not where libca is called, which may be in another thread: what is waited for
+     * belongs to this one. */
+    for (i = 0; i < length && status == ECA_NORMAL; i++) {
+        m.prepared[i] = prepare(context, first_token + i, flags);
+        if (!m.prepared[i])
+            status = ECA_ALLOCMEM;
+    }
+    if (status == ECA_NORMAL)
+        status = cc_run_attached(context->ca, create_many, &m);
+    if (status != ECA_NORMAL)
+        /* Nothing was created: neither the loop nor the call was reached. */
+        while (i-- > 0)
+            if (m.prepared[i])
+                discard(m.prepared[i]);
+    free(m.prepared);
     cc_leave(context);
     return status;
 }

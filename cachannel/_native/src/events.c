@@ -180,7 +180,8 @@ static int has_room(cc_queue *q, uint32_t nbytes)
     }
     if (q->fill.room - q->fill.nbytes < nbytes) {
         uint32_t room = q->fill.room ? 2 * q->fill.room : first_room;
-        char *bytes = realloc(q->fill.bytes, room);
+        /* Offsets have 32 bits: what comes after 2 GB that nobody takes is refused. */
+        char *bytes = room ? realloc(q->fill.bytes, room) : NULL;
         if (!bytes)
             return 0;
         q->fill.bytes = bytes;
