@@ -16,8 +16,9 @@ from typing import Any, ClassVar, Final
 
 from cachannel.client.dbr import DBR_TYPES, DbrStringArray, DbrTypeBase, metadata_from
 from cachannel.client.headers import ExtendedMessageHeader, MessageHeader, header_of
-from cachannel.protocol.channel_types import CAStatus, CAStatusCode, ChannelType, ca_status
+from cachannel.protocol.channel_types import ChannelType
 from cachannel.protocol.dbr import LAYOUTS, MAX_STRING_SIZE
+from cachannel.protocol.status_codes import CAStatus, CAStatusCode, ca_status
 from cachannel.values.decode import Record
 
 __all__ = [

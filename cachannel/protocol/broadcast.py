@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -102,7 +101,10 @@ def beacon(port: int, sequence: int, address: str = "") -> bytes:
         sequence: counts beacons from 0; wraps at 32 bits.
         address: the interface's dotted address; '' lets the repeater fill it in.
     """
-    number = int(ipaddress.IPv4Address(address)) if address else 0
+    number = 0
+    if address:
+        for part in address.split("."):
+            number = number << 8 | int(part)
     return pack(Command.RSRV_IS_UP, DEFAULT_PROTOCOL_VERSION, port, sequence & 0xFFFFFFFF, number)
 
 

@@ -39,9 +39,10 @@ from .encoding import Elements, Reply, decode_elements, is_array, numpy, pack_te
 if TYPE_CHECKING:
     from .subscription import Subscription
 
-__all__ = ["ChannelData", "decode_metadata"]
+__all__ = ["EPOCH_NS", "ChannelData", "decode_metadata"]
 
-_EPOCH_NS: Final = 631152000 * 10**9
+EPOCH_NS: Final = 631152000 * 10**9
+"""The EPICS epoch as Unix time, nanoseconds."""
 _VALUE_AND_LOG: Final = int(SubscriptionType.DBE_VALUE | SubscriptionType.DBE_LOG)
 _ALARM: Final = int(SubscriptionType.DBE_ALARM)
 _PROPERTY: Final = int(SubscriptionType.DBE_PROPERTY)
@@ -50,6 +51,8 @@ _CLASS_NAME: Final = int(ChannelType.CLASS_NAME)
 
 # A client may ask for any count; only so many different replies are kept per channel.
 _MAX_CACHED_REPLIES: Final = 16
+# The cache of channels that nobody has read; never written to.
+_NO_REPLIES: Final[dict[int, Reply]] = {}
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -113,7 +116,15 @@ class ChannelData:
     _standard_read: ClassVar[bool] = True
     _standard_access: ClassVar[bool] = True
 
-    # What a channel without these has. They are instance attributes where there is more to say.
+    # What a channel without these has. They are instance attributes where there is more to say:
+    # an IOC may have very many channels, and most of them are never read.
+    string_encoding: str = "latin-1"
+    reported_record_type: str = "cachannel"
+    max_subscription_backlog: int | None = None
+    _cache: dict[int, Reply] = _NO_REPLIES
+    _version = 0
+    _subs: list[Subscription] | None = None
+    _max_length = 1
     pvname: str = ""
     getter: Any = None
     field_inst: Any = None
@@ -134,12 +145,12 @@ class ChannelData:
         reported_record_type: str = "cachannel",
         max_subscription_backlog: int | None = None,
     ) -> None:
-        self.string_encoding = string_encoding
-        self.reported_record_type = reported_record_type
-        self.max_subscription_backlog = max_subscription_backlog
-        self._cache: dict[int, Reply] = {}
-        self._version = 0
-        self._subs: list[Subscription] | None = None
+        if string_encoding != "latin-1":
+            self.string_encoding = string_encoding
+        if reported_record_type != "cachannel":
+            self.reported_record_type = reported_record_type
+        if max_subscription_backlog is not None:
+            self.max_subscription_backlog = max_subscription_backlog
         self.alarm = ChannelAlarm() if alarm is None else alarm
         self.alarm.connect(self)
         if max_length is None:
@@ -148,7 +159,7 @@ class ChannelData:
             raise CaprotoValueError(f"max_length must be 1 or more, not {max_length}")
         self._max_length = int(max_length)
         self._value = self.preprocess_value(value)
-        self._stamp_ns = time.time_ns() - _EPOCH_NS if timestamp is None else self._to_ns(timestamp)
+        self._stamp_ns = time.time_ns() - EPOCH_NS if timestamp is None else self._to_ns(timestamp)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -161,7 +172,10 @@ class ChannelData:
         cls._standard_access = ours("check_access")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_cache": {}, "_subs": None}
+        state = self.__dict__.copy()
+        state.pop("_cache", None)
+        state.pop("_subs", None)
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -453,7 +467,7 @@ class ChannelData:
             self._failed = False
             if new is None and alarm.status == AlarmStatus.WRITE:
                 new = (0, 0)
-        self._stamp_ns = time.time_ns() - _EPOCH_NS if stamp is None else self._to_ns(stamp)
+        self._stamp_ns = time.time_ns() - EPOCH_NS if stamp is None else self._to_ns(stamp)
         self._value = value
         self._version += 1
         if self._cache:
@@ -692,7 +706,9 @@ class ChannelData:
             found = reply(dbr_type, self._metadata(dbr_type), self._elements_of(dbr_type), count)
             if count > self._max_length:
                 return found  # a curiosity; not worth the memory
-            if len(cache) >= _MAX_CACHED_REPLIES:
+            if cache is _NO_REPLIES:
+                self._cache = cache = {}
+            elif len(cache) >= _MAX_CACHED_REPLIES:
                 cache.clear()
             cache[key] = found
         return found
