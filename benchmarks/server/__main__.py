@@ -93,8 +93,9 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def text(self):
-        self.log.seek(0)
-        return self.log.read()
+        # Seeking would move the place where the server writes: the two share it.
+        file = self.log.fileno()
+        return os.pread(file, os.fstat(file).st_size, 0).decode()
 
     def close(self):
         self.process.kill()

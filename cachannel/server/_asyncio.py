@@ -271,7 +271,8 @@ class Context(_Context):
             layer = AsyncioAsyncLayer()
             for what, hook in self.startup_methods(startup_hook):
                 self.spawn(self.run_hook(what, hook, layer))
-            self.spawn(self._send_beacons(beacons))
+            self.spawn(self.repeat(beacons.send, layer))
+            self.spawn(self.repeat(self.upkeep.look, layer))
             self.log_started(sockets.port, sockets.interfaces, log_pv_names)
             await self._exit
         except asyncio.CancelledError:
@@ -282,10 +283,6 @@ class Context(_Context):
             beacons.close()
             sockets.close()
             self.log.info("Server exiting....")
-
-    async def _send_beacons(self, beacons: BeaconSender) -> None:
-        while True:
-            await asyncio.sleep(beacons.send())
 
     async def _shut_down(
         self, servers: list[asyncio.Server], searches: list[asyncio.DatagramTransport]

@@ -11,6 +11,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import curio
@@ -18,8 +19,8 @@ from curio.traps import _read_wait, _write_wait
 
 from cachannel.protocol.broadcast import SearchResponder
 
+from ._ready import ReadyContext
 from .circuit import Circuit
-from .common import Context as _Context
 from .common import Hook, ServerExit
 from .data import ChannelData
 from .layer import AsyncLibraryLayer, ThreadsafeQueueBase
@@ -161,9 +162,10 @@ class _Connection:
     def _wake(self) -> None:
         self._context.request_output(self)
 
-    async def receive(self) -> None:
-        """Handle what the client sends until one side closes."""
+    async def serve(self) -> None:
+        """Handle what the client sends until one side closes; `send` answers."""
         sock, circuit = self.socket, self.circuit
+        self._context.request_output(self)
         while not circuit.closing and not circuit.closed:
             if circuit.is_full:
                 await curio.sleep(0.01)
@@ -207,7 +209,7 @@ class _Connection:
             self.sending = False
 
 
-class Context(_Context):
+class Context(ReadyContext):
     """A server on curio. For the arguments see `common.Context`."""
 
     library_name = "curio"
@@ -226,6 +228,12 @@ class Context(_Context):
         """Start a coroutine as a task that ends with the server."""
         self._spawned.append(coroutine)
         self._waker.wake()
+
+    def _connect(self, sock: socket.socket, peer: tuple[str, int]) -> _Connection:
+        return _Connection(self, sock, peer)
+
+    async def _readable(self, sock: socket.socket) -> None:
+        await _read_wait(sock)
 
     def request_output(self, connection: _Connection) -> None:
         """Have a connection send soon."""
@@ -257,15 +265,17 @@ class Context(_Context):
         beacons = BeaconSender(self.settings, sockets)
         tasks = curio.TaskGroup()
         try:
+            layer = CurioAsyncLayer()
+            start = partial(tasks.spawn, self._serve)
             responder = SearchResponder(sockets.port, self.core.exists)
             for sock in sockets.tcp:
-                await tasks.spawn(self._accept, sock, tasks)
+                await tasks.spawn(self._accept, sock, start, layer)
             for sock in sockets.udp:
                 await tasks.spawn(self._search, sock, responder)
-            layer = CurioAsyncLayer()
             for what, hook in self.startup_methods(startup_hook):
                 await tasks.spawn(self._hook, what, hook, layer)
-            await tasks.spawn(self._send_beacons, beacons)
+            await tasks.spawn(self.repeat, beacons.send, layer)
+            await tasks.spawn(self.repeat, self.upkeep.look, layer)
             self.log_started(sockets.port, sockets.interfaces, log_pv_names)
             await self._pump(tasks)
         except (curio.CancelledError, KeyboardInterrupt):
@@ -308,53 +318,10 @@ class Context(_Context):
 
     async def _hook(self, what: str, hook: Hook, layer: AsyncLibraryLayer) -> None:
         try:
-            await self.run_hook(what, hook, layer)
-        except ServerExit:
-            self.stop()
+            await super()._hook(what, hook, layer)
         except (SystemExit, KeyboardInterrupt) as exc:
             self._failure = exc
             self.stop()
-
-    async def _send_beacons(self, beacons: BeaconSender) -> None:
-        while True:
-            await curio.sleep(beacons.send())
-
-    async def _search(self, sock: socket.socket, responder: SearchResponder) -> None:
-        while True:
-            await _read_wait(sock)
-            try:
-                data, address = sock.recvfrom(65536)
-                if not self.is_ignored(address[0]):
-                    for answer in responder.answer(data):
-                        sock.sendto(answer, address)
-            except OSError:
-                continue
-
-    async def _accept(self, sock: socket.socket, tasks: curio.TaskGroup) -> None:
-        while True:
-            await _read_wait(sock)
-            try:
-                connection, peer = sock.accept()
-            except BlockingIOError:
-                continue
-            except OSError as exc:
-                self.log.warning("cannot accept a client: %s", exc)
-                await curio.sleep(0.1)
-                continue
-            await tasks.spawn(self._serve, connection, peer)
-
-    async def _serve(self, sock: socket.socket, peer: tuple[str, int]) -> None:
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        connection = _Connection(self, sock, peer[:2])
-        self.connected(connection.circuit)
-        self.request_output(connection)
-        try:
-            await connection.receive()
-        finally:
-            self.disconnected(connection.circuit)
-            sock.close()
 
 
 async def start_server(

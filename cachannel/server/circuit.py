@@ -40,8 +40,7 @@ from cachannel.protocol.messages import (
     pack,
 )
 
-from .encoding import failure
-from .output import MAX_REPLY_BYTES, MAX_ZERO_FILL, bounded
+from .output import MAX_REPLY_BYTES, MAX_ZERO_FILL
 from .subscription import ClientChannel, Subscription, View
 from .transfers import PUTS, READ, READ_NOTIFY, CircuitTransfers
 
@@ -57,7 +56,6 @@ _INTERNAL: Final = 142
 _BADMONID: Final = 242
 _DEFUNCT: Final = 278
 _BADMASK: Final = 330
-_NORDACCESS: Final = 368
 _UNAVAILINSERV: Final = 432
 
 _NO_CID: Final = 0xFFFFFFFF
@@ -68,6 +66,7 @@ _MAX_SMALL_PAYLOAD: Final = 16384  # for every message that is not a put
 _MAX_CHANNELS: Final = 500_000
 _MAX_SUBSCRIPTIONS: Final = 500_000
 _MAX_NAME: Final = 1024
+_MAX_WITHDRAWN: Final = 10_000
 
 _write_head: Final = HEADER.pack
 
@@ -96,6 +95,7 @@ class Circuit(CircuitTransfers):
         self.closing = False  # say what is left to say, then close
         self._next_sid = 1
         self._subscriptions = 0
+        self._withdrawn: dict[int, None] = {}  # server ids
         # Input: bytes of messages that are not complete, or not to be handled yet.
         self._input: bytearray | None = None
         self._filled = 0
@@ -148,6 +148,33 @@ class Circuit(CircuitTransfers):
         if self._input is not None:
             self._handle(self._input, self._filled)
         return True
+
+    def channels(self) -> list[ClientChannel]:
+        """Return the channels that the client has at the moment."""
+        return list(self._channels.values())
+
+    def check(self, channels: list[ClientChannel]) -> None:
+        """Tell the client where rights have changed or a PV is no longer there."""
+        changed = False
+        for channel in channels:
+            if self._channels.get(channel.sid) is not channel:
+                continue
+            if not self.core.still_serves(channel):
+                self._withdraw(channel)
+                changed = True
+            elif self._update_rights(channel):
+                changed = True
+        if changed:
+            self._wake()
+
+    def _withdraw(self, channel: ClientChannel) -> None:
+        """End a channel from this side; the client will search for it again."""
+        del self._channels[channel.sid]
+        self._end_subscriptions(channel)
+        if len(self._withdrawn) >= _MAX_WITHDRAWN:
+            del self._withdrawn[next(iter(self._withdrawn))]
+        self._withdrawn[channel.sid] = None
+        self._reply(pack(Command.SERVER_DISCONN, 0, 0, channel.cid, 0))
 
     def close(self) -> None:
         """Forget everything; the socket is gone. Puts that run go on."""
@@ -235,7 +262,8 @@ class Circuit(CircuitTransfers):
                 channel = channels.get(p1)
                 if channel is None:
                     self._bad_id(buffer, position, command, p1)
-                    return end
+                    position = following
+                    continue
                 data = channel.data
                 if data.getter is None and data._standard_read and channel.rights & 1:
                     try:
@@ -261,7 +289,8 @@ class Circuit(CircuitTransfers):
                 channel = channels.get(p1)
                 if channel is None:
                     self._bad_id(buffer, position, command, p1)
-                    return end
+                    position = following
+                    continue
                 self._put(channel, command, dbr_type, count, p2, buffer, position, body, following)
             else:
                 handler = _HANDLERS.get(command)
@@ -307,7 +336,13 @@ class Circuit(CircuitTransfers):
         )
 
     def _bad_id(self, buffer: bytearray, position: int, command: int, sid: int) -> None:
-        """Answer an unknown server id as rsrv does: an error, then the end of the circuit."""
+        """Answer an unknown server id as rsrv does: an error, then the end of the circuit.
+
+        What still comes for a channel that was withdrawn is ignored: the client may not have
+        known when it sent it.
+        """
+        if sid in self._withdrawn:
+            return
         self._error(buffer, position, _NO_CID, _INTERNAL, f"Bad Resource ID {sid}")
         raise RemoteProtocolError(f"message {command} for unknown server id {sid}")
 
@@ -374,12 +409,13 @@ class Circuit(CircuitTransfers):
         if found is None:
             self._reply(pack(Command.CREATE_CH_FAIL, 0, 0, cid, 0))
             return
-        view, data, event_filter = found
+        view, data = found.view, found.data
         sid = self._next_sid
-        while sid in self._channels:
+        while sid in self._channels or sid in self._withdrawn:
             sid = sid % 0xFFFFFFFE + 1
         self._next_sid = sid % 0xFFFFFFFE + 1
-        channel = ClientChannel(name, view, data, event_filter, cid, sid)
+        channel = ClientChannel(name, found, cid, sid)
+        channel.listed = self.core.lists(found.record)
         channel.rights = rights = self._rights_of(data)
         self._channels[sid] = channel
         self._reply(
@@ -420,6 +456,7 @@ class Circuit(CircuitTransfers):
         ):
             self._error(buffer, position, channel.cid, _ALLOCMEM, "too many or too large")
             return
+        self._update_rights(channel)
         if channel.subs is None:
             channel.subs = {}
         elif p2 in channel.subs:
@@ -433,9 +470,7 @@ class Circuit(CircuitTransfers):
         channel.data.subscribe(sub)
         if not channel.rights & AccessRights.READ:
             # As rsrv: the subscription exists and says that it may not be read.
-            event = failure(kind, bounded(count, channel.view, kind), _NORDACCESS)
-            sub.mask = 0
-            self._reply(event.event_head + sub.id + event.rest)
+            self._refuse_events(sub)
             return
         if self._events_off:
             sub.missed = True
@@ -485,10 +520,7 @@ class Circuit(CircuitTransfers):
         if channel.subs is not None:
             channel.subs.pop(int.from_bytes(sub.id, "big"), None)
         self._subscriptions -= 1
-        for event in sub.queue:
-            self._events -= 1
-            self._event_bytes -= event.size
-        sub.queue.clear()
+        self._drop_events(sub)
 
     def _end_subscriptions(self, channel: ClientChannel) -> None:
         for sub in list((channel.subs or {}).values()):

@@ -170,6 +170,25 @@ def test_violation(server):
     assert "closing the circuit of 127.0.0.1:" in server.output()
 
 
+def test_rights_that_change(server):
+    """A client that asks for nothing is told of new access rights."""
+    with Client(server.port) as client, Client(server.port) as other:
+        assert client.create("h:guarded")[3] == 3
+        lock = other.create("h:lock")[0]
+        for value, rights in ((1, 1), (0, 3)):
+            other.put(lock, 5, 1, struct.pack(">i", value))
+            assert client.receive() == Message(Command.ACCESS_RIGHTS, 0, 0, 1, rights)
+
+
+def test_a_pv_that_is_taken_away(server):
+    """Clients of a PV that the IOC removes are told, and searches no longer find it."""
+    with Client(server.port) as client, Client(server.port) as other:
+        client.create("h:victim")
+        other.put(other.create("h:remove")[0], 5, 1, struct.pack(">i", 1))
+        assert client.receive() == Message(Command.SERVER_DISCONN, 0, 0, 1, 0)
+        assert client.create("h:victim") is None
+
+
 def test_damaged_datagrams(server):
     """Garbage by UDP changes nothing, and leaves no traceback."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
