@@ -55,8 +55,8 @@ class SearchResponder:
     def answer(self, datagram: bytes) -> Iterator[bytes]:
         """Yield the datagrams that answer one datagram; none if no name in it is ours.
 
-        A VERSION at the start of the request is echoed with its sequence number, so that the
-        client can measure round trips. Answers fill datagrams up to 1472 bytes. What follows
+        A VERSION of 4.11 or newer at the start of the request is echoed with its sequence number,
+        so that the client can measure round trips. Answers fill datagrams up to 1472 bytes. What follows
         damage in a datagram is ignored, what came before is answered.
         """
         head = b""
@@ -85,9 +85,9 @@ class SearchResponder:
     @staticmethod
     def _version(request: Message) -> bytes:
         # Data type 1 says that parameter 1 is a sequence number; older clients than 4.11 have
-        # none to echo (base's udpiiu.cpp and rsrv's cast_server.c).
+        # none to echo, and get no VERSION (base's udpiiu.cpp and rsrv's cast_server.c).
         if request.data_count < 11:
-            return pack(Command.VERSION, 0, DEFAULT_PROTOCOL_VERSION)
+            return b""
         return pack(
             Command.VERSION, _SEQUENCE_IS_VALID, DEFAULT_PROTOCOL_VERSION, request.parameter1
         )

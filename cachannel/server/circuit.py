@@ -55,8 +55,6 @@ _BADTYPE: Final = 114
 _INTERNAL: Final = 142
 _BADMONID: Final = 242
 _DEFUNCT: Final = 278
-_BADMASK: Final = 330
-_UNAVAILINSERV: Final = 432
 
 _NO_CID: Final = 0xFFFFFFFF
 
@@ -266,16 +264,12 @@ class Circuit(CircuitTransfers):
                     continue
                 data = channel.data
                 if data.getter is None and data._standard_read and channel.rights & 1:
-                    try:
-                        if channel.direct:
-                            found = data._cache.get(count << 6 | dbr_type)
-                            if found is None:
-                                found = self._read(channel, dbr_type, count)
-                        else:
+                    if channel.direct:
+                        found = data._cache.get(count << 6 | dbr_type)
+                        if found is None:
                             found = self._read(channel, dbr_type, count)
-                    except RemoteProtocolError as exc:
-                        self._error(buffer, position, channel.cid, _BADTYPE, str(exc))
-                        raise
+                    else:
+                        found = self._read(channel, dbr_type, count)
                     if found.size < 65536:
                         item = found.read_head + buffer[position + 12 : position + 16] + found.rest
                         output.append(item)
@@ -372,7 +366,7 @@ class Circuit(CircuitTransfers):
     ) -> None:
         if self._channels:
             text = "the user name cannot change after the first channel"
-            self._error(buffer, position, _NO_CID, _UNAVAILINSERV, text)
+            self._error(buffer, position, _NO_CID, _INTERNAL, text)
         else:
             self.username = _text(body)
 
@@ -381,7 +375,7 @@ class Circuit(CircuitTransfers):
     ) -> None:
         if self._channels:
             text = "the host name cannot change after the first channel"
-            self._error(buffer, position, _NO_CID, _UNAVAILINSERV, text)
+            self._error(buffer, position, _NO_CID, _INTERNAL, text)
         else:
             self.hostname = _text(body)
 
@@ -440,16 +434,16 @@ class Circuit(CircuitTransfers):
         if channel is None:
             self._bad_id(buffer, position, Command.EVENT_ADD, sid)
             return
-        if kind > 38 or kind in (35, 36):
-            self._error(buffer, position, channel.cid, _BADTYPE, "invalid type")
+        if kind > 38:
             raise RemoteProtocolError(f"subscription to {channel.name} with invalid type {kind}")
         if len(body) < 14:
             self._error(buffer, position, channel.cid, _INTERNAL, "no event mask")
             raise RemoteProtocolError(f"subscription to {channel.name} without a mask")
-        mask = int.from_bytes(body[12:14], "big") & 0x0F
-        if not mask:
-            self._error(buffer, position, channel.cid, _BADMASK, "the event mask is empty")
-            return
+        mask = int.from_bytes(body[12:14], "big")
+        if not 0 < mask < 0x100:
+            # The status is that of rsrv, whose event queue does not take such a mask.
+            self._error(buffer, position, channel.cid, _ALLOCMEM, "invalid event mask")
+            raise RemoteProtocolError(f"subscription to {channel.name} with mask {mask:#x}")
         too_large = count * LAYOUTS[kind].element_size > MAX_ZERO_FILL
         if self._subscriptions >= _MAX_SUBSCRIPTIONS or (
             too_large and count > channel.view.element_count
@@ -513,6 +507,8 @@ class Circuit(CircuitTransfers):
         if channel is None:
             self._bad_id(buffer, position, Command.READ, sid)
             return
+        if kind > 38:
+            self._error(buffer, position, channel.cid, _BADTYPE, "invalid type")
         self._slow_read(channel, READ, kind, count, p2, buffer, position)
 
     def _end_subscription(self, channel: ClientChannel, sub: Subscription) -> None:

@@ -48,6 +48,7 @@ _ALARM: Final = int(SubscriptionType.DBE_ALARM)
 _PROPERTY: Final = int(SubscriptionType.DBE_PROPERTY)
 _STSACK: Final = int(ChannelType.STSACK_STRING)
 _CLASS_NAME: Final = int(ChannelType.CLASS_NAME)
+_FOR_PUTS_ONLY: Final = (int(ChannelType.PUT_ACKT), int(ChannelType.PUT_ACKS))
 
 # A client may ask for any count; only so many different replies are kept per channel.
 _MAX_CACHED_REPLIES: Final = 16
@@ -703,6 +704,8 @@ class ChannelData:
         cache = self._cache
         found = cache.get(key)
         if found is None:
+            if dbr_type in _FOR_PUTS_ONLY:
+                raise CaprotoConversionError(f"{self.name}: type {dbr_type} is for puts only")
             found = reply(dbr_type, self._metadata(dbr_type), self._elements_of(dbr_type), count)
             if count > self._max_length:
                 return found  # a curiosity; not worth the memory

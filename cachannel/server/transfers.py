@@ -89,7 +89,7 @@ class CircuitTransfers(CircuitJobs):
 
     @staticmethod
     def _check_read(dbr_type: int) -> None:
-        if dbr_type > 38 or dbr_type in (35, 36):
+        if dbr_type > 38:
             raise RemoteProtocolError(f"read with invalid type {dbr_type}")
 
     def _slow_read(
@@ -115,7 +115,8 @@ class CircuitTransfers(CircuitJobs):
             )
             return
         data = channel.data
-        if data.getter is None and data._standard_read:
+        for_puts_only = dbr_type in (35, 36)  # answered as unreadable
+        if (data.getter is None and data._standard_read) or for_puts_only:
             self._answer_read(channel, header, self._read(channel, dbr_type, count), _NORMAL)
             return
         self._active += 1
@@ -194,9 +195,12 @@ class CircuitTransfers(CircuitJobs):
             self._refuse_put(channel, buffer, position, count, _NOWTACCESS, "Write access denied")
             return
         if dbr_type > 36:
-            # The count of the answer is 0, as in rsrv.
-            self._refuse_put(channel, buffer, position, 0, _BADTYPE, "invalid type of a put")
-            return
+            known = dbr_type <= 38
+            status = _PUTFAIL if known else _BADTYPE
+            self._refuse_put(channel, buffer, position, count, status, "invalid type of a put")
+            if known:
+                return
+            raise RemoteProtocolError(f"put to {channel.name} with invalid type {dbr_type}")
         layout = LAYOUTS[dbr_type]
         size = end - body
         base = layout.base_type

@@ -117,7 +117,7 @@ def test_names_with_dots():
      pack(Command.CLEAR_CHANNEL, 0, 0, 99, 1), subscribe(99),
      pack(Command.EVENT_CANCEL, 6, 1, 99, 1), pack(200), pack(Command.VERSION, 100, 13),
      pack(Command.CREATE_CHAN, 0, 0, 1, 3, b"d\0"), pack(Command.READ_NOTIFY, 39, 1, 1, 1),
-     pack(Command.READ_NOTIFY, 35, 1, 1, 1), pack(Command.EVENT_CANCEL, 6, 1, 1, 5),
+     subscribe(1, mask=0), pack(Command.EVENT_CANCEL, 6, 1, 1, 5),
      pack(Command.EVENT_ADD, 6, 1, 1, 5), bytes.fromhex("00170003000000000000000000000000"),
      subscribe(1, 40)],
 )  # fmt: skip

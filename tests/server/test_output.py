@@ -50,11 +50,11 @@ def test_masks(bench):
 
 
 def test_empty_mask(bench):
-    """An empty mask is refused, and the circuit goes on."""
+    """An empty mask ends the circuit, with the status that rsrv has for it."""
     sid = bench.create("d")
     (answer,) = bench.talk(subscribe(sid, mask=0))
-    assert (answer.command, answer.parameter2) == (Command.ERROR, 330)
-    assert not bench.circuit.closing
+    assert (answer.command, answer.parameter2) == (Command.ERROR, 48)
+    assert bench.circuit.closing
 
 
 def test_event_of_a_put_comes_before_its_reply(bench):
