@@ -56,8 +56,8 @@ class SearchResponder:
         """Yield the datagrams that answer one datagram; none if no name in it is ours.
 
         A VERSION of 4.11 or newer at the start of the request is echoed with its sequence number,
-        so that the client can measure round trips. Answers fill datagrams up to 1472 bytes. What follows
-        damage in a datagram is ignored, what came before is answered.
+        so that the client can measure round trips. Answers fill datagrams up to 1472 bytes. What
+        follows damage in a datagram is ignored, what came before is answered.
         """
         head = b""
         replies: list[bytes] = []
