@@ -28,6 +28,7 @@ class HooksIOC(PVGroup):
     scanned = pvproperty(value=0, alarm_group="scanned")
     bad_scan = pvproperty(value=0, alarm_group="bad")
     bad_startup = pvproperty(value=0)
+    stopping = pvproperty(value=0, alarm_group="stopping")
     got = pvproperty(value=0)
     burst = pvproperty(value=0, alarm_group="burst")
     leave = pvproperty(value=0)
@@ -87,6 +88,12 @@ class HooksIOC(PVGroup):
         self.scans = getattr(self, "scans", 0) + 1
         if self.scans < 10:
             raise ValueError("not yet")
+
+    @stopping.scan(period=0.02, stop_on_error=True, failure_severity=1)
+    async def stopping(self, instance, async_lib):
+        """Fail, and so be called once."""
+        await instance.write(instance.value + 1)
+        raise ValueError("no more")
 
     @bad_startup.startup
     async def bad_startup(self, instance, async_lib):

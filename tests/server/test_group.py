@@ -364,6 +364,9 @@ def test_alarms():
     with pytest.raises(ValueError, match="control limits"):
         run(group.d.write(1.5))
     assert (group.d.value, group.d.status, group.d.severity) == (0.0, AlarmStatus.WRITE, 2)
+    for severity in (1, 2, 1):  # a new severity of the same status
+        run(group.b.write(2.0, status=AlarmStatus.LINK, severity=severity))
+        assert (group.b.status, group.b.severity) == (AlarmStatus.LINK, severity)
     run(group.b.write(2.0, status=AlarmStatus.LINK, severity=3, timestamp=(7, 8)))
     assert (group.b.status, group.b.severity) == (AlarmStatus.LINK, 3)
     assert group.b.epics_timestamp == (7, 8)

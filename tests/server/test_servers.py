@@ -129,6 +129,16 @@ def test_scans(server):
         until(lambda: struct.unpack_from(">hh", client.read(sid, 12).payload) == (0, 0))
 
 
+def test_scan_that_stops_on_errors(server):
+    """It is not called again; its alarm stays, with the severity it gave, and so does the server."""
+    text = until(lambda: "scan of h:stopping failed" in server.output() and server.output())
+    assert "ValueError: no more" in text
+    with Client(server.port) as client:
+        answer = client.read(client.create("h:stopping")[0], 12)
+        # STS_LONG: status SCAN, severity MINOR, and the one call.
+        assert struct.unpack(">hhi", answer.payload) == (13, 1, 1)
+
+
 def test_failing_startup_hook(server):
     """It is logged with the PV's name, and the server goes on."""
     text = until(lambda: "startup of h:bad_startup failed" in server.output() and server.output())
