@@ -359,13 +359,21 @@ class ChannelData:
             **metadata: ``timestamp``, ``status``, ``severity``, and what `write_metadata` takes.
 
         Raises:
-            Exception: what the checks or the putter raise. The value stays, and the alarm is set
-                to WRITE, MAJOR.
+            Exception: what the checks or the putter raise, also for a value of a wrong shape. The
+                value stays, and the alarm is set to WRITE, MAJOR.
         """
-        value = self.preprocess_value(value)
+        try:
+            value = self.preprocess_value(value)
+        except Exception:
+            self._write_failed()
+            raise
         if self._is_plain():
             if verify_value:
-                value = self._checked(value)
+                try:
+                    value = self._check(value)
+                except Exception:
+                    self._write_failed()
+                    raise
             mask = self._commit(value, flags, metadata, verified=verify_value)
             if self._subs:
                 self.post(mask)
@@ -403,7 +411,11 @@ class ChannelData:
 
         Only to be used when `_is_plain` says so.
         """
-        value = self._checked(self.preprocess_value(value))
+        try:
+            value = self._check(self.preprocess_value(value))
+        except Exception:
+            self._write_failed()
+            raise
         mask = self._commit(value, 0, None, verified=True)
         if self._subs:
             self.post(mask)
@@ -411,13 +423,6 @@ class ChannelData:
     def _is_plain(self) -> bool:
         """Tell whether writing runs no code but ours."""
         return self._standard and self.field_inst is None
-
-    def _checked(self, value: Any) -> Any:
-        try:
-            return self._check(value)
-        except Exception:
-            self._write_failed()
-            raise
 
     def _check(self, value: Any) -> Any:
         """Refuse or normalise a value; the part of `verify_value` that classes share."""

@@ -398,16 +398,15 @@ class ChannelByte(ChannelNumeric):
                 raise CaprotoValueError(
                     f"write to {self.name}: an array of shape {value.shape} has to be flattened"
                 )
-        elif isinstance(value, memoryview):
-            if value.ndim != 1 or value.itemsize != 1:
-                value = value.cast("B")
+        elif isinstance(value, (memoryview, bytearray)):
+            value = bytes(value)  # what is behind them may change, or go
         elif isinstance(value, int) or hasattr(value, "__index__"):
             value = bytes((int(value) & 0xFF,))
         elif isinstance(value, str):
             value = value.encode("latin-1", "replace")
         elif value is None:
             value = b""
-        elif not isinstance(value, (bytes, bytearray)):
+        elif not isinstance(value, bytes):
             value = self._join(value)
         if len(value) > self._max_length:
             raise CaprotoValueError(

@@ -446,6 +446,8 @@ def test_function():
     with pytest.raises(ValueError, match="negative"):
         run(group.add.process.write(1))
     assert group.add.status.value == "ValueError: negative"
+    assert group.shout.GO is group.shout.process
+    assert group.add.Process is group.add.process
     run(group.shout.process.write(1))
     assert group.shout.retval.value == "X"
     assert group.add.retval.check_access("", "") == AccessRights.READ

@@ -130,7 +130,7 @@ def test_scans(server):
 
 
 def test_scan_that_stops_on_errors(server):
-    """It is not called again; its alarm stays, with the severity it gave, and so does the server."""
+    """It is not called again; its alarm stays, and so does the server."""
     text = until(lambda: "scan of h:stopping failed" in server.output() and server.output())
     assert "ValueError: no more" in text
     with Client(server.port) as client:
