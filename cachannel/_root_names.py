@@ -16,7 +16,7 @@ _BY_MODULE: Final = {
     ),
     "cachannel.server.text": "ChannelChar ChannelEnum ChannelString",
     "cachannel.server.alarm": "ChannelAlarm",
-    "cachannel.server.log": (
+    "cachannel.logs": (
         "AddressFilter LogFormatter PVFilter RoleFilter color_logs config_caproto_logging"
         " get_handler set_handler"
     ),

@@ -1,5 +1,7 @@
 """Where a server listens, and where its beacons go."""
 
+import socket
+
 import pytest
 from server_wire import free_port
 
@@ -74,3 +76,23 @@ def test_an_address_that_is_not_ours():
 def test_local_address():
     """Some address, without sending anything."""
     assert get_local_address().count(".") == 3
+
+
+def test_beacons_that_cannot_be_sent(caplog):
+    """An address that cannot be reached is one line in the log, and one when it can again."""
+    target = ("127.255.255.255", free_port())
+    settings = ServerSettings()._replace(auto_beacons=False, beacon_addresses=(target,))
+    sender = BeaconSender(settings, ServerSockets(5064, [], [], ["127.0.0.1"]))
+    try:
+        # Without the right to broadcast the system refuses this address.
+        sender._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 0)
+        for _ in range(3):
+            sender.send()
+        sender._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        for _ in range(3):
+            sender.send()
+    finally:
+        sender.close()
+    first, second = [record.getMessage() for record in caplog.records]
+    assert first.startswith(f"beacons to 127.255.255.255:{target[1]} fail: ")
+    assert second == f"beacons to 127.255.255.255:{target[1]} work again"
