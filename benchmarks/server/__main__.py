@@ -22,6 +22,10 @@ from pathlib import Path
 from epicscorelibs.path import include_path, lib_path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))  # also when it is run as ``python -m benchmarks.server``
+
+from overload import LOADS  # noqa: E402 - the folder is on the path only now
+from overload import measure as measure_overload  # noqa: E402
 
 
 def free_port():
@@ -200,7 +204,55 @@ def measure(name, python, path, folder, quick):
             print(f"{name}: {label}: {exc}", file=sys.stderr)
         finally:
             server.close()
+    server = Server(name, python, "overload", folder)
+    try:
+        wait_for_answer(server, "pv9999")
+        port = int(server.env["EPICS_CA_SERVER_PORT"])
+        for load in LOADS:
+            seconds = 2.0 if quick else 5.0
+            wait, memory = measure_overload(port, server.process.pid, load, seconds)
+            found[f"bystander, {load}: p99, ms"] = wait
+            if load != "no load":
+                found[f"{load}: grown by, MB"] = memory
+    except Exception as exc:
+        print(f"{name}: overload: {exc}", file=sys.stderr)
+    finally:
+        server.close()
     return found
+
+
+# What is promised: row, bound, whether it is a ceiling, and the server that it is a multiple of.
+BARS = (
+    ("start to first answer, s", 1 / 3, True, "caproto"),
+    ("connect 10,000, s", 0.6, True, None),
+    ("bulk gets/s", 120_000, False, None),
+    ("bulk puts/s", 80_000, False, None),
+    ("puts through a putter/s", 40_000, False, None),
+    ("10,000 posts/s: delivered/s", 9_900, False, None),
+    ("10,000 posts/s: CPU of a core, %", 35, True, None),
+    ("200 subscribers: delivered/s", 19_800, False, None),
+    ("8 MB array gets, MB/s", 850, False, None),
+    ("sequential get, us", 1.5, True, "rsrv"),
+    ("memory per PV, bytes", 1 / 2, True, "caproto"),
+    *((f"bystander, {load}: p99, ms", 50, True, None) for load in LOADS if load != "no load"),
+)
+
+
+def verdicts(results):
+    """Yield a line for each promise."""
+    ours = results.get("cachannel", {})
+    for row, bound, at_most, reference in BARS:
+        value = ours.get(row)
+        if reference is not None and value is not None:
+            other = results.get(reference, {}).get(row)
+            value = None if other is None else value / other
+        if value is None:
+            yield f"{'unknown':8s}{row}"
+            continue
+        held = value <= bound if at_most else value >= bound
+        unit = "" if reference is None else f" times {reference}"
+        limit = f"{'at most' if at_most else 'at least'} {bound:,.4g}{unit}"
+        yield f"{'held' if held else 'MISSED':8s}{row}: {value:,.4g}{unit} ({limit})"
 
 
 def main():
@@ -233,6 +285,8 @@ def main():
             text = "-" if value is None else f"{value:,.4g}" if value < 1000 else f"{value:,.0f}"
             line += f"{text:>14s}"
         print(line)
+    if "cachannel" in results:
+        print(*verdicts(results), sep="\n")
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(results, indent=2))
 
