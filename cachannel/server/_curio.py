@@ -10,7 +10,7 @@ import contextlib
 import socket
 import threading
 from collections import deque
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -150,6 +150,33 @@ class CurioAsyncLayer(AsyncLibraryLayer):
         await curio.sleep(seconds)
 
 
+class _Tasks:
+    """The tasks of a server. A task group of curio keeps each until it is joined; these end."""
+
+    def __init__(self) -> None:
+        self._running: set[Any] = set()
+
+    async def spawn(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
+        """Start a task."""
+        task = await curio.spawn(self._run, function, *args, daemon=True)
+        if not task.terminated:
+            self._running.add(task)
+
+    async def _run(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
+        try:
+            await function(*args)
+        finally:
+            self._running.discard(await curio.current_task())
+
+    async def cancel(self) -> None:
+        """Cancel all, and wait until they have ended."""
+        tasks = list(self._running)
+        for task in tasks:
+            await task.cancel(blocking=False)
+        for task in tasks:
+            await task.wait()
+
+
 class _Connection:
     """One client's socket."""
 
@@ -263,7 +290,7 @@ class Context(ReadyContext):
         sockets = open_sockets(self.settings, self.interfaces)
         self.core.port = sockets.port
         beacons = BeaconSender(self.settings, sockets)
-        tasks = curio.TaskGroup()
+        tasks = _Tasks()
         try:
             layer = CurioAsyncLayer()
             start = partial(tasks.spawn, self._serve)
@@ -282,7 +309,7 @@ class Context(ReadyContext):
             self.log.info("Server task cancelled. Will shut down.")
             raise
         finally:
-            await tasks.cancel_remaining()
+            await tasks.cancel()
             for coroutine in self._spawned:
                 coroutine.close()
             layer = CurioAsyncLayer()
@@ -297,7 +324,7 @@ class Context(ReadyContext):
         if self._failure is not None:
             raise self._failure
 
-    async def _pump(self, tasks: curio.TaskGroup) -> None:
+    async def _pump(self, tasks: _Tasks) -> None:
         while not self._stopping:
             await self._waker.wait()
             while self._spawned:

@@ -11,6 +11,7 @@ method) nothing in that is awaited, and the server calls `write_now` instead.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
@@ -92,9 +93,20 @@ def decode_metadata(dbr_type: int, data: memoryview) -> dict[str, Any]:
     return found
 
 
-def zeros(layout: DbrLayout) -> list[Any]:
-    """Return metadata that says nothing: one zero or empty text per field."""
-    return [b"" if field.code.endswith("s") else 0 for field in layout.fields]
+_NOTHING: Final[dict[str, Any]] = {"s": b"", "d": math.nan, "f": math.nan}
+
+
+def nothing_known(layout: DbrLayout) -> list[Any]:
+    """Return metadata that says nothing: per field a zero, or an empty text.
+
+    Alarm limits that are off are NaN, where the type has it: displays know that as none (rsrv).
+    """
+    return [
+        _NOTHING.get(field.code[-1], 0)
+        if field.code.endswith("s") or field.name.endswith(("_alarm_limit", "_warning_limit"))
+        else 0
+        for field in layout.fields
+    ]
 
 
 class ChannelData:
@@ -751,7 +763,7 @@ class ChannelData:
                 alarm.must_acknowledge_transient,
                 alarm.severity_to_acknowledge,
             )
-        values = zeros(layout)
+        values = nothing_known(layout)
         values[0:2] = alarm.status, alarm.severity
         self._fill_metadata(layout, values)
         return layout.wire.pack(*values)

@@ -305,6 +305,11 @@ class ChannelNumeric(ChannelData):
         return str(value).encode("latin-1", "replace")
 
     def _fill_metadata(self, layout: DbrLayout, values: list[Any]) -> None:
+        off: tuple[str, ...] = ()
+        if self._upper_alarm_limit == self._lower_alarm_limit:
+            off += ("upper_alarm_limit", "lower_alarm_limit")
+        if self._upper_warning_limit == self._lower_warning_limit:
+            off += ("upper_warning_limit", "lower_warning_limit")
         for index, field in enumerate(layout.fields):
             name = field.name
             if name == "units":
@@ -312,7 +317,7 @@ class ChannelNumeric(ChannelData):
                 values[index] = text[: MAX_UNITS_SIZE - 1]
             elif name == "precision":
                 values[index] = max(-0x8000, min(self._precision, 0x7FFF))
-            elif name in _LIMITS:
+            elif name in _LIMITS and name not in off:
                 values[index] = _limit(getattr(self, "_" + name), field.code)
 
 
@@ -439,7 +444,13 @@ class ChannelByte(ChannelNumeric):
             if self._max_length == 1:
                 text = data[0].decode("latin-1") if data else ""
                 return bytes((int(parse_number(text, int(ChannelType.CHAR))) & 0xFF,))
-            raw = b"".join(data)
+            if len(data) > 1:  # one number in each, as EPICS base takes them
+                raw = bytes(
+                    int(parse_number(part.decode("latin-1"), int(ChannelType.CHAR))) & 0xFF
+                    for part in data
+                )
+            else:
+                raw = b"".join(data)
         elif is_array(data):
             np = numpy()
             with np.errstate(invalid="ignore", over="ignore"):

@@ -55,8 +55,7 @@ def fields(dbr_type, answer):
     """Return what an answer says: metadata by name, and each element's bytes.
 
     Time stamps differ by nature. Behind the NUL of a text, and between metadata and value, the
-    IOC of EPICS base sends whatever was there before. A record's alarm limits are NaN where they
-    are off; a property's are 0.
+    IOC of EPICS base sends whatever was there before.
     """
     layout = LAYOUTS[dbr_type]
     values = layout.wire.unpack_from(answer.payload)
@@ -67,7 +66,7 @@ def fields(dbr_type, answer):
         if field.name == "units":
             value = value.partition(b"\0")[0]
         if isinstance(value, float) and value != value:
-            value = 0.0
+            value = "NaN"  # equal to itself
         found[field.name] = value
     size = layout.element_size
     for index in range(answer.data_count):
