@@ -441,16 +441,13 @@ class ChannelByte(ChannelNumeric):
     def from_wire(self, base: int, data: Any) -> Any:
         """Return put elements as bytes."""
         if base == 0:
-            if self._max_length == 1:
-                text = data[0].decode("latin-1") if data else ""
-                return bytes((int(parse_number(text, int(ChannelType.CHAR))) & 0xFF,))
-            if len(data) > 1:  # one number in each, as EPICS base takes them
-                raw = bytes(
-                    int(parse_number(part.decode("latin-1"), int(ChannelType.CHAR))) & 0xFF
-                    for part in data
-                )
-            else:
-                raw = b"".join(data)
+            # One number in each text, as EPICS base takes them.
+            if not data and self._max_length == 1:
+                data = [b""]
+            raw = bytes(
+                int(parse_number(part.decode("latin-1"), int(ChannelType.CHAR))) & 0xFF
+                for part in data
+            )
         elif is_array(data):
             np = numpy()
             with np.errstate(invalid="ignore", over="ignore"):

@@ -164,7 +164,7 @@ PUTS = {
 }
 
 
-@pytest.mark.parametrize("name", ["high", "rec", "wfd", "wfl", "mbbo"])
+@pytest.mark.parametrize("name", ["high", "rec", "wfd", "wfl", "wfc", "mbbo"])
 @pytest.mark.parametrize(
     ("kind", "payload"), [(kind, payload) for kind, values in PUTS.items() for payload in values]
 )
