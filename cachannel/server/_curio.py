@@ -191,6 +191,19 @@ class _Connection:
 
     async def serve(self) -> None:
         """Handle what the client sends until one side closes; `send` answers."""
+        if not await self._receive():
+            # The client has gone; a task that still waits to send to it has to hear of that.
+            self.circuit.close()
+            with contextlib.suppress(OSError):
+                self.socket.shutdown(socket.SHUT_RDWR)
+        # The kernel of curio breaks when a socket is closed that a task waits for: not this one,
+        # once it has waited for something else, and not the one that sends.
+        await curio.sleep(0)
+        while self.sending or self._context.is_waiting(self):
+            await curio.sleep(0.01)
+
+    async def _receive(self) -> bool:
+        """Handle what comes, until the client has gone or has to; return which: False or True."""
         sock, circuit = self.socket, self.circuit
         self._context.request_output(self)
         while not circuit.closing and not circuit.closed:
@@ -203,14 +216,13 @@ class _Connection:
             except BlockingIOError:
                 continue
             except OSError:
-                return
+                return False
             if not received:
-                return
+                return False
             circuit.buffer_updated(received)
             # A slow client is left to a task of its own, so that pipelined input still comes in.
             self._context.request_output(self)
-        while self.sending or self._context.is_waiting(self):
-            await curio.sleep(0.01)
+        return True
 
     async def send(self) -> None:
         """Send all that there is."""

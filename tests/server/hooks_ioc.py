@@ -35,6 +35,7 @@ class HooksIOC(PVGroup):
     lock = pvproperty(value=0)
     guarded = pvproperty(value=0.0, dtype=Guarded)
     victim = pvproperty(value=0.0)
+    text = pvproperty(value="text", max_length=1_000_000)
     remove = pvproperty(value=0)
 
     async def __ainit__(self, async_lib):

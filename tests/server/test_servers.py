@@ -224,6 +224,23 @@ def test_slow_client(server):
             last[message.parameter2] = number(message)
 
 
+def test_clients_that_leave_while_the_server_sends(server):
+    """They ask for more than the sockets hold, read nothing, and go; the server goes on."""
+    for turn in range(30):
+        with Client(server.port) as client:
+            sid = client.create("h:text")[0]
+            client.send(pack(Command.READ_NOTIFY, 4, 1_000_000, sid, 1) * 8)
+            client.receive()
+            if turn % 3 == 0:
+                client.socket.shutdown(socket.SHUT_WR)
+            elif turn % 3 == 1:  # a reset instead of an end
+                linger = struct.pack("ii", 1, 0)
+                client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    with Client(server.port) as client:
+        assert client.create("h:plain") is not None
+    until(lambda: "(total: 0)" in server.output().rsplit("client at", 1)[-1])
+
+
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_end(library):
     """Ctrl-C runs the shutdown hooks and is a normal end; sys.exit in a putter is obeyed."""
