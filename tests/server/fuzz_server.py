@@ -110,7 +110,7 @@ class Server:
             tail = [*tail[-60:], line]
             text = line.strip()
             # The last line of a traceback names the exception; one putter fails on purpose.
-            if re.match(r"(\w+\.)*\w*(Error|Exception|Group)\b", text) and text != "ValueError: no":
+            if re.match(r"(\w+\.)*\w*(Error|Exception|Group):", text) and text != "ValueError: no":
                 self.faults.append("".join(tail))
 
     def resident_mb(self):
