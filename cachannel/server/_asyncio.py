@@ -164,7 +164,9 @@ class _Connection(asyncio.BufferedProtocol):
                 if circuit.resume():
                     continue
                 if circuit.closing:
-                    transport.close()
+                    # Not now: asyncio may be in the middle of writing, and would then report the
+                    # end of the connection twice.
+                    self._loop.call_soon(transport.close)
                 break
             transport.write(chunk)
             sent += len(chunk)

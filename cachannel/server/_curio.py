@@ -234,6 +234,9 @@ class _Connection:
                 if chunk is None:
                     if circuit.resume():
                         continue
+                    if circuit.closing:
+                        # All is said; the task that waits for more input has to hear of it.
+                        sock.shutdown(socket.SHUT_RDWR)
                     return
                 view = memoryview(chunk)
                 while view:

@@ -224,6 +224,22 @@ def test_slow_client(server):
             last[message.parameter2] = number(message)
 
 
+def test_violation_behind_large_replies(server):
+    """The circuit is closed when the replies before it have left, once."""
+    before = len(server.output())
+    for _ in range(5):
+        with Client(server.port) as client:
+            sid = client.create("h:text")[0]
+            client.send(pack(Command.READ_NOTIFY, 4, 1_000_000, sid, 1) * 6, pack(200))
+            for _ in range(6):
+                assert client.receive().command == Command.READ_NOTIFY
+            assert client.receive().command == Command.ERROR
+            with pytest.raises((EOFError, ConnectionError)):
+                client.receive()
+    until(lambda: "(total: 0)" in server.output().rsplit("client at", 1)[-1])
+    assert "Exception" not in server.output()[before:]
+
+
 def test_clients_that_leave_while_the_server_sends(server):
     """They ask for more than the sockets hold, read nothing, and go; the server goes on."""
     for turn in range(30):
