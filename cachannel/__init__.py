@@ -33,7 +33,6 @@ _HOMES |= {
         "cachannel.client.common": (
             "ClientException ThreadingClientException ContextDisconnectedError DeadCircuitError"
         ),
-        "cachannel.client.dbr": "DbrStringArray DBR_TYPES",
         "cachannel.client.headers": "MessageHeader ExtendedMessageHeader",
         "cachannel.client.responses": (
             "ReadNotifyResponse ReadResponse WriteNotifyResponse EventAddResponse ErrorResponse"
@@ -41,9 +40,6 @@ _HOMES |= {
         "cachannel.client.requests": (
             "ReadNotifyRequest ReadRequest WriteNotifyRequest WriteRequest EventAddRequest "
             "EventCancelRequest EventsOffRequest EventsOnRequest EchoRequest"
-        ),
-        "cachannel.client.logs": (
-            "config_caproto_logging set_handler get_handler PVFilter AddressFilter RoleFilter"
         ),
     }.items()
     for name in names.split()

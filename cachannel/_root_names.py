@@ -16,13 +16,13 @@ _BY_MODULE: Final = {
     ),
     "cachannel.server.text": "ChannelChar ChannelEnum ChannelString",
     "cachannel.server.alarm": "ChannelAlarm",
-    "cachannel.server.log": (
+    "cachannel.logs": (
         "AddressFilter LogFormatter PVFilter RoleFilter color_logs config_caproto_logging"
         " get_handler set_handler"
     ),
     "cachannel.server.sockets": "get_local_address get_netifaces_addresses random_ports",
     "cachannel.protocol.channel_types": (
-        "AccessRights AlarmSeverity AlarmStatus CASeverity CAStatus CAStatusCode CLIENT CONNECTED"
+        "AccessRights AlarmSeverity AlarmStatus CLIENT CONNECTED"
         " ChannelType ConnStatus DISCONNECTED SERVER SubscriptionType char_types control_types"
         " enum_types field_types float_types graphical_types int_types native_float_types"
         " native_int_types native_type native_types status_types string_types time_types"
@@ -52,6 +52,7 @@ _BY_MODULE: Final = {
         "get_address_list get_beacon_address_list get_client_address_list"
         " get_environment_variables get_server_address_list"
     ),
+    "cachannel.protocol.status_codes": "CASeverity CAStatus CAStatusCode",
     "cachannel.protocol.timestamp": (
         "EPICS2UNIX_EPOCH EPICS_EPOCH TimeStamp epics_timestamp_to_unix timestamp_to_epics"
     ),

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import socket
+import statistics
 import struct
 import subprocess
 import sys
@@ -21,6 +22,10 @@ from pathlib import Path
 from epicscorelibs.path import include_path, lib_path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))  # also when it is run as ``python -m benchmarks.server``
+
+from overload import LOADS  # noqa: E402 - the folder is on the path only now
+from overload import measure as measure_overload  # noqa: E402
 
 
 def free_port():
@@ -44,10 +49,13 @@ def build(folder):
     return output
 
 
-def environment():
+def environment(folder):
     port = str(free_port())
+    # Bytecode is kept, whatever the caller's environment says about it: an installed package is
+    # compiled once, and starts are measured here.
     return {
-        **os.environ,
+        **{k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"},
+        "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
         "EPICS_CA_ADDR_LIST": "127.0.0.1",
         "EPICS_CA_AUTO_ADDR_LIST": "NO",
         "EPICS_CA_SERVER_PORT": port,
@@ -65,7 +73,7 @@ class Server:
     """One running server."""
 
     def __init__(self, name, python, mode, folder):
-        self.env = environment()
+        self.env = environment(folder)
         if name == "rsrv":
             database = folder / "bench.db"
             if not database.exists():
@@ -89,8 +97,9 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def text(self):
-        self.log.seek(0)
-        return self.log.read()
+        # Seeking would move the place where the server writes: the two share it.
+        file = self.log.fileno()
+        return os.pread(file, os.fstat(file).st_size, 0).decode()
 
     def close(self):
         self.process.kill()
@@ -130,13 +139,30 @@ def client(path, server, *args, tries=1):
     raise RuntimeError(f"{args}: {result.stderr}")
 
 
+def measure_starts(peers, folder, rounds):
+    """Return the median time from the start of a process to the first answered search.
+
+    The peers take turns, and each starts once before that counts, to have its bytecode.
+    """
+    seconds = {name: [] for name in peers}
+    for turn in range(rounds + 1):
+        for name, python in peers.items():
+            started = time.monotonic()
+            server = Server(name, python, "static", folder)
+            try:
+                wait_for_answer(server, "pv9999")
+                if turn:
+                    seconds[name].append(time.monotonic() - started)
+            finally:
+                server.close()
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
 def measure(name, python, path, folder, quick):
     found = {}
-    started = time.monotonic()
     server = Server(name, python, "static", folder)
     try:
         wait_for_answer(server, "pv9999")
-        found["start to first answer, s"] = time.monotonic() - started
         seconds, count = client(path, server, "connect", "pv", 10_000)
         found["connect 10,000, s"] = seconds if count == 10_000 else float("nan")
         slow = name in ("caproto", "pcaspy")
@@ -178,7 +204,55 @@ def measure(name, python, path, folder, quick):
             print(f"{name}: {label}: {exc}", file=sys.stderr)
         finally:
             server.close()
+    server = Server(name, python, "overload", folder)
+    try:
+        wait_for_answer(server, "pv9999")
+        port = int(server.env["EPICS_CA_SERVER_PORT"])
+        for load in LOADS:
+            seconds = 2.0 if quick else 5.0
+            wait, memory = measure_overload(port, server.process.pid, load, seconds)
+            found[f"bystander, {load}: p99, ms"] = wait
+            if load != "no load":
+                found[f"{load}: grown by, MB"] = memory
+    except Exception as exc:
+        print(f"{name}: overload: {exc}", file=sys.stderr)
+    finally:
+        server.close()
     return found
+
+
+# What is promised: row, bound, whether it is a ceiling, and the server that it is a multiple of.
+BARS = (
+    ("start to first answer, s", 1 / 3, True, "caproto"),
+    ("connect 10,000, s", 0.6, True, None),
+    ("bulk gets/s", 120_000, False, None),
+    ("bulk puts/s", 80_000, False, None),
+    ("puts through a putter/s", 40_000, False, None),
+    ("10,000 posts/s: delivered/s", 9_900, False, None),
+    ("10,000 posts/s: CPU of a core, %", 35, True, None),
+    ("200 subscribers: delivered/s", 19_800, False, None),
+    ("8 MB array gets, MB/s", 850, False, None),
+    ("sequential get, us", 1.5, True, "rsrv"),
+    ("memory per PV, bytes", 1 / 2, True, "caproto"),
+    *((f"bystander, {load}: p99, ms", 50, True, None) for load in LOADS if load != "no load"),
+)
+
+
+def verdicts(results):
+    """Yield a line for each promise."""
+    ours = results.get("cachannel", {})
+    for row, bound, at_most, reference in BARS:
+        value = ours.get(row)
+        if reference is not None and value is not None:
+            other = results.get(reference, {}).get(row)
+            value = None if other is None else value / other
+        if value is None:
+            yield f"{'unknown':8s}{row}"
+            continue
+        held = value <= bound if at_most else value >= bound
+        unit = "" if reference is None else f" times {reference}"
+        limit = f"{'at most' if at_most else 'at least'} {bound:,.4g}{unit}"
+        yield f"{'held' if held else 'MISSED':8s}{row}: {value:,.4g}{unit} ({limit})"
 
 
 def main():
@@ -193,10 +267,15 @@ def main():
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         path = build(Path(folder))
+        peers = {
+            name: python
+            for name, python in peers.items()
+            if not arguments.only or name in arguments.only
+        }
+        starts = measure_starts(peers, Path(folder), 2 if arguments.quick else 7)
         for name, python in peers.items():
-            if arguments.only and name not in arguments.only:
-                continue
-            results[name] = measure(name, python, path, Path(folder), arguments.quick)
+            results[name] = {"start to first answer, s": starts[name]}
+            results[name] |= measure(name, python, path, Path(folder), arguments.quick)
     rows = list(dict.fromkeys(row for found in results.values() for row in found))
     print(f"{'':42s}" + "".join(f"{name:>14s}" for name in results))
     for row in rows:
@@ -206,6 +285,8 @@ def main():
             text = "-" if value is None else f"{value:,.4g}" if value < 1000 else f"{value:,.0f}"
             line += f"{text:>14s}"
         print(line)
+    if "cachannel" in results:
+        print(*verdicts(results), sep="\n")
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(results, indent=2))
 

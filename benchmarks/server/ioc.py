@@ -3,7 +3,8 @@
     python ioc.py cachannel MODE     python ioc.py caproto MODE
 
 MODE is ``static`` (10,000 PVs pv0 ... and the ones that the scenarios name), ``posts`` (1,000 of
-the PVs are written 10 times a second each) or ``fanout`` (one PV is written 100 times a second).
+the PVs are written 10 times a second each), ``fanout`` (one PV is written 100 times a second) or
+``overload`` (as posts, and an array of 8 MB is written twice a second).
 """
 
 import importlib
@@ -26,13 +27,15 @@ class Bench(server.PVGroup):
     array = server.pvproperty(value=[0.5] * 1_000_000)
 
 
-async def posts(async_lib):
+async def posts(async_lib, array=None):
     channels = [pvdb[f"pv{number}"] for number in range(1000)]
     turn, due = 0, time.monotonic()
     while True:
         turn += 1
         for channel in channels:
             await channel.write(float(turn))
+        if array is not None and turn % 5 == 0:
+            await array.write(array.value)
         due += 0.1
         await async_lib.sleep(max(0.0, due - time.monotonic()))
 
@@ -57,6 +60,8 @@ async def hook(async_lib):
     print("READY", time.time() - STARTED, flush=True)
     if MODE == "posts":
         await posts(async_lib)
+    if MODE == "overload":
+        await posts(async_lib, bench.array)
     if MODE == "fanout":
         await fanout(async_lib)
 

@@ -14,10 +14,16 @@ from collections.abc import Iterable
 from struct import Struct
 from typing import Any, ClassVar, Final
 
-from cachannel.client.dbr import DBR_TYPES, DbrStringArray, DbrTypeBase, metadata_from
 from cachannel.client.headers import ExtendedMessageHeader, MessageHeader, header_of
-from cachannel.protocol.channel_types import CAStatus, CAStatusCode, ChannelType, ca_status
+from cachannel.protocol.channel_types import ChannelType
 from cachannel.protocol.dbr import LAYOUTS, MAX_STRING_SIZE
+from cachannel.protocol.dbr_types import (
+    DBR_TYPES,
+    DbrStringArray,
+    DbrTypeBase,
+    metadata_from,
+)
+from cachannel.protocol.status_codes import CAStatus, CAStatusCode, ca_status
 from cachannel.values.decode import Record
 
 __all__ = [
@@ -259,12 +265,10 @@ class DataMessage(Message):
             self._metadata = self._make_metadata()
         return self._metadata
 
-    def _make_metadata(self) -> DbrTypeBase | None:
+    def _make_metadata(self) -> DbrTypeBase:
         record = self._record
         number = record[3]
-        cls = DBR_TYPES.get(CHANNEL_TYPES[number])
-        if cls is None:
-            return None
+        cls = DBR_TYPES[CHANNEL_TYPES[number]]
         layout = LAYOUTS[number]
         if record[2] == _IN_RECORD:
             fields = (record[4], record[5]) if number < 14 else (*record[4:6], *record[9:11])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -56,9 +55,9 @@ class SearchResponder:
     def answer(self, datagram: bytes) -> Iterator[bytes]:
         """Yield the datagrams that answer one datagram; none if no name in it is ours.
 
-        A VERSION at the start of the request is echoed with its sequence number, so that the
-        client can measure round trips. Answers fill datagrams up to 1472 bytes. What follows
-        damage in a datagram is ignored, what came before is answered.
+        A VERSION of 4.11 or newer at the start of the request is echoed with its sequence number,
+        so that the client can measure round trips. Answers fill datagrams up to 1472 bytes. What
+        follows damage in a datagram is ignored, what came before is answered.
         """
         head = b""
         replies: list[bytes] = []
@@ -86,9 +85,9 @@ class SearchResponder:
     @staticmethod
     def _version(request: Message) -> bytes:
         # Data type 1 says that parameter 1 is a sequence number; older clients than 4.11 have
-        # none to echo (base's udpiiu.cpp and rsrv's cast_server.c).
+        # none to echo, and get no VERSION (base's udpiiu.cpp and rsrv's cast_server.c).
         if request.data_count < 11:
-            return pack(Command.VERSION, 0, DEFAULT_PROTOCOL_VERSION)
+            return b""
         return pack(
             Command.VERSION, _SEQUENCE_IS_VALID, DEFAULT_PROTOCOL_VERSION, request.parameter1
         )
@@ -102,7 +101,10 @@ def beacon(port: int, sequence: int, address: str = "") -> bytes:
         sequence: counts beacons from 0; wraps at 32 bits.
         address: the interface's dotted address; '' lets the repeater fill it in.
     """
-    number = int(ipaddress.IPv4Address(address)) if address else 0
+    number = 0
+    if address:
+        for part in address.split("."):
+            number = number << 8 | int(part)
     return pack(Command.RSRV_IS_UP, DEFAULT_PROTOCOL_VERSION, port, sequence & 0xFFFFFFFF, number)
 
 

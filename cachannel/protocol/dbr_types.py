@@ -7,14 +7,18 @@ wire form. The structures are made from `cachannel.protocol.dbr.LAYOUTS`.
 from __future__ import annotations
 
 import ctypes
+import logging
 from collections import UserList
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Final
 
-from .channel_types import ChannelType, alarm_severity, alarm_status
+from .channel_types import AlarmSeverity, AlarmStatus, ChannelType
 from .dbr import LAYOUTS, MAX_ENUM_STRING_SIZE, MAX_STRING_SIZE, DbrLayout
 from .timestamp import TimeStamp
 
-__all__ = ["DBR_TYPES", "DbrStringArray", "DbrStructure"]
+__all__ = ["DBR_TYPES", "DbrStringArray", "DbrTypeBase", "metadata_from"]
+
+_log: Final = logging.getLogger("cachannel.ch")
 
 _C_TYPES: Final = {
     "h": ctypes.c_int16,
@@ -28,10 +32,12 @@ _C_TYPES: Final = {
 
 
 class DbrStringArray(UserList[bytes]):
-    """A list of texts as bytes, each of at most 40."""
+    """A list of texts as bytes, each of at most 40; equal to a plain list of the same."""
 
     @classmethod
-    def frombuffer(cls, buffer: bytes, data_count: int | None = None) -> DbrStringArray:
+    def frombuffer(
+        cls, buffer: bytes | memoryview, data_count: int | None = None
+    ) -> DbrStringArray:
         """Return the texts of 40-byte fields, each cut at its first NUL.
 
         Args:
@@ -51,27 +57,45 @@ class DbrStringArray(UserList[bytes]):
         return b"".join(text[:MAX_STRING_SIZE].ljust(MAX_STRING_SIZE, b"\0") for text in self)
 
 
-class DbrStructure(ctypes.BigEndianStructure):
-    """Metadata of one type. Fields that there are depend on the type."""
+class DbrTypeBase(ctypes.BigEndianStructure):
+    """Metadata of one type. Fields that there are depend on the type.
+
+    Attributes:
+        DBR_ID: the number of the type.
+        info_fields: what the repr and `to_dict` show, in order.
+    """
 
     DBR_ID: ClassVar[int]
     info_fields: ClassVar[tuple[str, ...]]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what there is to know, by name; known numbers as enumeration members."""
-        return {name: self._shown(name) for name in self.info_fields}
+        """Return what there is to know, by name; alarms as enumeration members.
 
-    def _shown(self, name: str) -> Any:
-        value = getattr(self, name)
-        if name == "status":
-            return alarm_status(value)
-        if name == "severity":
-            return alarm_severity(value)
-        return value
+        A number that no member has is logged and left out.
+        """
+        found: dict[str, Any] = {}
+        for name in self.info_fields:
+            value = getattr(self, name)
+            try:
+                if name == "status":
+                    value = AlarmStatus(value)
+                elif name == "severity":
+                    value = AlarmSeverity(value)
+            except ValueError:
+                _log.warning("%s: %s %r is not known", type(self).__name__, name, value)
+                continue
+            found[name] = value
+        return found
 
     def __repr__(self) -> str:
         fields = ", ".join(f"{name}={value!r}" for name, value in self.to_dict().items())
         return f"{type(self).__name__}({fields})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DbrTypeBase) and bytes(self) == bytes(other)
+
+    def __hash__(self) -> int:
+        return hash(bytes(self))
 
 
 class _Stamped:
@@ -108,7 +132,7 @@ class _Named:
         )
 
 
-def _structure(layout: DbrLayout) -> type[DbrStructure]:
+def _structure(layout: DbrLayout) -> type[DbrTypeBase]:
     fields: list[tuple[str, Any]] = []
     end = pads = 0
 
@@ -131,15 +155,17 @@ def _structure(layout: DbrLayout) -> type[DbrStructure]:
         fields.append((names.get(field.name, field.name), kind))
         end = field.offset + size
     pad(layout.value_offset - end)
-    if layout.dbr_type >= 37:
+    if layout.dbr_type in (ChannelType.PUT_ACKT, ChannelType.PUT_ACKS):
+        fields.append(("value", ctypes.c_uint16))
+    elif layout.dbr_type >= 37:
         fields.append(("value", ctypes.c_char * MAX_STRING_SIZE))
     found = [name for name, _ in fields if not name.startswith("_")]
-    bases: tuple[type, ...] = (DbrStructure,)
+    bases: tuple[type, ...] = (DbrTypeBase,)
     if "nanoSeconds" in found:
-        bases = (_Stamped, DbrStructure)
+        bases = (_Stamped, DbrTypeBase)
         found = [name for name in found if name not in names.values()] + ["timestamp"]
     if "strs" in found:
-        bases = (_Named, DbrStructure)
+        bases = (_Named, DbrTypeBase)
         found = [name for name in found if name not in ("no_str", "strs")] + ["enum_strings"]
     # Limits come before precision and units when a structure is shown.
     last: list[str] = [name for name in ("precision", "units") if name in found]
@@ -157,7 +183,7 @@ def _structure(layout: DbrLayout) -> type[DbrStructure]:
     )
 
 
-def _all() -> dict[ChannelType, type[DbrStructure]]:
+def _all() -> dict[ChannelType, type[DbrTypeBase]]:
     found = {ChannelType(layout.dbr_type): _structure(layout) for layout in LAYOUTS}
     # There is nothing graphic about a string; these names give what there is.
     found[ChannelType.GR_STRING] = found[ChannelType.STS_STRING]
@@ -165,5 +191,41 @@ def _all() -> dict[ChannelType, type[DbrStructure]]:
     return found
 
 
-DBR_TYPES: Final[dict[ChannelType, type[DbrStructure]]] = _all()
+DBR_TYPES: Final[dict[ChannelType, type[DbrTypeBase]]] = _all()
 """Type to structure."""
+
+
+def _flatten(values: Iterable[Any]) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, tuple) and not (value and isinstance(value[0], bytes | str)):
+            yield from _flatten(value)
+        else:
+            yield value
+
+
+def metadata_from(channel_type: ChannelType, value: Any) -> DbrTypeBase | None:
+    """Make the metadata of a type.
+
+    Args:
+        channel_type: the type; native types and those for puts have no metadata.
+        value: a structure, its bytes, a tuple of its fields, or None for zeros.
+
+    Raises:
+        ValueError: the bytes are too few, or there are more fields than the type has.
+    """
+    if channel_type <= 6 or channel_type in (ChannelType.PUT_ACKT, ChannelType.PUT_ACKS):
+        return None
+    cls = DBR_TYPES[channel_type]
+    if value is None:
+        return cls()
+    if isinstance(value, ctypes.BigEndianStructure | bytes | bytearray | memoryview):
+        return cls.from_buffer_copy(bytes(value))
+    names = [name for name, _ in cls._fields_ if not name.startswith("_pad")]  # type: ignore[misc]
+    values = list(_flatten(value))
+    if len(values) > len(names):
+        message = f"{cls.__name__} has {len(names)} fields, not {len(values)}"
+        raise ValueError(message)
+    result = cls()
+    for name, item in zip(names, values, strict=False):
+        setattr(result, name, item)
+    return result

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from enum import Flag
 from typing import Any, Final, NamedTuple
@@ -248,6 +247,8 @@ def parse_channel_filter(text: str) -> ChannelFilter:
     """
     if text.startswith("["):
         return ChannelFilter(ts=False, arr=_array_shorthand(text))
+    import json  # few clients use filters, and an IOC's start should not take longer for them
+
     try:
         given = json.loads(text)
     except (ValueError, RecursionError):

@@ -164,7 +164,9 @@ class _Connection(asyncio.BufferedProtocol):
                 if circuit.resume():
                     continue
                 if circuit.closing:
-                    transport.close()
+                    # Not now: asyncio may be in the middle of writing, and would then report the
+                    # end of the connection twice.
+                    self._loop.call_soon(transport.close)
                 break
             transport.write(chunk)
             sent += len(chunk)
@@ -271,7 +273,8 @@ class Context(_Context):
             layer = AsyncioAsyncLayer()
             for what, hook in self.startup_methods(startup_hook):
                 self.spawn(self.run_hook(what, hook, layer))
-            self.spawn(self._send_beacons(beacons))
+            self.spawn(self.repeat(beacons.send, layer))
+            self.spawn(self.repeat(self.upkeep.look, layer))
             self.log_started(sockets.port, sockets.interfaces, log_pv_names)
             await self._exit
         except asyncio.CancelledError:
@@ -282,10 +285,6 @@ class Context(_Context):
             beacons.close()
             sockets.close()
             self.log.info("Server exiting....")
-
-    async def _send_beacons(self, beacons: BeaconSender) -> None:
-        while True:
-            await asyncio.sleep(beacons.send())
 
     async def _shut_down(
         self, servers: list[asyncio.Server], searches: list[asyncio.DatagramTransport]

@@ -10,7 +10,8 @@ import contextlib
 import socket
 import threading
 from collections import deque
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import curio
@@ -18,8 +19,8 @@ from curio.traps import _read_wait, _write_wait
 
 from cachannel.protocol.broadcast import SearchResponder
 
+from ._ready import ReadyContext
 from .circuit import Circuit
-from .common import Context as _Context
 from .common import Hook, ServerExit
 from .data import ChannelData
 from .layer import AsyncLibraryLayer, ThreadsafeQueueBase
@@ -149,6 +150,33 @@ class CurioAsyncLayer(AsyncLibraryLayer):
         await curio.sleep(seconds)
 
 
+class _Tasks:
+    """The tasks of a server. A task group of curio keeps each until it is joined; these end."""
+
+    def __init__(self) -> None:
+        self._running: set[Any] = set()
+
+    async def spawn(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
+        """Start a task."""
+        task = await curio.spawn(self._run, function, *args, daemon=True)
+        if not task.terminated:
+            self._running.add(task)
+
+    async def _run(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
+        try:
+            await function(*args)
+        finally:
+            self._running.discard(await curio.current_task())
+
+    async def cancel(self) -> None:
+        """Cancel all, and wait until they have ended."""
+        tasks = list(self._running)
+        for task in tasks:
+            await task.cancel(blocking=False)
+        for task in tasks:
+            await task.wait()
+
+
 class _Connection:
     """One client's socket."""
 
@@ -161,9 +189,23 @@ class _Connection:
     def _wake(self) -> None:
         self._context.request_output(self)
 
-    async def receive(self) -> None:
-        """Handle what the client sends until one side closes."""
+    async def serve(self) -> None:
+        """Handle what the client sends until one side closes; `send` answers."""
+        if not await self._receive():
+            # The client has gone; a task that still waits to send to it has to hear of that.
+            self.circuit.close()
+            with contextlib.suppress(OSError):
+                self.socket.shutdown(socket.SHUT_RDWR)
+        # The kernel of curio breaks when a socket is closed that a task waits for: not this one,
+        # once it has waited for something else, and not the one that sends.
+        await curio.sleep(0)
+        while self.sending or self._context.is_waiting(self):
+            await curio.sleep(0.01)
+
+    async def _receive(self) -> bool:
+        """Handle what comes, until the client has gone or has to; return which: False or True."""
         sock, circuit = self.socket, self.circuit
+        self._context.request_output(self)
         while not circuit.closing and not circuit.closed:
             if circuit.is_full:
                 await curio.sleep(0.01)
@@ -174,14 +216,13 @@ class _Connection:
             except BlockingIOError:
                 continue
             except OSError:
-                return
+                return False
             if not received:
-                return
+                return False
             circuit.buffer_updated(received)
             # A slow client is left to a task of its own, so that pipelined input still comes in.
             self._context.request_output(self)
-        while self.sending or self._context.is_waiting(self):
-            await curio.sleep(0.01)
+        return True
 
     async def send(self) -> None:
         """Send all that there is."""
@@ -193,6 +234,9 @@ class _Connection:
                 if chunk is None:
                     if circuit.resume():
                         continue
+                    if circuit.closing:
+                        # All is said; the task that waits for more input has to hear of it.
+                        sock.shutdown(socket.SHUT_RDWR)
                     return
                 view = memoryview(chunk)
                 while view:
@@ -207,7 +251,7 @@ class _Connection:
             self.sending = False
 
 
-class Context(_Context):
+class Context(ReadyContext):
     """A server on curio. For the arguments see `common.Context`."""
 
     library_name = "curio"
@@ -226,6 +270,12 @@ class Context(_Context):
         """Start a coroutine as a task that ends with the server."""
         self._spawned.append(coroutine)
         self._waker.wake()
+
+    def _connect(self, sock: socket.socket, peer: tuple[str, int]) -> _Connection:
+        return _Connection(self, sock, peer)
+
+    async def _readable(self, sock: socket.socket) -> None:
+        await _read_wait(sock)
 
     def request_output(self, connection: _Connection) -> None:
         """Have a connection send soon."""
@@ -255,24 +305,26 @@ class Context(_Context):
         sockets = open_sockets(self.settings, self.interfaces)
         self.core.port = sockets.port
         beacons = BeaconSender(self.settings, sockets)
-        tasks = curio.TaskGroup()
+        tasks = _Tasks()
         try:
+            layer = CurioAsyncLayer()
+            start = partial(tasks.spawn, self._serve)
             responder = SearchResponder(sockets.port, self.core.exists)
             for sock in sockets.tcp:
-                await tasks.spawn(self._accept, sock, tasks)
+                await tasks.spawn(self._accept, sock, start, layer)
             for sock in sockets.udp:
                 await tasks.spawn(self._search, sock, responder)
-            layer = CurioAsyncLayer()
             for what, hook in self.startup_methods(startup_hook):
                 await tasks.spawn(self._hook, what, hook, layer)
-            await tasks.spawn(self._send_beacons, beacons)
+            await tasks.spawn(self.repeat, beacons.send, layer)
+            await tasks.spawn(self.repeat, self.upkeep.look, layer)
             self.log_started(sockets.port, sockets.interfaces, log_pv_names)
             await self._pump(tasks)
         except (curio.CancelledError, KeyboardInterrupt):
             self.log.info("Server task cancelled. Will shut down.")
             raise
         finally:
-            await tasks.cancel_remaining()
+            await tasks.cancel()
             for coroutine in self._spawned:
                 coroutine.close()
             layer = CurioAsyncLayer()
@@ -287,7 +339,7 @@ class Context(_Context):
         if self._failure is not None:
             raise self._failure
 
-    async def _pump(self, tasks: curio.TaskGroup) -> None:
+    async def _pump(self, tasks: _Tasks) -> None:
         while not self._stopping:
             await self._waker.wait()
             while self._spawned:
@@ -308,53 +360,10 @@ class Context(_Context):
 
     async def _hook(self, what: str, hook: Hook, layer: AsyncLibraryLayer) -> None:
         try:
-            await self.run_hook(what, hook, layer)
-        except ServerExit:
-            self.stop()
+            await super()._hook(what, hook, layer)
         except (SystemExit, KeyboardInterrupt) as exc:
             self._failure = exc
             self.stop()
-
-    async def _send_beacons(self, beacons: BeaconSender) -> None:
-        while True:
-            await curio.sleep(beacons.send())
-
-    async def _search(self, sock: socket.socket, responder: SearchResponder) -> None:
-        while True:
-            await _read_wait(sock)
-            try:
-                data, address = sock.recvfrom(65536)
-                if not self.is_ignored(address[0]):
-                    for answer in responder.answer(data):
-                        sock.sendto(answer, address)
-            except OSError:
-                continue
-
-    async def _accept(self, sock: socket.socket, tasks: curio.TaskGroup) -> None:
-        while True:
-            await _read_wait(sock)
-            try:
-                connection, peer = sock.accept()
-            except BlockingIOError:
-                continue
-            except OSError as exc:
-                self.log.warning("cannot accept a client: %s", exc)
-                await curio.sleep(0.1)
-                continue
-            await tasks.spawn(self._serve, connection, peer)
-
-    async def _serve(self, sock: socket.socket, peer: tuple[str, int]) -> None:
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        connection = _Connection(self, sock, peer[:2])
-        self.connected(connection.circuit)
-        self.request_output(connection)
-        try:
-            await connection.receive()
-        finally:
-            self.disconnected(connection.circuit)
-            sock.close()
 
 
 async def start_server(

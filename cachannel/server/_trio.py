@@ -12,8 +12,8 @@ import trio
 
 from cachannel.protocol.broadcast import SearchResponder
 
+from ._ready import ReadyContext
 from .circuit import Circuit
-from .common import Context as _Context
 from .common import Hook, ServerExit
 from .data import ChannelData
 from .layer import AsyncLibraryLayer, ThreadsafeQueueBase
@@ -181,7 +181,7 @@ class _Connection:
             await trio.lowlevel.checkpoint()
 
 
-class Context(_Context):
+class Context(ReadyContext):
     """A server on trio. For the arguments see `common.Context`."""
 
     library_name = "trio"
@@ -198,6 +198,16 @@ class Context(_Context):
             coroutine.close()
             return
         self._nursery.start_soon(_until_done, coroutine)
+
+    def _connect(self, sock: socket.socket, peer: tuple[str, int]) -> _Connection:
+        return _Connection(self, sock, peer)
+
+    async def _readable(self, sock: socket.socket) -> None:
+        await trio.lowlevel.wait_readable(sock)
+
+    async def _start(self, sock: socket.socket, peer: tuple[str, int]) -> None:
+        if self._nursery is not None:
+            self._nursery.start_soon(self._serve, sock, peer)
 
     def stop(self) -> None:
         """End `run` in good order."""
@@ -221,15 +231,16 @@ class Context(_Context):
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
+                layer = TrioAsyncLayer()
                 responder = SearchResponder(sockets.port, self.core.exists)
                 for sock in sockets.tcp:
-                    nursery.start_soon(self._accept, sock)
+                    nursery.start_soon(self._accept, sock, self._start, layer)
                 for sock in sockets.udp:
                     nursery.start_soon(self._search, sock, responder)
-                layer = TrioAsyncLayer()
                 for what, hook in self.startup_methods(startup_hook):
                     nursery.start_soon(self._hook, what, hook, layer)
-                nursery.start_soon(self._send_beacons, beacons)
+                nursery.start_soon(self.repeat, beacons.send, layer)
+                nursery.start_soon(self.repeat, self.upkeep.look, layer)
                 self.log_started(sockets.port, sockets.interfaces, log_pv_names)
         except BaseException:
             self.log.info("Server task cancelled. Will shut down.")
@@ -244,53 +255,6 @@ class Context(_Context):
             beacons.close()
             sockets.close()
             self.log.info("Server exiting....")
-
-    async def _hook(self, what: str, hook: Hook, layer: AsyncLibraryLayer) -> None:
-        try:
-            await self.run_hook(what, hook, layer)
-        except ServerExit:
-            self.stop()
-
-    async def _send_beacons(self, beacons: BeaconSender) -> None:
-        while True:
-            await trio.sleep(beacons.send())
-
-    async def _search(self, sock: socket.socket, responder: SearchResponder) -> None:
-        while True:
-            await trio.lowlevel.wait_readable(sock)
-            try:
-                data, address = sock.recvfrom(65536)
-                if not self.is_ignored(address[0]):
-                    for answer in responder.answer(data):
-                        sock.sendto(answer, address)
-            except OSError:
-                continue
-
-    async def _accept(self, sock: socket.socket) -> None:
-        assert self._nursery is not None
-        while True:
-            await trio.lowlevel.wait_readable(sock)
-            try:
-                connection, peer = sock.accept()
-            except BlockingIOError:
-                continue
-            except OSError as exc:
-                self.log.warning("cannot accept a client: %s", exc)
-                await trio.sleep(0.1)
-                continue
-            self._nursery.start_soon(self._serve, connection, peer)
-
-    async def _serve(self, sock: socket.socket, peer: tuple[str, int]) -> None:
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        connection = _Connection(self, sock, peer[:2])
-        self.connected(connection.circuit)
-        try:
-            await connection.serve()
-        finally:
-            self.disconnected(connection.circuit)
-            sock.close()
 
 
 async def start_server(

@@ -7,11 +7,11 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cachannel.logs import config_caproto_logging
 from cachannel.protocol.errors import CaprotoValueError
 from cachannel.protocol.settings import get_server_address_list
 
 from .data import ChannelData
-from .log import config_caproto_logging
 
 if TYPE_CHECKING:
     import argparse

@@ -40,8 +40,7 @@ from cachannel.protocol.messages import (
     pack,
 )
 
-from .encoding import failure
-from .output import MAX_REPLY_BYTES, MAX_ZERO_FILL, bounded
+from .output import MAX_REPLY_BYTES, MAX_ZERO_FILL
 from .subscription import ClientChannel, Subscription, View
 from .transfers import PUTS, READ, READ_NOTIFY, CircuitTransfers
 
@@ -56,9 +55,6 @@ _BADTYPE: Final = 114
 _INTERNAL: Final = 142
 _BADMONID: Final = 242
 _DEFUNCT: Final = 278
-_BADMASK: Final = 330
-_NORDACCESS: Final = 368
-_UNAVAILINSERV: Final = 432
 
 _NO_CID: Final = 0xFFFFFFFF
 
@@ -68,6 +64,7 @@ _MAX_SMALL_PAYLOAD: Final = 16384  # for every message that is not a put
 _MAX_CHANNELS: Final = 500_000
 _MAX_SUBSCRIPTIONS: Final = 500_000
 _MAX_NAME: Final = 1024
+_MAX_WITHDRAWN: Final = 10_000
 
 _write_head: Final = HEADER.pack
 
@@ -96,6 +93,7 @@ class Circuit(CircuitTransfers):
         self.closing = False  # say what is left to say, then close
         self._next_sid = 1
         self._subscriptions = 0
+        self._withdrawn: dict[int, None] = {}  # server ids
         # Input: bytes of messages that are not complete, or not to be handled yet.
         self._input: bytearray | None = None
         self._filled = 0
@@ -148,6 +146,33 @@ class Circuit(CircuitTransfers):
         if self._input is not None:
             self._handle(self._input, self._filled)
         return True
+
+    def channels(self) -> list[ClientChannel]:
+        """Return the channels that the client has at the moment."""
+        return list(self._channels.values())
+
+    def check(self, channels: list[ClientChannel]) -> None:
+        """Tell the client where rights have changed or a PV is no longer there."""
+        changed = False
+        for channel in channels:
+            if self._channels.get(channel.sid) is not channel:
+                continue
+            if not self.core.still_serves(channel):
+                self._withdraw(channel)
+                changed = True
+            elif self._update_rights(channel):
+                changed = True
+        if changed:
+            self._wake()
+
+    def _withdraw(self, channel: ClientChannel) -> None:
+        """End a channel from this side; the client will search for it again."""
+        del self._channels[channel.sid]
+        self._end_subscriptions(channel)
+        if len(self._withdrawn) >= _MAX_WITHDRAWN:
+            del self._withdrawn[next(iter(self._withdrawn))]
+        self._withdrawn[channel.sid] = None
+        self._reply(pack(Command.SERVER_DISCONN, 0, 0, channel.cid, 0))
 
     def close(self) -> None:
         """Forget everything; the socket is gone. Puts that run go on."""
@@ -235,19 +260,16 @@ class Circuit(CircuitTransfers):
                 channel = channels.get(p1)
                 if channel is None:
                     self._bad_id(buffer, position, command, p1)
-                    return end
+                    position = following
+                    continue
                 data = channel.data
                 if data.getter is None and data._standard_read and channel.rights & 1:
-                    try:
-                        if channel.direct:
-                            found = data._cache.get(count << 6 | dbr_type)
-                            if found is None:
-                                found = self._read(channel, dbr_type, count)
-                        else:
+                    if channel.direct:
+                        found = data._cache.get(count << 6 | dbr_type)
+                        if found is None:
                             found = self._read(channel, dbr_type, count)
-                    except RemoteProtocolError as exc:
-                        self._error(buffer, position, channel.cid, _BADTYPE, str(exc))
-                        raise
+                    else:
+                        found = self._read(channel, dbr_type, count)
                     if found.size < 65536:
                         item = found.read_head + buffer[position + 12 : position + 16] + found.rest
                         output.append(item)
@@ -261,7 +283,8 @@ class Circuit(CircuitTransfers):
                 channel = channels.get(p1)
                 if channel is None:
                     self._bad_id(buffer, position, command, p1)
-                    return end
+                    position = following
+                    continue
                 self._put(channel, command, dbr_type, count, p2, buffer, position, body, following)
             else:
                 handler = _HANDLERS.get(command)
@@ -307,7 +330,13 @@ class Circuit(CircuitTransfers):
         )
 
     def _bad_id(self, buffer: bytearray, position: int, command: int, sid: int) -> None:
-        """Answer an unknown server id as rsrv does: an error, then the end of the circuit."""
+        """Answer an unknown server id as rsrv does: an error, then the end of the circuit.
+
+        What still comes for a channel that was withdrawn is ignored: the client may not have
+        known when it sent it.
+        """
+        if sid in self._withdrawn:
+            return
         self._error(buffer, position, _NO_CID, _INTERNAL, f"Bad Resource ID {sid}")
         raise RemoteProtocolError(f"message {command} for unknown server id {sid}")
 
@@ -337,7 +366,7 @@ class Circuit(CircuitTransfers):
     ) -> None:
         if self._channels:
             text = "the user name cannot change after the first channel"
-            self._error(buffer, position, _NO_CID, _UNAVAILINSERV, text)
+            self._error(buffer, position, _NO_CID, _INTERNAL, text)
         else:
             self.username = _text(body)
 
@@ -346,7 +375,7 @@ class Circuit(CircuitTransfers):
     ) -> None:
         if self._channels:
             text = "the host name cannot change after the first channel"
-            self._error(buffer, position, _NO_CID, _UNAVAILINSERV, text)
+            self._error(buffer, position, _NO_CID, _INTERNAL, text)
         else:
             self.hostname = _text(body)
 
@@ -374,12 +403,13 @@ class Circuit(CircuitTransfers):
         if found is None:
             self._reply(pack(Command.CREATE_CH_FAIL, 0, 0, cid, 0))
             return
-        view, data, event_filter = found
+        view, data = found.view, found.data
         sid = self._next_sid
-        while sid in self._channels:
+        while sid in self._channels or sid in self._withdrawn:
             sid = sid % 0xFFFFFFFE + 1
         self._next_sid = sid % 0xFFFFFFFE + 1
-        channel = ClientChannel(name, view, data, event_filter, cid, sid)
+        channel = ClientChannel(name, found, cid, sid)
+        channel.listed = self.core.lists(found.record)
         channel.rights = rights = self._rights_of(data)
         self._channels[sid] = channel
         self._reply(
@@ -404,22 +434,23 @@ class Circuit(CircuitTransfers):
         if channel is None:
             self._bad_id(buffer, position, Command.EVENT_ADD, sid)
             return
-        if kind > 38 or kind in (35, 36):
-            self._error(buffer, position, channel.cid, _BADTYPE, "invalid type")
+        if kind > 38:
             raise RemoteProtocolError(f"subscription to {channel.name} with invalid type {kind}")
         if len(body) < 14:
             self._error(buffer, position, channel.cid, _INTERNAL, "no event mask")
             raise RemoteProtocolError(f"subscription to {channel.name} without a mask")
-        mask = int.from_bytes(body[12:14], "big") & 0x0F
-        if not mask:
-            self._error(buffer, position, channel.cid, _BADMASK, "the event mask is empty")
-            return
+        mask = int.from_bytes(body[12:14], "big")
+        if not 0 < mask < 0x100:
+            # The status is that of rsrv, whose event queue does not take such a mask.
+            self._error(buffer, position, channel.cid, _ALLOCMEM, "invalid event mask")
+            raise RemoteProtocolError(f"subscription to {channel.name} with mask {mask:#x}")
         too_large = count * LAYOUTS[kind].element_size > MAX_ZERO_FILL
         if self._subscriptions >= _MAX_SUBSCRIPTIONS or (
             too_large and count > channel.view.element_count
         ):
             self._error(buffer, position, channel.cid, _ALLOCMEM, "too many or too large")
             return
+        self._update_rights(channel)
         if channel.subs is None:
             channel.subs = {}
         elif p2 in channel.subs:
@@ -433,9 +464,7 @@ class Circuit(CircuitTransfers):
         channel.data.subscribe(sub)
         if not channel.rights & AccessRights.READ:
             # As rsrv: the subscription exists and says that it may not be read.
-            event = failure(kind, bounded(count, channel.view, kind), _NORDACCESS)
-            sub.mask = 0
-            self._reply(event.event_head + sub.id + event.rest)
+            self._refuse_events(sub)
             return
         if self._events_off:
             sub.missed = True
@@ -478,6 +507,8 @@ class Circuit(CircuitTransfers):
         if channel is None:
             self._bad_id(buffer, position, Command.READ, sid)
             return
+        if kind > 38:
+            self._error(buffer, position, channel.cid, _BADTYPE, "invalid type")
         self._slow_read(channel, READ, kind, count, p2, buffer, position)
 
     def _end_subscription(self, channel: ClientChannel, sub: Subscription) -> None:
@@ -485,10 +516,7 @@ class Circuit(CircuitTransfers):
         if channel.subs is not None:
             channel.subs.pop(int.from_bytes(sub.id, "big"), None)
         self._subscriptions -= 1
-        for event in sub.queue:
-            self._events -= 1
-            self._event_bytes -= event.size
-        sub.queue.clear()
+        self._drop_events(sub)
 
     def _end_subscriptions(self, channel: ClientChannel) -> None:
         for sub in list((channel.subs or {}).values()):

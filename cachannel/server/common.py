@@ -14,6 +14,7 @@ from .circuit import Circuit, Subscription
 from .core import ServerCore
 from .data import ChannelData
 from .layer import AsyncLibraryLayer
+from .upkeep import Upkeep
 
 __all__ = ["Circuit", "Context", "ServerExit", "Subscription", "VirtualCircuit"]
 
@@ -46,6 +47,7 @@ class Context:
         self.interfaces = list(interfaces) if interfaces else None
         self.settings = ServerSettings.from_environment()
         self.core = ServerCore(pvdb, self.settings)
+        self.upkeep = Upkeep(self.core)
         self.log = logging.getLogger("cachannel.ctx")
 
     @property
@@ -97,6 +99,12 @@ class Context:
     def is_ignored(self, host: str) -> bool:
         """Tell whether searches of a host are not answered."""
         return host in self.settings.ignored
+
+    @staticmethod
+    async def repeat(step: Callable[[], float], layer: AsyncLibraryLayer) -> None:
+        """Do a step for ever; it returns the seconds until the next one."""
+        while True:
+            await layer.sleep(step())
 
     # ------------------------------------------------------------------ hooks
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -14,14 +14,12 @@ from cachannel.protocol.settings import ServerSettings
 from .circuit import Circuit
 from .data import ChannelData
 from .filtering import EventFilter, FilteredView
-from .subscription import View
+from .subscription import ClientChannel, Served
 from .text import ChannelChar, ChannelString, LongStringView
 
 __all__ = ["ServerCore"]
 
 _RECEIVE_BYTES = 262144
-
-Resolved = tuple[View, ChannelData, Callable[[], EventFilter] | None]
 
 
 class ServerCore:
@@ -60,7 +58,7 @@ class ServerCore:
             logging.getLogger("cachannel.bcast.search").exception("lookup of %r failed", name)
             return False
 
-    def resolve(self, name: str) -> Resolved | None:
+    def resolve(self, name: str) -> Served | None:
         """Return what a name stands for, None if it is not served."""
         try:
             return self._find(name)
@@ -77,10 +75,10 @@ class ServerCore:
         except KeyError:
             return None
 
-    def _find(self, name: str) -> Resolved | None:
+    def _find(self, name: str) -> Served | None:
         channel = self._get(name)
         if channel is not None:
-            return channel, channel, None
+            return Served(channel, channel, None, name, channel)
         for parts in split_candidates(name):
             record = self._get(parts.record)
             if record is None:
@@ -91,7 +89,7 @@ class ServerCore:
                 continue
             view: Any = channel
             if parts.modifiers is None:
-                return view, channel, None
+                return Served(view, channel, None, parts.record, record)
             flags, text = parts.modifiers
             if flags & RecordModifiers.long_string:
                 if not isinstance(channel, (ChannelChar, ChannelString)):
@@ -99,11 +97,30 @@ class ServerCore:
                 if isinstance(channel, ChannelString) or channel.report_as_string:
                     view = LongStringView(channel)
             if text is None:
-                return view, channel, None
+                return Served(view, channel, None, parts.record, record)
             found = parse_channel_filter(text)
             if found.arr is not None or found.ts:
                 view = FilteredView(view, channel, found)
-            if found.dbnd is None and found.sync is None and found.dec is None:
-                return view, channel, None
-            return view, channel, partial(EventFilter, channel, found)
+            events = None
+            if found.dbnd is not None or found.sync is not None or found.dec is not None:
+                events = partial(EventFilter, channel, found)
+            return Served(view, channel, events, parts.record, record)
         return None
+
+    def lists(self, name: str) -> bool:
+        """Tell whether the mapping says that it has a name; it may make up channels as well."""
+        try:
+            return name in self.pvdb
+        except Exception:
+            return False
+
+    def still_serves(self, channel: ClientChannel) -> bool:
+        """Tell whether what a client has a channel to is still there.
+
+        Of a mapping that is no dict only those that it lists count: it may make up the others,
+        anew whenever it is asked.
+        """
+        pvdb = self.pvdb
+        if type(pvdb) is dict:
+            return pvdb.get(channel.record) is channel.owner
+        return not channel.listed or self.lists(channel.record)

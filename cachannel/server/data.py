@@ -11,6 +11,7 @@ method) nothing in that is awaited, and the server calls `write_now` instead.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
@@ -39,17 +40,21 @@ from .encoding import Elements, Reply, decode_elements, is_array, numpy, pack_te
 if TYPE_CHECKING:
     from .subscription import Subscription
 
-__all__ = ["ChannelData", "decode_metadata"]
+__all__ = ["EPOCH_NS", "ChannelData", "decode_metadata"]
 
-_EPOCH_NS: Final = 631152000 * 10**9
+EPOCH_NS: Final = 631152000 * 10**9
+"""The EPICS epoch as Unix time, nanoseconds."""
 _VALUE_AND_LOG: Final = int(SubscriptionType.DBE_VALUE | SubscriptionType.DBE_LOG)
 _ALARM: Final = int(SubscriptionType.DBE_ALARM)
 _PROPERTY: Final = int(SubscriptionType.DBE_PROPERTY)
 _STSACK: Final = int(ChannelType.STSACK_STRING)
 _CLASS_NAME: Final = int(ChannelType.CLASS_NAME)
+_FOR_PUTS_ONLY: Final = (int(ChannelType.PUT_ACKT), int(ChannelType.PUT_ACKS))
 
 # A client may ask for any count; only so many different replies are kept per channel.
 _MAX_CACHED_REPLIES: Final = 16
+# The cache of channels that nobody has read; never written to.
+_NO_REPLIES: Final[dict[int, Reply]] = {}
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -88,9 +93,20 @@ def decode_metadata(dbr_type: int, data: memoryview) -> dict[str, Any]:
     return found
 
 
-def zeros(layout: DbrLayout) -> list[Any]:
-    """Return metadata that says nothing: one zero or empty text per field."""
-    return [b"" if field.code.endswith("s") else 0 for field in layout.fields]
+_NOTHING: Final[dict[str, Any]] = {"s": b"", "d": math.nan, "f": math.nan}
+
+
+def nothing_known(layout: DbrLayout) -> list[Any]:
+    """Return metadata that says nothing: per field a zero, or an empty text.
+
+    Alarm limits that are off are NaN, where the type has it: displays know that as none (rsrv).
+    """
+    return [
+        _NOTHING.get(field.code[-1], 0)
+        if field.code.endswith("s") or field.name.endswith(("_alarm_limit", "_warning_limit"))
+        else 0
+        for field in layout.fields
+    ]
 
 
 class ChannelData:
@@ -113,7 +129,15 @@ class ChannelData:
     _standard_read: ClassVar[bool] = True
     _standard_access: ClassVar[bool] = True
 
-    # What a channel without these has. They are instance attributes where there is more to say.
+    # What a channel without these has. They are instance attributes where there is more to say:
+    # an IOC may have very many channels, and most of them are never read.
+    string_encoding: str = "latin-1"
+    reported_record_type: str = "cachannel"
+    max_subscription_backlog: int | None = None
+    _cache: dict[int, Reply] = _NO_REPLIES
+    _version = 0
+    _subs: list[Subscription] | None = None
+    _max_length = 1
     pvname: str = ""
     getter: Any = None
     field_inst: Any = None
@@ -134,12 +158,12 @@ class ChannelData:
         reported_record_type: str = "cachannel",
         max_subscription_backlog: int | None = None,
     ) -> None:
-        self.string_encoding = string_encoding
-        self.reported_record_type = reported_record_type
-        self.max_subscription_backlog = max_subscription_backlog
-        self._cache: dict[int, Reply] = {}
-        self._version = 0
-        self._subs: list[Subscription] | None = None
+        if string_encoding != "latin-1":
+            self.string_encoding = string_encoding
+        if reported_record_type != "cachannel":
+            self.reported_record_type = reported_record_type
+        if max_subscription_backlog is not None:
+            self.max_subscription_backlog = max_subscription_backlog
         self.alarm = ChannelAlarm() if alarm is None else alarm
         self.alarm.connect(self)
         if max_length is None:
@@ -148,7 +172,7 @@ class ChannelData:
             raise CaprotoValueError(f"max_length must be 1 or more, not {max_length}")
         self._max_length = int(max_length)
         self._value = self.preprocess_value(value)
-        self._stamp_ns = time.time_ns() - _EPOCH_NS if timestamp is None else self._to_ns(timestamp)
+        self._stamp_ns = time.time_ns() - EPOCH_NS if timestamp is None else self._to_ns(timestamp)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -161,7 +185,10 @@ class ChannelData:
         cls._standard_access = ours("check_access")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_cache": {}, "_subs": None}
+        state = self.__dict__.copy()
+        state.pop("_cache", None)
+        state.pop("_subs", None)
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -344,13 +371,21 @@ class ChannelData:
             **metadata: ``timestamp``, ``status``, ``severity``, and what `write_metadata` takes.
 
         Raises:
-            Exception: what the checks or the putter raise. The value stays, and the alarm is set
-                to WRITE, MAJOR.
+            Exception: what the checks or the putter raise, also for a value of a wrong shape. The
+                value stays, and the alarm is set to WRITE, MAJOR.
         """
-        value = self.preprocess_value(value)
+        try:
+            value = self.preprocess_value(value)
+        except Exception:
+            self._write_failed()
+            raise
         if self._is_plain():
             if verify_value:
-                value = self._checked(value)
+                try:
+                    value = self._check(value)
+                except Exception:
+                    self._write_failed()
+                    raise
             mask = self._commit(value, flags, metadata, verified=verify_value)
             if self._subs:
                 self.post(mask)
@@ -388,7 +423,11 @@ class ChannelData:
 
         Only to be used when `_is_plain` says so.
         """
-        value = self._checked(self.preprocess_value(value))
+        try:
+            value = self._check(self.preprocess_value(value))
+        except Exception:
+            self._write_failed()
+            raise
         mask = self._commit(value, 0, None, verified=True)
         if self._subs:
             self.post(mask)
@@ -396,13 +435,6 @@ class ChannelData:
     def _is_plain(self) -> bool:
         """Tell whether writing runs no code but ours."""
         return self._standard and self.field_inst is None
-
-    def _checked(self, value: Any) -> Any:
-        try:
-            return self._check(value)
-        except Exception:
-            self._write_failed()
-            raise
 
     def _check(self, value: Any) -> Any:
         """Refuse or normalise a value; the part of `verify_value` that classes share."""
@@ -453,7 +485,7 @@ class ChannelData:
             self._failed = False
             if new is None and alarm.status == AlarmStatus.WRITE:
                 new = (0, 0)
-        self._stamp_ns = time.time_ns() - _EPOCH_NS if stamp is None else self._to_ns(stamp)
+        self._stamp_ns = time.time_ns() - EPOCH_NS if stamp is None else self._to_ns(stamp)
         self._value = value
         self._version += 1
         if self._cache:
@@ -689,10 +721,14 @@ class ChannelData:
         cache = self._cache
         found = cache.get(key)
         if found is None:
+            if dbr_type in _FOR_PUTS_ONLY:
+                raise CaprotoConversionError(f"{self.name}: type {dbr_type} is for puts only")
             found = reply(dbr_type, self._metadata(dbr_type), self._elements_of(dbr_type), count)
             if count > self._max_length:
                 return found  # a curiosity; not worth the memory
-            if len(cache) >= _MAX_CACHED_REPLIES:
+            if cache is _NO_REPLIES:
+                self._cache = cache = {}
+            elif len(cache) >= _MAX_CACHED_REPLIES:
                 cache.clear()
             cache[key] = found
         return found
@@ -727,7 +763,7 @@ class ChannelData:
                 alarm.must_acknowledge_transient,
                 alarm.severity_to_acknowledge,
             )
-        values = zeros(layout)
+        values = nothing_known(layout)
         values[0:2] = alarm.status, alarm.severity
         self._fill_metadata(layout, values)
         return layout.wire.pack(*values)

@@ -103,23 +103,25 @@ class EventFilter:
             self._updates += 1
             if (self._updates - 1) % self.filter.dec.n:
                 return None
-        if self.filter.dbnd is not None and not self._beyond(mask):
+        if self.filter.dbnd is not None and not self._beyond(mask & sub.mask):
             return None
         if self.filter.sync is not None:
             return self._synchronised(current, first)
         return current
 
     def _beyond(self, mask: int) -> bool:
+        """Tell whether an update with these bits, of those that the client asked for, passes."""
         assert self.filter.dbnd is not None
         try:
             value = number_of(self.channel)
         except CaprotoConversionError:
             return True  # text and arrays have no deadband, as in EPICS base
         last = self._last_value
-        if last is None or mask & _ALWAYS or not mask or self.filter.dbnd.passes(last, value):
+        if last is None or self.filter.dbnd.passes(last, value):
             self._last_value = value
             return True
-        return False
+        # What else the client wants to hear of passes, and the band stays where it is.
+        return not mask or bool(mask & _ALWAYS)
 
     def _synchronised(self, current: Reply, first: bool) -> Reply | None:
         """Follow a state as EPICS base's sync filter does: at updates, by the state's edges."""

@@ -50,7 +50,13 @@ class pvfunction(SubGroup):  # noqa: N801 - the name is a contract
         attr_separator: str | None = None,
         doc: str | None = None,
     ) -> None:
-        super().__init__(prefix=prefix, macros=macros, attr_separator=attr_separator, doc=doc)
+        super().__init__(
+            prefix=prefix,
+            macros=macros,
+            attr_separator=attr_separator,
+            doc=doc,
+            base=(_FunctionGroup,),
+        )
         self.default_retval = default
         self.names = {**self.default_names, **(names or {})}
         self.alarm_group = alarm_group
@@ -97,7 +103,8 @@ class pvfunction(SubGroup):  # noqa: N801 - the name is a contract
         )
         default = self.default_retval
         specs["retval"] = self._spec(self.names["retval"], hints["return"], default, read_only=True)
-        specs["process"] = pvproperty(
+        # The attribute is called as the PV is, as in caproto; see `_FunctionGroup`.
+        specs[self.names["process"]] = pvproperty(
             name=self.names["process"],
             value=0,
             put=_processor(func, arguments),
@@ -113,6 +120,15 @@ class pvfunction(SubGroup):  # noqa: N801 - the name is a contract
         return pvproperty(
             name=name, dtype=dtype, value=value, alarm_group=self.alarm_group, **kwargs
         )
+
+
+class _FunctionGroup(PVGroup):
+    """The PVs of a function."""
+
+    @property
+    def process(self) -> Any:
+        """The PV that calls the function when it is put to, whatever it is named."""
+        return next(reversed(self.attr_pvdb.values()))
 
 
 def _processor(func: Callable[..., Any], arguments: list[str]) -> Callable[..., Any]:

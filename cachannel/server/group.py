@@ -327,11 +327,13 @@ class PVGroup(metaclass=PVGroupMeta):
     _subgroups_: ClassVar[dict[str, SubGroup]]
     _has_group_read: ClassVar[bool] = False
     _has_group_write: ClassVar[bool] = False
+    _has_hooks: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._has_group_read = cls.group_read is not PVGroup.group_read
         cls._has_group_write = cls.group_write is not PVGroup.group_write
+        cls._has_hooks = cls._has_group_read or cls._has_group_write
 
     def __init__(
         self,
@@ -363,10 +365,15 @@ class PVGroup(metaclass=PVGroupMeta):
     # ------------------------------------------------------------------ making the PVs
 
     def _create_pvdb(self) -> None:
+        pvdb, attr_pvdb, attr_to_pvname = self.pvdb, self.attr_pvdb, self.attr_to_pvname
         for attr, member in type(self)._members_.items():
             if isinstance(member, pvproperty):
                 channel = member.pvspec.create(self)
-                self._add(attr, channel.pvname, channel)
+                pvname = channel.pvname
+                if pvname in pvdb:
+                    self._add(attr, pvname, channel)  # which says what is wrong
+                pvdb[pvname] = attr_pvdb[attr] = channel
+                attr_to_pvname[attr] = pvname
                 continue
             group = member.create(self, attr)
             self.groups[attr] = group

@@ -305,6 +305,11 @@ class ChannelNumeric(ChannelData):
         return str(value).encode("latin-1", "replace")
 
     def _fill_metadata(self, layout: DbrLayout, values: list[Any]) -> None:
+        off: tuple[str, ...] = ()
+        if self._upper_alarm_limit == self._lower_alarm_limit:
+            off += ("upper_alarm_limit", "lower_alarm_limit")
+        if self._upper_warning_limit == self._lower_warning_limit:
+            off += ("upper_warning_limit", "lower_warning_limit")
         for index, field in enumerate(layout.fields):
             name = field.name
             if name == "units":
@@ -312,7 +317,7 @@ class ChannelNumeric(ChannelData):
                 values[index] = text[: MAX_UNITS_SIZE - 1]
             elif name == "precision":
                 values[index] = max(-0x8000, min(self._precision, 0x7FFF))
-            elif name in _LIMITS:
+            elif name in _LIMITS and name not in off:
                 values[index] = _limit(getattr(self, "_" + name), field.code)
 
 
@@ -398,16 +403,15 @@ class ChannelByte(ChannelNumeric):
                 raise CaprotoValueError(
                     f"write to {self.name}: an array of shape {value.shape} has to be flattened"
                 )
-        elif isinstance(value, memoryview):
-            if value.ndim != 1 or value.itemsize != 1:
-                value = value.cast("B")
+        elif isinstance(value, (memoryview, bytearray)):
+            value = bytes(value)  # what is behind them may change, or go
         elif isinstance(value, int) or hasattr(value, "__index__"):
             value = bytes((int(value) & 0xFF,))
         elif isinstance(value, str):
             value = value.encode("latin-1", "replace")
         elif value is None:
             value = b""
-        elif not isinstance(value, (bytes, bytearray)):
+        elif not isinstance(value, bytes):
             value = self._join(value)
         if len(value) > self._max_length:
             raise CaprotoValueError(
@@ -437,10 +441,13 @@ class ChannelByte(ChannelNumeric):
     def from_wire(self, base: int, data: Any) -> Any:
         """Return put elements as bytes."""
         if base == 0:
-            if self._max_length == 1:
-                text = data[0].decode("latin-1") if data else ""
-                return bytes((int(parse_number(text, int(ChannelType.CHAR))) & 0xFF,))
-            raw = b"".join(data)
+            # One number in each text, as EPICS base takes them.
+            if not data and self._max_length == 1:
+                data = [b""]
+            raw = bytes(
+                int(parse_number(part.decode("latin-1"), int(ChannelType.CHAR))) & 0xFF
+                for part in data
+            )
         elif is_array(data):
             np = numpy()
             with np.errstate(invalid="ignore", over="ignore"):

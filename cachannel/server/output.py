@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_REPLY_BYTES", "CircuitOutput", "bounded"]
 
 _GETFAIL: Final = 152
+_NORDACCESS: Final = 368
 
 _CHUNK: Final = 524288  # bytes that leave in one send
 _LARGE: Final = 65536  # what is not worth copying together with other output
@@ -155,6 +156,22 @@ class CircuitOutput:
         if not self._awake:
             self._awake = True
             self._wake_shell()
+
+    def _drop_events(self, sub: Subscription) -> None:
+        """Forget the events of a subscription that have not been sent."""
+        for event in sub.queue:
+            self._events -= 1
+            self._event_bytes -= event.size
+        sub.queue.clear()
+        sub.missed = False
+
+    def _refuse_events(self, sub: Subscription) -> None:
+        """Say in an event that there is no right to read, and send no more."""
+        sub.mask = 0
+        self._drop_events(sub)
+        count = bounded(sub.count, sub.view, sub.dbr_type)
+        event = failure(sub.dbr_type, count, _NORDACCESS)
+        self._reply(event.event_head + sub.id + event.rest)
 
     def _unreadable(
         self, channel: ClientChannel, dbr_type: int, count: int, exc: Exception

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from enum import IntEnum
 from types import GenericAlias, MethodType
@@ -11,7 +12,8 @@ from typing import Any
 from cachannel.protocol.channel_types import AccessRights, ChannelType
 from cachannel.protocol.errors import CaprotoValueError
 
-from .data import ChannelData, standard
+from .alarm import ChannelAlarm
+from .data import EPOCH_NS, ChannelData, standard
 from .numeric import ChannelByte, ChannelDouble, ChannelFloat, ChannelInteger, ChannelShort
 from .text import ChannelChar, ChannelEnum, ChannelString
 
@@ -36,6 +38,7 @@ __all__ = [
     "PvpropertyShortRO",
     "PvpropertyString",
     "PvpropertyStringRO",
+    "of_one_number",
     "pvspec_type_map",
     "pvspec_type_map_read_only",
 ]
@@ -92,6 +95,27 @@ class PvpropertyData(ChannelData):
             self.record_type = record_class._record_type
             self.reported_record_type = self.record_type or self.reported_record_type
             self.field_inst = record_class(prefix="", parent=self, name=f"{self.name}.fields")
+
+    @classmethod
+    def of_number(
+        cls, pvname: str, value: float, group: Any, pvspec: Any, alarm: ChannelAlarm
+    ) -> Any:
+        """Make a channel of one number that has only defaults besides.
+
+        The constructors come to the same, five calls later; IOCs have such channels by the ten
+        thousand, and this is what their start takes longest for.
+        """
+        channel = cls.__new__(cls)
+        channel.pvname = pvname
+        channel.group = group
+        channel.pvspec = pvspec
+        channel.alarm = alarm
+        alarm.connect(channel)
+        if pvspec.doc is not None:
+            channel.__doc__ = pvspec.doc
+        channel._value = value
+        channel._stamp_ns = time.time_ns() - EPOCH_NS
+        return channel
 
     def _bind(self, group: Any, pvspec: Any) -> None:
         """Make the hooks methods of the group; only those that there are take memory."""
@@ -310,6 +334,11 @@ class PvpropertyBoolEnum(PvpropertyData, ChannelEnum):
 class PvpropertyBoolEnumRO(PvpropertyReadOnlyData, PvpropertyBoolEnum):
     """Two states, read only."""
 
+
+of_one_number: frozenset[type[ChannelData]] = frozenset(
+    (PvpropertyInteger, PvpropertyIntegerRO, PvpropertyDouble, PvpropertyDoubleRO)
+)
+"""Classes that `PvpropertyData.of_number` can make: their constructors do nothing else."""
 
 pvspec_type_map: dict[Any, type[ChannelData]] = {
     str: PvpropertyChar,

@@ -16,7 +16,12 @@ from .alarm import ChannelAlarm
 from .data import ChannelData
 from .field_spec import FieldSpec, get_record_class
 from .hooks import check_signature, scan_wrapper
-from .pvproperty_data import PvpropertyEnum, pvspec_type_map, pvspec_type_map_read_only
+from .pvproperty_data import (
+    PvpropertyEnum,
+    of_one_number,
+    pvspec_type_map,
+    pvspec_type_map_read_only,
+)
 
 if TYPE_CHECKING:
     from .group import PVGroup
@@ -42,6 +47,10 @@ def expand_macros(text: str, macros: dict[str, str]) -> str:
 
 
 _NUMPY_KINDS = {"b": bool, "i": int, "u": int, "f": float, "U": str, "S": bytes}
+
+
+_new_tuple = tuple.__new__
+_NO_HOOKS = (None, None, None, None)
 
 
 class PVSpec(NamedTuple):
@@ -192,6 +201,18 @@ class PVSpec(NamedTuple):
                 return default
         return getattr(cls, "default_value", 0)
 
+    def _says_only_a_number(self) -> bool:
+        """Tell whether all there is to the channel is a name, an int or float, and hooks."""
+        kind = type(self.value)
+        return (
+            (kind is float or kind is int)
+            and (self.dtype is None or self.dtype is kind)
+            and not self.cls_kwargs
+            and self.record is None
+            and self.fields is None
+            and self.max_length is None
+        )
+
     def create(self, group: Any = None) -> ChannelData:
         """Return the channel.
 
@@ -203,6 +224,15 @@ class PVSpec(NamedTuple):
             name = self.attr or ""
         if group is not None:
             name = group.prefix + expand_macros(name, group.macros)
+            if self._says_only_a_number():
+                table = group.type_map_read_only if self.read_only else group.type_map
+                number_cls = table.get(type(self.value))
+                if number_cls in of_one_number:
+                    alarm = group.alarms[self.alarm_group]
+                    channel = number_cls.of_number(name, self.value, group, self, alarm)
+                    if self[:4] != _NO_HOOKS or self.scan is not None or group._has_hooks:
+                        channel._bind(group, self)
+                    return channel  # type: ignore[no-any-return]
         cls, kwargs = self.get_instantiation_info(group)
         kwargs["pvname"] = name
         try:
@@ -243,6 +273,9 @@ class pvproperty:  # noqa: N801 - the name is a contract
         CaprotoValueError: arguments that exclude each other.
     """
 
+    attr_name: str | None = None
+    field_spec: FieldSpec | None = None
+
     def __init__(
         self,
         get: Callable[..., Any] | None = None,
@@ -263,7 +296,6 @@ class pvproperty:  # noqa: N801 - the name is a contract
         record: Any = None,
         **cls_kwargs: Any,
     ) -> None:
-        self.attr_name: str | None = None
         if isinstance(dtype, GenericAlias):
             if record is None and dtype.__args__:
                 record = dtype.__args__[0]
@@ -286,25 +318,15 @@ class pvproperty:  # noqa: N801 - the name is a contract
                 raise CaprotoValueError(
                     f"{name!r}: the name of a property with a record cannot contain a dot"
                 )
-        self.pvspec = PVSpec(
-            get,
-            put,
-            startup,
-            shutdown,
-            None,
-            name,
-            dtype,
-            value,
-            max_length,
-            alarm_group,
-            read_only,
-            doc,
-            fields,
-            scan,
-            record,
-            cls_kwargs,
+        # In the order of PVSpec's fields; its own constructor takes four times as long, and there
+        # may be very many properties.
+        self.pvspec = _new_tuple(
+            PVSpec,
+            (
+                *(get, put, startup, shutdown, None, name, dtype, value, max_length),
+                *(alarm_group, read_only, doc, fields, scan, record, cls_kwargs),
+            ),
         )
-        self.field_spec: FieldSpec | None = None
         if record is not None:
             self.field_spec = FieldSpec(self, record_type=record)
             if field_spec is not None:
@@ -355,24 +377,8 @@ class pvproperty:  # noqa: N801 - the name is a contract
             self.attr_name = name
             spec = self.pvspec
             # `_replace` takes longer than all the rest of making a property.
-            self.pvspec = PVSpec(
-                spec.get,
-                spec.put,
-                spec.startup,
-                spec.shutdown,
-                name,
-                name if spec.name is None else spec.name,
-                spec.dtype,
-                spec.value,
-                spec.max_length,
-                spec.alarm_group,
-                spec.read_only,
-                spec.doc,
-                spec.fields,
-                spec.scan,
-                spec.record,
-                spec.cls_kwargs,
-            )
+            pvname = name if spec.name is None else spec.name
+            self.pvspec = _new_tuple(PVSpec, (*spec[:4], name, pvname, *spec[6:]))
 
     def __get__(self, instance: PVGroup | None, owner: type | None = None) -> Any:
         if instance is None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import ipaddress
 import logging
-import random
 import socket
 import struct
 import sys
@@ -58,6 +56,8 @@ def random_ports(num: int, *, try_first: int | None = None) -> Iterator[int]:
     """Yield `num` random port numbers from 49152 to 65535, `try_first` before them if given."""
     if try_first is not None:
         yield try_first
+    import random  # slow to import, and hardly ever needed
+
     for _ in range(num):
         yield random.randint(49152, 65535)
 
@@ -104,8 +104,8 @@ def get_netifaces_addresses() -> list[tuple[str, str]]:
 
 def _is_multicast(host: str) -> bool:
     try:
-        return ipaddress.IPv4Address(host).is_multicast
-    except ValueError:
+        return 224 <= socket.inet_aton(host)[0] <= 239
+    except OSError:
         return False
 
 

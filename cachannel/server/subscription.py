@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .encoding import Reply
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from .filtering import EventFilter
     from .output import CircuitOutput
 
-__all__ = ["ClientChannel", "Subscription", "View"]
+__all__ = ["ClientChannel", "Served", "Subscription", "View"]
 
 
 class View(Protocol):
@@ -33,20 +34,52 @@ class View(Protocol):
         """Return put elements as the channel stores them."""
 
 
+class Served(NamedTuple):
+    """What a name stands for.
+
+    Attributes:
+        view: the channel, its text as characters, or part of it.
+        data: the channel.
+        event_filter: makes an `EventFilter` per subscription; or None.
+        record: the name in the server's mapping that it was found by.
+        owner: what the mapping has there: the channel, or the one that it is a field of.
+    """
+
+    view: View
+    data: ChannelData
+    event_filter: Callable[[], EventFilter] | None
+    record: str
+    owner: ChannelData
+
+
 class ClientChannel:
     """A channel that a client created: a name's view, under the ids of both sides."""
 
-    __slots__ = ("cid", "data", "direct", "event_filter", "name", "rights", "sid", "subs", "view")
+    __slots__ = (
+        "cid",
+        "data",
+        "direct",
+        "event_filter",
+        "listed",
+        "name",
+        "owner",
+        "record",
+        "rights",
+        "sid",
+        "subs",
+        "view",
+    )
 
-    def __init__(
-        self, name: str, view: View, data: ChannelData, event_filter: Any, cid: int, sid: int
-    ) -> None:
+    def __init__(self, name: str, served: Served, cid: int, sid: int) -> None:
         self.name = name
-        self.view = view
-        self.data = data
-        self.event_filter = event_filter  # makes an EventFilter per subscription; or None
+        self.view = view = served.view
+        self.data = data = served.data
+        self.event_filter = served.event_filter
+        self.record = served.record
+        self.owner = served.owner
         self.cid = cid
         self.sid = sid
+        self.listed = True  # whether the mapping says that it has the name
         self.rights = 0
         self.direct = view is data
         self.subs: dict[int, Subscription] | None = None
@@ -67,6 +100,7 @@ class Subscription:
         "missed",
         "queue",
         "view",
+        "wanted",
     )
 
     def __init__(
@@ -84,7 +118,8 @@ class Subscription:
         self.view = channel.view
         self.dbr_type = dbr_type
         self.count = count
-        self.mask = mask
+        self.wanted = mask
+        self.mask = mask  # 0 while the client may not read
         self.id = subscription_id
         self.backlog = backlog
         self.queue: deque[Reply] = deque()

@@ -89,7 +89,7 @@ class CircuitTransfers(CircuitJobs):
 
     @staticmethod
     def _check_read(dbr_type: int) -> None:
-        if dbr_type > 38 or dbr_type in (35, 36):
+        if dbr_type > 38:
             raise RemoteProtocolError(f"read with invalid type {dbr_type}")
 
     def _slow_read(
@@ -105,6 +105,7 @@ class CircuitTransfers(CircuitJobs):
         """Answer any read; see `_parse` for the quick one."""
         self._check_read(dbr_type)
         header = bytes(buffer[position : position + 16])
+        self._update_rights(channel)
         if not channel.rights & AccessRights.READ:
             self._answer_read(
                 channel,
@@ -114,7 +115,8 @@ class CircuitTransfers(CircuitJobs):
             )
             return
         data = channel.data
-        if data.getter is None and data._standard_read:
+        for_puts_only = dbr_type in (35, 36)  # answered as unreadable
+        if (data.getter is None and data._standard_read) or for_puts_only:
             self._answer_read(channel, header, self._read(channel, dbr_type, count), _NORMAL)
             return
         self._active += 1
@@ -187,19 +189,18 @@ class CircuitTransfers(CircuitJobs):
         """Handle WRITE and WRITE_NOTIFY."""
         notify = command == _WRITE_NOTIFY
         data = channel.data
-        if data._standard_access:
-            if not channel.rights & 2:
-                self._refuse_put(
-                    channel, buffer, position, count, _NOWTACCESS, "Write access denied"
-                )
-                return
-        elif not self._may_write(channel):
+        if not data._standard_access:
+            self._update_rights(channel)
+        if not channel.rights & 2:
             self._refuse_put(channel, buffer, position, count, _NOWTACCESS, "Write access denied")
             return
         if dbr_type > 36:
-            # The count of the answer is 0, as in rsrv.
-            self._refuse_put(channel, buffer, position, 0, _BADTYPE, "invalid type of a put")
-            return
+            known = dbr_type <= 38
+            status = _PUTFAIL if known else _BADTYPE
+            self._refuse_put(channel, buffer, position, count, status, "invalid type of a put")
+            if known:
+                return
+            raise RemoteProtocolError(f"put to {channel.name} with invalid type {dbr_type}")
         layout = LAYOUTS[dbr_type]
         size = end - body
         base = layout.base_type
@@ -235,13 +236,27 @@ class CircuitTransfers(CircuitJobs):
             lambda: self._put_job(channel, header, dbr_type, count, elements, metadata)
         )
 
-    def _may_write(self, channel: ClientChannel) -> bool:
-        """Ask an overridden check_access; tell the client if the answer changed."""
-        rights = self._rights_of(channel.data)
-        if rights != channel.rights:
-            channel.rights = rights
-            self._reply(pack(Command.ACCESS_RIGHTS, 0, 0, channel.cid, rights))
-        return bool(rights & AccessRights.WRITE)
+    def _update_rights(self, channel: ClientChannel) -> bool:
+        """Ask an overridden check_access; tell the client if the answer changed, and return that.
+
+        Subscriptions follow the right to read, as in rsrv: one event says that it is gone, and
+        one has the value when it is back.
+        """
+        if channel.data._standard_access:
+            return False
+        before, rights = channel.rights, self._rights_of(channel.data)
+        if rights == before:
+            return False
+        channel.rights = rights
+        self._reply(pack(Command.ACCESS_RIGHTS, 0, 0, channel.cid, rights))
+        if (rights ^ before) & AccessRights.READ:
+            for sub in (channel.subs or {}).values():
+                if rights & AccessRights.READ:
+                    sub.mask = sub.wanted
+                    self.post(sub, 0)
+                else:
+                    self._refuse_events(sub)
+        return True
 
     def _rights_of(self, data: ChannelData) -> int:
         try:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from cachannel.protocol import channel_types as ct
-from cachannel.protocol import enums
+from cachannel.protocol import enums, status_codes
 from cachannel.protocol.enums import CA_K, DBE, DBF, DBR, ECA, AlarmCondition, ChannelState
 
 FAMILY = [
@@ -147,25 +147,25 @@ def test_second_family_has_the_same_numbers():
     ]
     assert int(ct.AccessRights.READ | ct.AccessRights.WRITE) == 3
     assert int(ct.SubscriptionType.DBE_VALUE | ct.SubscriptionType.DBE_PROPERTY) == 9
-    assert {s.value.code for s in ct.CAStatus} == set(range(61))
+    assert {s.value.code for s in status_codes.CAStatus} == set(range(61))
 
 
 def test_status_tuples():
     """A CAStatus member carries name, numbers, severity, success and text."""
-    normal = ct.CAStatus.ECA_NORMAL.value
+    normal = status_codes.CAStatus.ECA_NORMAL.value
     assert normal == (
         "ECA_NORMAL",
         0,
         1,
-        ct.CASeverity.SUCCESS,
+        status_codes.CASeverity.SUCCESS,
         1,
         False,
         "Normal successful completion",
     )
-    assert ct.ca_status(376) is ct.CAStatus.ECA_NOWTACCESS.value
-    assert ct.CAStatus.ECA_16KARRAYCLIENT.value.name == "ECA_16KARRAYCLIENT"
-    assert ct.ca_status(485).code == 60
-    assert str(ct.CASeverity.ERROR) == "ERROR"
+    assert status_codes.ca_status(376) is status_codes.CAStatus.ECA_NOWTACCESS.value
+    assert status_codes.CAStatus.ECA_16KARRAYCLIENT.value.name == "ECA_16KARRAYCLIENT"
+    assert status_codes.ca_status(485).code == 60
+    assert str(status_codes.CASeverity.ERROR) == "ERROR"
 
 
 def test_type_sets():
@@ -183,7 +183,7 @@ def test_type_sets():
 
 
 def test_import_is_light():
-    """The protocol package loads neither NumPy nor ctypes, and no library."""
+    """The protocol package loads neither NumPy nor ctypes, no library, no second set of enums."""
     code = (
         "import sys, cachannel.protocol.enums, cachannel.protocol.dbr\n"
         "import cachannel.protocol.channel_types\n"

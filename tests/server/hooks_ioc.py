@@ -2,12 +2,21 @@
 
 import sys
 
-from cachannel.server import PVGroup, ioc_arg_parser, pvproperty, run
+from cachannel import AccessRights
+from cachannel.server import PVGroup, PvpropertyDouble, ioc_arg_parser, pvproperty, run
 
 
 def say(*words):
     """Print for the test."""
     print(*words, flush=True)  # noqa: T201
+
+
+class Guarded(PvpropertyDouble):
+    """A channel whose access another PV decides about."""
+
+    def check_access(self, hostname, username):
+        """Return READ while it is locked."""
+        return AccessRights.READ if self.group.lock.value else super().check_access("", "")
 
 
 class HooksIOC(PVGroup):
@@ -19,9 +28,15 @@ class HooksIOC(PVGroup):
     scanned = pvproperty(value=0, alarm_group="scanned")
     bad_scan = pvproperty(value=0, alarm_group="bad")
     bad_startup = pvproperty(value=0)
+    stopping = pvproperty(value=0, alarm_group="stopping")
     got = pvproperty(value=0)
     burst = pvproperty(value=0, alarm_group="burst")
     leave = pvproperty(value=0)
+    lock = pvproperty(value=0)
+    guarded = pvproperty(value=0.0, dtype=Guarded)
+    victim = pvproperty(value=0.0)
+    text = pvproperty(value="text", max_length=1_000_000)
+    remove = pvproperty(value=0)
 
     async def __ainit__(self, async_lib):
         """Run before all others."""
@@ -75,6 +90,12 @@ class HooksIOC(PVGroup):
         if self.scans < 10:
             raise ValueError("not yet")
 
+    @stopping.scan(period=0.02, stop_on_error=True, failure_severity=1)
+    async def stopping(self, instance, async_lib):
+        """Fail, and so be called once."""
+        await instance.write(instance.value + 1)
+        raise ValueError("no more")
+
     @bad_startup.startup
     async def bad_startup(self, instance, async_lib):
         """Fail."""
@@ -91,6 +112,11 @@ class HooksIOC(PVGroup):
         """Write the PV many times."""
         for number in range(value):
             await instance.write(number, verify_value=False)
+
+    @remove.putter
+    async def remove(self, instance, value):
+        """Take a PV away."""
+        del self.pvdb[self.victim.pvname]
 
     @leave.putter
     async def leave(self, instance, value):

@@ -75,8 +75,9 @@ class Process:
 
     def output(self) -> str:
         """Return what the process wrote so far."""
-        self.log.seek(0)
-        return self.log.read()
+        # Seeking would move the place where the process writes: the two share it.
+        file = self.log.fileno()
+        return os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")
 
     def close(self) -> None:
         """End the process, if it has not ended."""

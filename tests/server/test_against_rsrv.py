@@ -8,6 +8,7 @@ import pytest
 from server_wire import Client, Process
 
 from cachannel.protocol.dbr import LAYOUTS
+from cachannel.protocol.messages import Command, pack
 
 HERE = Path(__file__).parent
 RECORDS = ("ao", "high", "rec", "lo", "so", "number", "mbbo", "wfd", "wfl", "wfc", "wfs")
@@ -54,8 +55,7 @@ def fields(dbr_type, answer):
     """Return what an answer says: metadata by name, and each element's bytes.
 
     Time stamps differ by nature. Behind the NUL of a text, and between metadata and value, the
-    IOC of EPICS base sends whatever was there before. A record's alarm limits are NaN where they
-    are off; a property's are 0.
+    IOC of EPICS base sends whatever was there before.
     """
     layout = LAYOUTS[dbr_type]
     values = layout.wire.unpack_from(answer.payload)
@@ -66,7 +66,7 @@ def fields(dbr_type, answer):
         if field.name == "units":
             value = value.partition(b"\0")[0]
         if isinstance(value, float) and value != value:
-            value = 0.0
+            value = "NaN"  # equal to itself
         found[field.name] = value
     size = layout.element_size
     for index in range(answer.data_count):
@@ -164,7 +164,7 @@ PUTS = {
 }
 
 
-@pytest.mark.parametrize("name", ["high", "rec", "wfd", "wfl", "mbbo"])
+@pytest.mark.parametrize("name", ["high", "rec", "wfd", "wfl", "wfc", "mbbo"])
 @pytest.mark.parametrize(
     ("kind", "payload"), [(kind, payload) for kind, values in PUTS.items() for payload in values]
 )
@@ -188,3 +188,53 @@ def test_puts_are_the_same(pair, name, kind, payload):
             client.put(channels[client, name][0], 3, 1, b"\0\2")
         return
     assert found[1] == found[0]
+
+
+STEPS = (10.0, 10.9, 11.1, 12.0, 12.4, 20.0, 0.0, 0.001, 69.0, 70.0, 71.0, 80.0, 79.5, -5.0, 0.0)
+
+
+@pytest.mark.parametrize("mask", [1, 2, 4, 5, 7])
+@pytest.mark.parametrize(
+    "channel_filter",
+    ["", '{"dbnd":{"abs":1.0}}', '{"dbnd":{"rel":10.0}}', '{"dbnd":{"m":"rel","d":50}}',
+     '{"dec":{"n":3}}', '{"dbnd":{"abs":0.0}}'],
+)  # fmt: skip
+def test_filtered_events_are_the_same(pair, channel_filter, mask):
+    """Puts make the same events, with the same alarms, whatever the filter and the mask.
+
+    One put at a time, and echoes behind it, so that no event replaces another. Below zero a
+    relative deadband of the IOC of EPICS base is negative, and lets everything pass; ours does not.
+    """
+    theirs, mine, _ = pair
+    found = []
+    for client in (theirs, mine):
+        plain = client.create("high")[0]
+        client.put(plain, 6, 1, struct.pack(">d", 1.0))
+        sid = client.create(f"high.{channel_filter}")[0]
+        client.subscribe(sid, 13, 1, mask, subid=5)
+        events = [client.receive()]
+        for value in STEPS:
+            client.send(pack(Command.WRITE_NOTIFY, 6, 1, plain, 12, struct.pack(">d", value)))
+            for _ in range(2):
+                # The completion overtakes the event in the IOC of EPICS base; an echo does not
+                # overtake both of two.
+                client.send(pack(Command.ECHO))
+            waiting = {Command.WRITE_NOTIFY: 1, Command.ECHO: 2}
+            while any(waiting.values()):
+                message = client.receive()
+                if message.command == Command.EVENT_ADD:
+                    events.append(message)
+                else:
+                    waiting[message.command] -= 1
+        client.send(pack(Command.EVENT_CANCEL, 13, 1, sid, 5))
+        while (message := client.receive()).payload:
+            events.append(message)
+        for number in (sid, plain):
+            client.send(pack(Command.CLEAR_CHANNEL, 0, 0, number, 0))
+            assert client.receive().command == Command.CLEAR_CHANNEL
+        found.append([(*struct.unpack_from(">hh", m.payload), value_of(m)) for m in events])
+    assert found[1] == found[0]
+
+
+def value_of(message):
+    return struct.unpack_from(">d", message.payload, 8)[0]

@@ -7,8 +7,7 @@ import sys
 
 import pytest
 
-from cachannel.server import ioc_arg_parser, run, template_arg_parser
-from cachannel.server.log import (
+from cachannel.logs import (
     AddressFilter,
     LogFormatter,
     PVFilter,
@@ -16,6 +15,7 @@ from cachannel.server.log import (
     config_caproto_logging,
     get_handler,
 )
+from cachannel.server import ioc_arg_parser, run, template_arg_parser
 
 
 @pytest.fixture(autouse=True)

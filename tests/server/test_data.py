@@ -303,3 +303,29 @@ def test_every_request_is_answered(cls, dbr_type, count, value):
     assert len(reply.rest) % 8 == 0
     layout = LAYOUTS[dbr_type]
     assert len(reply.rest) >= layout.value_offset + (count or 1) * layout.element_size
+
+
+def test_a_value_of_a_wrong_shape_is_a_failed_write():
+    """It leaves the alarm of one, and the next good write clears it, on every type."""
+    for channel, good, bad in (
+        (ChannelDouble(value=1.0), 2.0, [1.0, 2.0]),
+        (ChannelDouble(value=[1.0], max_length=2), [2.0], [1.0] * 3),
+        (ChannelByte(value=b"ab", max_length=2), b"x", b"abc"),
+    ):
+        with pytest.raises(ValueError, match="write to"):
+            run(channel.write(bad))
+        assert (channel.status, channel.severity) == (2, 2)
+        run(channel.write(good))
+        assert (channel.status, channel.severity) == (0, 0)
+        with pytest.raises(ValueError, match="write to"):
+            channel.write_now(bad)
+        assert (channel.status, channel.severity) == (2, 2)
+
+
+def test_bytes_do_not_change_behind_our_back():
+    """What may change after it was written is copied."""
+    channel = ChannelByte(value=b"abc", max_length=3)
+    for buffer in (bytearray(b"xyz"), memoryview(bytearray(b"xyz"))):
+        channel.write_now(buffer)
+        buffer[0] = 0
+        assert channel.value == b"xyz"

@@ -21,6 +21,7 @@ BLOCKS = re.findall(
         (1, "Motor", ["position", "readback", "voltage", "beat"]),
         (2, "Stage", ["x:position", "vertical:position", "z-position"]),
         (3, "Sensor", ["level"]),
+        (4, "Guarded", ["lock", "setpoint"]),
     ],
 )
 def test_classes_have_the_pvs_that_the_page_says(block, group, names):
@@ -33,4 +34,4 @@ def test_classes_have_the_pvs_that_the_page_says(block, group, names):
 
 def test_every_block_is_tested():
     """As many blocks as there are cases."""
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5

@@ -5,6 +5,7 @@ import copy
 import enum
 import logging
 import pickle
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -363,6 +364,9 @@ def test_alarms():
     with pytest.raises(ValueError, match="control limits"):
         run(group.d.write(1.5))
     assert (group.d.value, group.d.status, group.d.severity) == (0.0, AlarmStatus.WRITE, 2)
+    for severity in (1, 2, 1):  # a new severity of the same status
+        run(group.b.write(2.0, status=AlarmStatus.LINK, severity=severity))
+        assert (group.b.status, group.b.severity) == (AlarmStatus.LINK, severity)
     run(group.b.write(2.0, status=AlarmStatus.LINK, severity=3, timestamp=(7, 8)))
     assert (group.b.status, group.b.severity) == (AlarmStatus.LINK, 3)
     assert group.b.epics_timestamp == (7, 8)
@@ -442,6 +446,8 @@ def test_function():
     with pytest.raises(ValueError, match="negative"):
         run(group.add.process.write(1))
     assert group.add.status.value == "ValueError: negative"
+    assert group.shout.GO is group.shout.process
+    assert group.add.Process is group.add.process
     run(group.shout.process.write(1))
     assert group.shout.retval.value == "X"
     assert group.add.retval.check_access("", "") == AccessRights.READ
@@ -639,3 +645,52 @@ def test_surface():
     )
     for name in more.split():
         assert hasattr(inner, name)
+
+
+@pytest.mark.parametrize("value", [1.5, 7])
+@pytest.mark.parametrize("read_only", [None, True])
+def test_a_number_made_the_short_way_is_the_same(value, read_only):
+    """A property of one number is made without its constructors; nothing else is different."""
+
+    class Group(PVGroup):
+        short = pvproperty(value=value, read_only=read_only, doc="text", name="n")
+        long = pvproperty(
+            value=value, read_only=read_only, doc="text", name="m", string_encoding="latin-1"
+        )
+
+    group = Group("p:")
+    short, long = group.short, group.long
+    assert type(short) is type(long)
+    assert (short.pvname, long.pvname) == ("p:n", "p:m")
+    assert (short.name, long.name) == ("Group.short", "Group.long")
+    for attribute in ("value", "max_length", "length", "alarm", "__doc__", "group", "log",
+                      "string_encoding", "reported_record_type", "units", "upper_ctrl_limit",
+                      "getter", "putter", "record_type", "field_inst"):  # fmt: skip
+        assert getattr(short, attribute) == getattr(long, attribute), attribute
+    assert abs(short.timestamp - long.timestamp) < 1
+    assert {short, long} <= set(group.alarms[None].channels)
+    for dbr_type in (0, 6, 13, 20, 34, 38):
+        if dbr_type != 20:
+            assert short.encoded(dbr_type, 1) == long.encoded(dbr_type, 1)
+    assert short.check_access("", "") == long.check_access("", "")
+    assert set(vars(long)) - set(vars(short)) <= {"_max_length", "_cache"}
+
+
+def test_the_short_way_binds_hooks_and_honours_the_groups_tables():
+    """Hooks of a plain number are bound, and a group's own type_map decides about its class."""
+
+    class Mine(server.PvpropertyDouble):
+        pass
+
+    class Group(PVGroup):
+        type_map: ClassVar[dict] = {**PVGroup.type_map, float: Mine}
+        mine = pvproperty(value=1.0)
+        hooked = pvproperty(value=1)
+
+        @hooked.getter
+        async def hooked(self, instance):
+            return 5
+
+    group = Group("")
+    assert type(group.mine) is Mine
+    assert asyncio.run(group.hooked.read(5))[1] == [5]

@@ -129,6 +129,16 @@ def test_scans(server):
         until(lambda: struct.unpack_from(">hh", client.read(sid, 12).payload) == (0, 0))
 
 
+def test_scan_that_stops_on_errors(server):
+    """It is not called again; its alarm stays, and so does the server."""
+    text = until(lambda: "scan of h:stopping failed" in server.output() and server.output())
+    assert "ValueError: no more" in text
+    with Client(server.port) as client:
+        answer = client.read(client.create("h:stopping")[0], 12)
+        # STS_LONG: status SCAN, severity MINOR, and the one call.
+        assert struct.unpack(">hhi", answer.payload) == (13, 1, 1)
+
+
 def test_failing_startup_hook(server):
     """It is logged with the PV's name, and the server goes on."""
     text = until(lambda: "startup of h:bad_startup failed" in server.output() and server.output())
@@ -170,6 +180,25 @@ def test_violation(server):
     assert "closing the circuit of 127.0.0.1:" in server.output()
 
 
+def test_rights_that_change(server):
+    """A client that asks for nothing is told of new access rights."""
+    with Client(server.port) as client, Client(server.port) as other:
+        assert client.create("h:guarded")[3] == 3
+        lock = other.create("h:lock")[0]
+        for value, rights in ((1, 1), (0, 3)):
+            other.put(lock, 5, 1, struct.pack(">i", value))
+            assert client.receive() == Message(Command.ACCESS_RIGHTS, 0, 0, 1, rights)
+
+
+def test_a_pv_that_is_taken_away(server):
+    """Clients of a PV that the IOC removes are told, and searches no longer find it."""
+    with Client(server.port) as client, Client(server.port) as other:
+        client.create("h:victim")
+        other.put(other.create("h:remove")[0], 5, 1, struct.pack(">i", 1))
+        assert client.receive() == Message(Command.SERVER_DISCONN, 0, 0, 1, 0)
+        assert client.create("h:victim") is None
+
+
 def test_damaged_datagrams(server):
     """Garbage by UDP changes nothing, and leaves no traceback."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -193,6 +222,39 @@ def test_slow_client(server):
         while set(last.values()) != {900} or len(last) < 50:
             message = slow.receive()
             last[message.parameter2] = number(message)
+
+
+def test_violation_behind_large_replies(server):
+    """The circuit is closed when the replies before it have left, once."""
+    before = len(server.output())
+    for _ in range(5):
+        with Client(server.port) as client:
+            sid = client.create("h:text")[0]
+            client.send(pack(Command.READ_NOTIFY, 4, 1_000_000, sid, 1) * 6, pack(200))
+            for _ in range(6):
+                assert client.receive().command == Command.READ_NOTIFY
+            assert client.receive().command == Command.ERROR
+            with pytest.raises((EOFError, ConnectionError)):
+                client.receive()
+    until(lambda: "(total: 0)" in server.output().rsplit("client at", 1)[-1])
+    assert "Exception" not in server.output()[before:]
+
+
+def test_clients_that_leave_while_the_server_sends(server):
+    """They ask for more than the sockets hold, read nothing, and go; the server goes on."""
+    for turn in range(30):
+        with Client(server.port) as client:
+            sid = client.create("h:text")[0]
+            client.send(pack(Command.READ_NOTIFY, 4, 1_000_000, sid, 1) * 8)
+            client.receive()
+            if turn % 3 == 0:
+                client.socket.shutdown(socket.SHUT_WR)
+            elif turn % 3 == 1:  # a reset instead of an end
+                linger = struct.pack("ii", 1, 0)
+                client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    with Client(server.port) as client:
+        assert client.create("h:plain") is not None
+    until(lambda: "(total: 0)" in server.output().rsplit("client at", 1)[-1])
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

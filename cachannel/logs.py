@@ -1,4 +1,7 @@
-"""Log lines of IOCs: ``[I 12:34:56.789 module:  42] text``, and filters by PV, address, role."""
+"""Log lines: ``[I 12:34:56.789 module:  42] text``, and filters by PV, address, role.
+
+One set-up for IOCs and clients; nothing is set up unless somebody calls it.
+"""
 
 from __future__ import annotations
 
@@ -50,9 +53,9 @@ class LogFormatter(logging.Formatter):
 
 
 class _AttributeFilter(logging.Filter):
-    """Lets records of certain values of an attribute pass, and all that are bad enough."""
+    """Lets records of certain values of some attributes pass, and all that are bad enough."""
 
-    attribute = ""
+    attributes: tuple[str, ...] = ()
 
     def __init__(self, *wanted: Any, level: str | int = "WARNING", exclusive: bool = False) -> None:
         super().__init__()
@@ -68,10 +71,11 @@ class _AttributeFilter(logging.Filter):
         """Tell whether a record passes."""
         if record.levelno >= self.level:
             return True
-        value = getattr(record, self.attribute, None)
-        if value is None:
+        found = [getattr(record, name, None) for name in self.attributes]
+        values = [value for value in found if value is not None]
+        if not values:
             return not self.exclusive
-        return self.matches(value)
+        return any(self.matches(value) for value in values)
 
 
 class PVFilter(_AttributeFilter):
@@ -83,7 +87,7 @@ class PVFilter(_AttributeFilter):
         exclusive: records that are about no PV do not pass.
     """
 
-    attribute = "pv"
+    attributes = ("pv",)
 
     def matches(self, value: Any) -> bool:
         """Tell whether a PV is wanted."""
@@ -99,7 +103,7 @@ class AddressFilter(_AttributeFilter):
         exclusive: records that are about no peer do not pass.
     """
 
-    attribute = "their_address"
+    attributes = ("their_address", "our_address")
 
     def matches(self, value: Any) -> bool:
         """Tell whether a peer is wanted."""
@@ -113,19 +117,21 @@ class RoleFilter(_AttributeFilter):
     """Lets records of one role pass.
 
     Args:
-        role: ``'CLIENT'`` or ``'SERVER'``.
+        role: ``'CLIENT'`` or ``'SERVER'``, or the member of that name.
         level: records of this level or above always pass.
         exclusive: records without a role do not pass.
     """
 
-    attribute = "role"
+    attributes = ("role",)
 
     def __init__(self, role: Any, level: str | int = "WARNING", exclusive: bool = False) -> None:
         super().__init__(role, level=level, exclusive=exclusive)
 
     def matches(self, value: Any) -> bool:
         """Tell whether a role is wanted."""
-        return str(value).upper() == str(self.wanted[0]).upper()
+        wanted = self.wanted[0]
+        found, asked = (str(getattr(role, "name", role)).upper() for role in (value, wanted))
+        return found == asked
 
 
 _handler: logging.Handler | None = None
@@ -151,7 +157,7 @@ def config_caproto_logging(
     global _handler
     handler: logging.Handler
     if isinstance(file, str):
-        handler = logging.FileHandler(file)
+        handler = logging.FileHandler(file, encoding="utf-8")
         color = False
     else:
         stream = sys.stdout if file is None else file
@@ -162,6 +168,7 @@ def config_caproto_logging(
     log = logging.getLogger("cachannel")
     if _handler is not None:
         log.removeHandler(_handler)
+        _handler.close()
     _handler = handler
     log.addHandler(handler)
     wanted = logging.getLevelName(level) if isinstance(level, str) else level
