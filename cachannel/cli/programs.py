@@ -61,7 +61,7 @@ def repeater() -> int:
     import logging
 
     from cachannel import repeater as module
-    from cachannel.client.logs import config_caproto_logging
+    from cachannel.logs import config_caproto_logging
 
     logging.getLogger("cachannel.repeater").setLevel("INFO")
     config_caproto_logging(level="INFO")

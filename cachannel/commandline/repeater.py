@@ -8,7 +8,7 @@ import os
 import sys
 
 from cachannel import __version__, repeater
-from cachannel.client.logs import config_caproto_logging
+from cachannel.logs import config_caproto_logging
 
 __all__ = ["main"]
 

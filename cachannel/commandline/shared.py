@@ -67,7 +67,7 @@ def logs(verbose: int) -> None:
     if verbose:
         import logging
 
-        from cachannel.client.logs import config_caproto_logging
+        from cachannel.logs import config_caproto_logging
 
         level = "DEBUG" if verbose > 1 else "INFO"
         logging.getLogger("cachannel").setLevel(level)
