@@ -58,7 +58,7 @@ lint: $(VENV)/.dev
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
-	$(RUN) -m mypy --strict typing_tests
+	$(RUN) typing_tests/check.py
 	$(VENV)/bin/lint-imports
 
 docs: $(VENV)/.dev

@@ -1,0 +1,2 @@
+from cachannel.epicsMotor import epicsMotor as epicsMotor
+from cachannel.epicsMotor import epicsMotorException as epicsMotorException
