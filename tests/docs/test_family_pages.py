@@ -14,7 +14,7 @@ from cachannel.util import caget
 from support.ioc import SoftIoc
 from support.waiting import wait_until
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 DATABASE = """
 record(ao, "demo:temperature") { field(EGU, "C") field(PREC, "2") field(DRVH, "40") }
