@@ -326,6 +326,7 @@ class PV(BasePV[Subscription]):
                     context._flush_once()
                     if not wait:
                         self._written_later(future, limit, callback, encoded, ids[0])
+                        manager = None  # the number is in use until the answer
                         return None
                     answer = await context._answer(future, coarse(left_until(deadline)))
                     if answer is LATE:
@@ -369,10 +370,15 @@ class PV(BasePV[Subscription]):
     def _written_later(
         self, future: Waiting, timeout: float | None, callback: Any, encoded: Encoded, ioid: int
     ) -> None:
+        manager = self._manager
+        self._pending += 1
         if timeout is not None:
             self.context._deadlines.add(future, timeout)
 
         def done(future: asyncio.Future[Any]) -> None:
+            self._pending -= 1
+            if manager is not None:
+                manager.release_ioids((ioid,))
             answer = None if future.cancelled() else future.result()
             if answer is LATE:
                 logger.warning("a write to %s was not answered within %g s", self.name, timeout)
