@@ -16,6 +16,7 @@ from cachannel.client.blocks import refusal
 from cachannel.client.callbacks import CallbackHandler, Entry, Outbox, Workers, run_guarded
 from cachannel.client.circuits import BaseCircuitManager
 from cachannel.client.common import (
+    GLOBAL_DEFAULT_TIMEOUT,
     CONTEXT_DEFAULT_TIMEOUT,
     PV_DEFAULT_TIMEOUT,
     ContextDisconnectedError,
@@ -526,8 +527,15 @@ class Context(BaseContext):
     _pv_class = PV
     _circuit_class = VirtualCircuitManager
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self, broadcaster: SharedBroadcaster | None = None, *,
+        timeout: float | None = GLOBAL_DEFAULT_TIMEOUT, host_name: str | None = None,
+        client_name: str | None = None, max_workers: int = 1,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            broadcaster, timeout=timeout, host_name=host_name, client_name=client_name,
+            max_workers=max_workers,
+        )  # fmt: skip
         self._workers = Workers(self.max_workers)
         self._outbox = Outbox(self._engine.dirty, self._workers.send)
 
