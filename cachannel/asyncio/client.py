@@ -21,8 +21,8 @@ from cachannel.asyncio.subscription import Subscription
 from cachannel.client.callbacks import CallbackHandler, Outbox, Workers
 from cachannel.client.circuits import BaseCircuitManager
 from cachannel.client.common import (
-    GLOBAL_DEFAULT_TIMEOUT,
     CONTEXT_DEFAULT_TIMEOUT,
+    GLOBAL_DEFAULT_TIMEOUT,
     ContextDisconnectedError,
     Timeout,
     deadline_after,

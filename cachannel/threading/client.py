@@ -16,8 +16,8 @@ from cachannel.client.blocks import refusal
 from cachannel.client.callbacks import CallbackHandler, Entry, Outbox, Workers, run_guarded
 from cachannel.client.circuits import BaseCircuitManager
 from cachannel.client.common import (
-    GLOBAL_DEFAULT_TIMEOUT,
     CONTEXT_DEFAULT_TIMEOUT,
+    GLOBAL_DEFAULT_TIMEOUT,
     PV_DEFAULT_TIMEOUT,
     ContextDisconnectedError,
     DeadCircuitError,
