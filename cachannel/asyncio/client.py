@@ -22,6 +22,7 @@ from cachannel.client.callbacks import CallbackHandler, Outbox, Workers
 from cachannel.client.circuits import BaseCircuitManager
 from cachannel.client.common import (
     CONTEXT_DEFAULT_TIMEOUT,
+    GLOBAL_DEFAULT_TIMEOUT,
     ContextDisconnectedError,
     Timeout,
     deadline_after,
@@ -153,10 +154,17 @@ class Context(BaseContext):
     _pv_class = PV
     _circuit_class = VirtualCircuitManager
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, broadcaster: SharedBroadcaster | None = None, *,
+        timeout: float | None = GLOBAL_DEFAULT_TIMEOUT, host_name: str | None = None,
+        client_name: str | None = None, max_workers: int = 1,
+    ) -> None:  # fmt: skip
         self._closed = True
         self._loop = asyncio.get_running_loop()
-        super().__init__(*args, **kwargs)
+        super().__init__(
+            broadcaster, timeout=timeout, host_name=host_name, client_name=client_name,
+            max_workers=max_workers,
+        )  # fmt: skip
         self._inbox = Inbox(self._loop, self._loop_died)
         self._loop_outbox = Outbox(self._engine.dirty, self._inbox.send)
         self._workers = Workers(self.max_workers)

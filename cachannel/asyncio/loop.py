@@ -172,6 +172,7 @@ class Inbox:
         self._scheduled = False
         self._calls: deque[Item] = deque()
         self._pumping = False
+        self._dropped = False
         self._tasks: set[asyncio.Task[None]] = set()
         self.closed = False
 
@@ -221,6 +222,9 @@ class Inbox:
             item = calls.popleft()
             entry: Entry = item[0]
             if entry.backlog is not None:
+                if len(entry.backlog) == entry.backlog.maxlen and not self._dropped:
+                    self._dropped = True
+                    logger.warning("a callback is too slow; its oldest updates are dropped")
                 entry.backlog.append(item)
                 continue
             if await self._call(item):

@@ -8,7 +8,7 @@ import math
 import time
 from asyncio import _get_running_loop as _running_loop
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cachannel._native import lib
 from cachannel.asyncio.loop import CLOSED, COMPLETION, LATE, Waiting
@@ -24,7 +24,7 @@ from cachannel.client.common import (
     left_until,
 )
 from cachannel.client.pv import BasePV, check_notify, logger
-from cachannel.client.responses import ReadResponse, WriteNotifyResponse
+from cachannel.client.responses import ReadNotifyResponse, ReadResponse, WriteNotifyResponse
 from cachannel.client.statuses import ATTEMPTS, DROPPED, LOST, NORMAL
 from cachannel.client.values import Encoded, choose_type
 from cachannel.protocol.errors import CaprotoTimeoutError, ErrorResponseReceived
@@ -151,11 +151,39 @@ class PV(BasePV[Subscription]):
         """
         return self._last_heard()
 
+    @overload
+    def read(
+        self, *, wait: Literal[True] = True, callback: Callable[[Any], object] | None = None,
+        timeout: Timeout = PV_DEFAULT_TIMEOUT, data_type: Any = None,
+        data_count: int | None = None, notify: Literal[True] = True,
+    ) -> Coroutine[Any, Any, ReadNotifyResponse]: ...  # fmt: skip
+
+    @overload
+    def read(
+        self, *, notify: Literal[False], wait: Literal[True] = True,
+        callback: Callable[[Any], object] | None = None, timeout: Timeout = PV_DEFAULT_TIMEOUT,
+        data_type: Any = None, data_count: int | None = None,
+    ) -> Coroutine[Any, Any, ReadResponse]: ...  # fmt: skip
+
+    @overload
+    def read(
+        self, *, wait: Literal[False], callback: Callable[[Any], object] | None = None,
+        timeout: Timeout = PV_DEFAULT_TIMEOUT, data_type: Any = None,
+        data_count: int | None = None, notify: bool = True,
+    ) -> Coroutine[Any, Any, None]: ...  # fmt: skip
+
+    @overload
     def read(
         self, *, wait: bool = True, callback: Callable[[Any], object] | None = None,
         timeout: Timeout = PV_DEFAULT_TIMEOUT, data_type: Any = None,
         data_count: int | None = None, notify: bool = True,
-    ) -> Coroutine[Any, Any, Any]:  # fmt: skip
+    ) -> Coroutine[Any, Any, ReadNotifyResponse | ReadResponse | None]: ...  # fmt: skip
+
+    def read(
+        self, *, wait: bool = True, callback: Callable[[Any], object] | None = None,
+        timeout: Timeout = PV_DEFAULT_TIMEOUT, data_type: Any = None,
+        data_count: int | None = None, notify: bool = True,
+    ) -> Coroutine[Any, Any, ReadNotifyResponse | ReadResponse | None]:  # fmt: skip
         """Read the PV; to be awaited.
 
         The result may be given to everything that takes a coroutine: ``await``,
@@ -326,6 +354,7 @@ class PV(BasePV[Subscription]):
                     context._flush_once()
                     if not wait:
                         self._written_later(future, limit, callback, encoded, ids[0])
+                        manager = None  # the number is in use until the answer
                         return None
                     answer = await context._answer(future, coarse(left_until(deadline)))
                     if answer is LATE:
@@ -369,10 +398,15 @@ class PV(BasePV[Subscription]):
     def _written_later(
         self, future: Waiting, timeout: float | None, callback: Any, encoded: Encoded, ioid: int
     ) -> None:
+        manager = self._manager
+        self._pending += 1
         if timeout is not None:
             self.context._deadlines.add(future, timeout)
 
         def done(future: asyncio.Future[Any]) -> None:
+            self._pending -= 1
+            if manager is not None:
+                manager.release_ioids((ioid,))
             answer = None if future.cancelled() else future.result()
             if answer is LATE:
                 logger.warning("a write to %s was not answered within %g s", self.name, timeout)

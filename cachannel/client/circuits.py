@@ -129,6 +129,7 @@ class BaseCircuitManager:
     """
 
     dead: Any
+    log = logger
 
     def __init__(self, context: BaseContext, address: tuple[str, int], priority: int) -> None:
         self.context = context

@@ -9,7 +9,7 @@ from typing import Any
 
 from cachannel.commandline import shared
 from cachannel.protocol.channel_types import AccessRights, ChannelType
-from cachannel.sync.client import _connected
+from cachannel.sync.client import connected
 from cachannel.threading.client import PV
 
 __all__ = ["main"]
@@ -77,7 +77,7 @@ def main() -> int:
         data += [0] * (options.array_pad - len(data))
     kind = "time" if options.wide or "{timestamp" in (options.format or "") else None
     try:
-        with _connected(
+        with connected(
             options.pv_name, options.priority, options.timeout, not options.no_repeater
         ) as pv:
             first, refused, last = _write(pv, data, kind, options)

@@ -72,8 +72,13 @@ def _context(timeout: float | None, repeater: bool) -> Context:
 
 
 @contextmanager
-def _connected(pv_name: str, priority: int, timeout: float | None, repeater: bool) -> Iterator[PV]:
-    """Connect to a PV for the length of a block."""
+def connected(pv_name: str, priority: int, timeout: float | None, repeater: bool) -> Iterator[PV]:
+    """Connect to a PV for the length of a block; the commands use it too.
+
+    Raises:
+        CaprotoTypeError: the name is not text.
+        CaprotoTimeoutError: there was no connection in time.
+    """
     if not isinstance(pv_name, str):
         message = f"the name of a PV is text, not {type(pv_name).__name__} {pv_name!r}"
         raise CaprotoTypeError(message)
@@ -141,7 +146,7 @@ def read(
         CaprotoTimeoutError: no server was found, or it did not answer.
         KeyError, ValueError: no such type.
     """
-    with _connected(pv_name, priority, timeout, repeater) as pv:
+    with connected(pv_name, priority, timeout, repeater) as pv:
         data_type = _read_type(pv, data_type, force_int_enums)
         return pv.read(data_type=data_type, data_count=data_count, timeout=timeout, notify=notify)
 
@@ -171,7 +176,7 @@ def write(
         ValueError, TypeError: the data cannot be sent; nothing was.
     """
     _check_metadata(metadata)
-    with _connected(pv_name, priority, timeout, repeater) as pv:
+    with connected(pv_name, priority, timeout, repeater) as pv:
         return _write(pv, data, notify, data_type, timeout)
 
 
@@ -190,7 +195,7 @@ def read_write_read(
         The first reading, what `write` returns, and the last reading.
     """
     _check_metadata(metadata)
-    with _connected(pv_name, priority, timeout, repeater) as pv:
+    with connected(pv_name, priority, timeout, repeater) as pv:
         data_type = _read_type(pv, read_data_type, force_int_enums)
         first = pv.read(data_type=data_type, timeout=timeout)
         answer = _write(pv, data, notify, write_data_type, timeout)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import socket
 
 from cachannel import repeater as _repeater
-from cachannel.protocol.errors import CaprotoError
+from cachannel.protocol.errors import CaprotoRuntimeError
 from cachannel.repeater import spawn_repeater
 
 __all__ = ["RepeaterAlreadyRunning", "check_for_running_repeater", "run", "spawn_repeater"]
 
 
-class RepeaterAlreadyRunning(CaprotoError):  # noqa: N818 - a name that programs catch
+class RepeaterAlreadyRunning(CaprotoRuntimeError):  # noqa: N818 - a name that programs catch
     """Another repeater has the port."""
 
 

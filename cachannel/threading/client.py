@@ -17,6 +17,7 @@ from cachannel.client.callbacks import CallbackHandler, Entry, Outbox, Workers, 
 from cachannel.client.circuits import BaseCircuitManager
 from cachannel.client.common import (
     CONTEXT_DEFAULT_TIMEOUT,
+    GLOBAL_DEFAULT_TIMEOUT,
     PV_DEFAULT_TIMEOUT,
     ContextDisconnectedError,
     DeadCircuitError,
@@ -215,7 +216,9 @@ class PV(BasePV[Subscription]):
                 ioid = ids[0]
                 try:
                     if not wait:
-                        self._read_later(dbr_type, count, ioid, callback, limit, notify)
+                        later = self._later(manager, ids)
+                        manager = None  # the number is in use until the answer
+                        self._read_later(dbr_type, count, ioid, callback, limit, notify, later)
                         return None
                     answer = self._read_now(dbr_type, count, deadline, limit)
                 finally:
@@ -251,9 +254,20 @@ class PV(BasePV[Subscription]):
             raise self._timed_out("read", timeout)
         return answer
 
+    def _later(self, manager: Any, ids: Sequence[int]) -> Callable[[], None]:
+        """Begin a request that nobody waits for; return what its answer has to call."""
+        self._pending += 1
+
+        def answered() -> None:
+            self._pending -= 1
+            if manager is not None:
+                manager.release_ioids(ids)
+
+        return answered
+
     def _read_later(
         self, dbr_type: int, count: int, ioid: int, callback: Any, timeout: float | None,
-        notify: bool = True,
+        notify: bool, answered: Callable[[], None],
     ) -> None:  # fmt: skip
         owners = self.context._engine.ca.owners
         deadline = deadline_after(timeout)
@@ -262,6 +276,7 @@ class PV(BasePV[Subscription]):
 
         def deliver(record: Record, buffer: Any, offset: int) -> None:
             owners.pop(record[0], None)
+            answered()
             if record[1] == DROPPED or callback is None:
                 return
             if deadline is not None and time.monotonic() > deadline:
@@ -275,9 +290,11 @@ class PV(BasePV[Subscription]):
         status = lib.cc_get_callback(self._id, dbr_type, count, token)
         if status != NORMAL:
             owners.pop(token, None)
+            answered()
             if callback is not None and not self._is_lost(status):
                 record = refusal(0, status)
-                self._call_back(callback, self._read_response(record, None, dbr_type, None, ioid))
+                response = self._read_response(record, None, dbr_type, None, ioid, notify)
+                self._call_back(callback, response)
         self.context._flush_soon()
 
     def _call_back(self, callback: Callable[[Any], object], response: Any) -> None:
@@ -329,7 +346,9 @@ class PV(BasePV[Subscription]):
                         self.context._flush_soon()
                         return None
                     if not wait:
-                        self._write_later(encoded, ids[0], callback, limit)
+                        later = self._later(manager, ids)
+                        manager = None  # the number is in use until the answer
+                        self._write_later(encoded, ids[0], callback, limit, later)
                         return None
                     status, answered = self._write_now(encoded, deadline, limit)
                 finally:
@@ -365,14 +384,16 @@ class PV(BasePV[Subscription]):
         return answer[0][7], answer[0][3]
 
     def _write_later(
-        self, encoded: Encoded, ioid: int, callback: Any, timeout: float | None
-    ) -> None:
+        self, encoded: Encoded, ioid: int, callback: Any, timeout: float | None,
+        answered: Callable[[], None],
+    ) -> None:  # fmt: skip
         owners = self.context._engine.ca.owners
         deadline = deadline_after(timeout)
         outbox = self._outbox(callback)
 
         def deliver(record: Record, buffer: Any, offset: int) -> None:
             owners.pop(record[0], None)
+            answered()
             if record[1] == DROPPED:
                 return
             if deadline is not None and time.monotonic() > deadline:
@@ -388,6 +409,7 @@ class PV(BasePV[Subscription]):
         status = lib.cc_put_callback(self._id, *encoded.parts, token)
         if status != NORMAL:
             owners.pop(token, None)
+            answered()
             if callback is not None and status not in LOST:
                 self._call_back(callback, self._write_response(status, -1, encoded, ioid))
         self.context._flush_soon()
@@ -505,8 +527,15 @@ class Context(BaseContext):
     _pv_class = PV
     _circuit_class = VirtualCircuitManager
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self, broadcaster: SharedBroadcaster | None = None, *,
+        timeout: float | None = GLOBAL_DEFAULT_TIMEOUT, host_name: str | None = None,
+        client_name: str | None = None, max_workers: int = 1,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            broadcaster, timeout=timeout, host_name=host_name, client_name=client_name,
+            max_workers=max_workers,
+        )  # fmt: skip
         self._workers = Workers(self.max_workers)
         self._outbox = Outbox(self._engine.dirty, self._workers.send)
 

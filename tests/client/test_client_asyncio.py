@@ -177,3 +177,71 @@ def test_monitor_many_yields_batches(ioc: Any, numpy: bool) -> None:
             await stream.aclose()
 
     asyncio.run(main())
+
+
+async def write_to(context: Context, name: str, count: int) -> None:
+    """Write 1 to count, and wait until the client has had all updates."""
+    (pv,) = await context.get_pvs(name)
+    subscription = pv.subscribe()
+    for number in range(1, count + 1):
+        await pv.write(number)
+    async with asyncio.timeout(10):
+        while float(subscription.most_recent_response.data[0]) != count:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0)  # what came with it is done in the turn that follows
+
+
+def test_the_oldest_updates_of_an_iteration_that_is_too_slow_give_way(
+    ioc: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("cachannel.asyncio.loop.LIMIT", 50)
+
+    async def main() -> list[float]:
+        numbers: list[float] = []
+        async with Context(timeout=10) as context:
+            (pv,) = await context.get_pvs("cascratch1")
+            await pv.write(0)
+            async for response in pv.subscribe():
+                numbers.append(float(response.data[0]))
+                if numbers == [0.0]:
+                    await write_to(context, "cascratch1", 200)
+                if numbers[-1] == 200:
+                    break
+        return numbers
+
+    numbers = asyncio.run(main())
+    assert numbers[-1] == 200
+    assert numbers == sorted(numbers)
+    assert 2 <= len(numbers) <= 51
+    assert caplog.text.count("an iteration is too slow") == 1
+
+
+def test_the_oldest_updates_of_a_coroutine_callback_that_is_too_slow_give_way(
+    ioc: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("cachannel.asyncio.loop.BACKLOG", 20)
+
+    async def main() -> list[float]:
+        numbers: list[float] = []
+        go_on, at_end = asyncio.Event(), asyncio.Event()
+
+        async def slow(subscription: Any, response: Any) -> None:
+            await go_on.wait()
+            numbers.append(float(response.data[0]))
+            if numbers[-1] == 200:
+                at_end.set()
+
+        async with Context(timeout=10) as context:
+            (pv,) = await context.get_pvs("cascratch1")
+            await pv.write(0)
+            pv.subscribe().add_callback(slow)
+            await write_to(context, "cascratch1", 200)
+            go_on.set()
+            await asyncio.wait_for(at_end.wait(), 10)
+        return numbers
+
+    numbers = asyncio.run(main())
+    assert (numbers[0], numbers[-1]) == (0.0, 200.0)
+    assert numbers == sorted(numbers)
+    assert 2 <= len(numbers) <= 21
+    assert caplog.text.count("a callback is too slow") == 1

@@ -169,6 +169,21 @@ def test_numbers_of_requests_skip_those_in_use_after_a_wrap(lasting: Any, ioc: A
     assert do(lasting, pv.read()).ioid == 1
 
 
+def test_a_request_that_nobody_waits_for_keeps_its_number_until_answered(
+    lasting: Any, ioc: Any
+) -> None:
+    pv = lasting.pv("caslow")
+    do(lasting, pv.write(1))
+    circuit = pv.circuit_manager
+    seen: list[Any] = []
+    do(lasting, pv.write(1, wait=False, callback=seen.append))
+    circuit._next_ioid = 1
+    assert do(lasting, pv.read()).ioid == 2
+    wait_until(lambda: seen)
+    assert seen[0].ioid == 1
+    wait_until(lambda: not circuit._ioids)
+
+
 def test_numbers_of_subscriptions_skip_those_in_use_after_a_wrap(lasting: Any, ioc: Any) -> None:
     following = lasting.follow("catest")
     wait_until(lambda: following.responses)

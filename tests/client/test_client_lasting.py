@@ -79,6 +79,29 @@ def test_an_idle_pv_connects_again_when_it_is_used(lasting: Any) -> None:
     assert pv.connected
 
 
+def test_the_loggers_of_pvs_circuits_and_contexts(lasting: Any) -> None:
+    pv = lasting.pv("catest")
+    do(lasting, pv.wait_for_connection())
+    ends = [thing.log.name.rpartition(".")[2] for thing in (pv, pv.circuit_manager, pv.context)]
+    assert ends == ["ch", "circ", "ctx"]
+
+
+def test_a_pv_goes_idle_after_the_requests_that_nobody_waits_for(lasting: Any) -> None:
+    pv = lasting.pv("caslow")
+    do(lasting, pv.write(1))  # what another test has begun is over after it
+    do(lasting, pv.write(1))
+    seen: list[Any] = []
+    do(lasting, pv.write(2, wait=False, callback=seen.append))
+    do(lasting, pv.read(wait=False, callback=seen.append))
+    do(lasting, pv.go_idle())
+    assert not pv.connected
+    wait_until(lambda: len(seen) == 2)
+    assert {type(response).__name__ for response in seen} == {
+        "ReadNotifyResponse", "WriteNotifyResponse",
+    }  # fmt: skip
+    assert all(response.status.success for response in seen)
+
+
 def test_a_pv_with_a_subscription_does_not_go_idle(lasting: Any) -> None:
     following = lasting.follow("catest")
     wait_until(lambda: following.responses)
