@@ -130,8 +130,9 @@ class PV(Connecting, Reading, Writing, Monitoring, Callbacks, Text, Properties):
 
     def __del__(self) -> None:
         try:
-            if self._monitor is not None:
-                self._monitor.close()
+            for monitor in (self._monitor, self._properties):
+                if monitor is not None:
+                    monitor.close()
         except Exception:  # at the end of the interpreter anything may be gone
             return
 
