@@ -97,6 +97,8 @@ def test_enum_as_string() -> None:
     ca.put(chid, 2, wait=True)
     assert ca.get(chid, as_string=True) == "2"
     assert ca.get(chid, as_string=True, count=1) == "two"
+    # A count above that of a scalar is the count of the scalar.
+    assert ca.get(chid, as_string=True, count=2) == "two"
     ca.put(chid, "three", ftype=dbr.STRING, wait=True)
     assert ca.get(chid) == 3
     assert ca.get_enum_strings(chid) == ("zero", "one", "two", "three")

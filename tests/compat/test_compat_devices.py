@@ -270,6 +270,32 @@ def test_modules_of_devices(name: str) -> None:
     assert importlib.import_module(f"epics_compat.devices.{name}")
 
 
+def test_attribute_tables_of_the_classes() -> None:
+    """Programs build names from them, as pyepics 3.5.10 has them."""
+    from epics_compat import devices
+    from epics_compat.devices import ad_mca, scan, xspress3
+
+    assert devices.AD_PerkinElmer.camattrs == devices.AD_PerkinElmer.attrs
+    assert devices.AD_PerkinElmer.pathattrs[-1] == "AutoIncrement"
+    assert len(devices.AD_PerkinElmer.pathattrs) == 16
+    assert devices.Scaler.chan_attrs == ("NM%i", "S%i")
+    assert devices.Scaler.calc_attrs == {"calc%i": "%s_calc%i.VAL", "expr%i": "%s_calc%i.CALC"}
+    assert devices.Scaler.attr_kws == {"calc_enable": "%s_calcEnable.VAL"}
+    assert devices.Scan.pos_attrs == ("PV", "SP", "EP", "SI", "CP", "WD", "PA", "AR", "SM")
+    assert devices.Scan.trig_attrs == ("PV", "NV")
+    assert (scan.NUM_POSITIONERS, scan.NUM_TRIGGERS, scan.NUM_DETECTORS) == (4, 4, 70)
+    assert devices.Transform.attr_fmts["Expression_Valid"] == "C%sV"
+    assert devices.MCA._attrs == devices.MCA.attrs
+    assert ad_mca.ADMCA._attrs == ("AcquireTime", "Acquire", "NumImages")
+    assert ad_mca.ADMCAROI._attrs[-1] == "Net_RBV"
+    for kind in (xspress3.Xspress3, xspress3.Xspress310):
+        assert kind.pathattrs == (
+            "FilePath", "FileTemplate", "FileName", "FileNumber", "Capture", "NumCapture",
+        )  # fmt: skip
+    assert xspress3.Xspress3.det_attrs == xspress3.Xspress310.attrs
+    assert "ERASE" in xspress3.Xspress3.det_attrs
+
+
 def test_attribute_tables() -> None:
     from epics_compat import devices
 
