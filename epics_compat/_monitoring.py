@@ -21,10 +21,9 @@ class Monitoring(State):
     def auto_monitor(self) -> Any:
         """None before the connection, then whether the PV is monitored; may be set at any time.
 
-        True stands for `ca.DEFAULT_SUBSCRIPTION_MASK`, other numbers are masks.
+        True stands for `ca.DEFAULT_SUBSCRIPTION_MASK`; other numbers are masks, and read as such.
         """
-        mode = self._auto_monitor
-        return mode if mode is None else bool(mode)
+        return self._auto_monitor
 
     @auto_monitor.setter
     def auto_monitor(self, value: Any) -> None:

@@ -248,7 +248,7 @@ def get_pv(
         thispv._cached_as = (name, form, here)
     else:
         _add_to_known(thispv, connection_callback, access_callback, callback, auto_monitor)
-    if connect and not thispv.wait_for_connection(timeout=timeout):
+    if connect and not (thispv.wait_for_connection(timeout=timeout) or ca.is_finalized()):
         ca.write(f"cannot connect to {name}")
     return thispv
 

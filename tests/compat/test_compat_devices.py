@@ -157,16 +157,17 @@ def test_alarm(capsys: pytest.CaptureFixture[str]) -> None:
     wait_until(lambda: pv.value == 0)
     calls: list[dict] = []
     alarm = epics.Alarm("caalarm", "__gt__", 5, lambda **kw: calls.append(kw), alert_delay=60)
-    assert repr(alarm) == "<Alarm pvname='caalarm',comp='gt','trip_point=5>"
+    assert repr(alarm) == "<Alarm pvname='caalarm',comp='__gt__','trip_point=5>"
     for value in (4, 6, 7, 3, 8):
         epics.caput("caalarm", value, wait=True)
     wait_until(lambda: pv.value == 8 and alarm.alarm_state)
-    assert [(c["value"], c["comparison"], c["trip_point"]) for c in calls] == [(6, "gt", 5)]
+    assert [(c["value"], c["comparison"], c["trip_point"]) for c in calls] == [(6, "__gt__", 5)]
     assert calls[0]["severity"] == 0
     alarm.reset()
     with pytest.raises(UserWarning):
         epics.Alarm("caalarm", "gt")
     assert epics.Alarm(pv, "odd", 1).comp_name == "Not Defined"
+    assert epics.Alarm(pv, "le", 1).comp_name == "le"
     pv.clear_callbacks()
     epics.Alarm(pv, lambda value, trip: value == trip, 9)
     epics.caput("caalarm", 9, wait=True)
