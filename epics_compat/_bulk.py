@@ -62,30 +62,35 @@ def caget_many(
     channels = [entry.channel for entry in found if entry.channel is not None]
     answers = iter(get_many(channels, ANY, 0 if count is None else count, timeout))
     return [
-        None if entry is None else _value(entry, *next(answers), as_string, as_numpy)
+        None if entry is None else _value(entry, *next(answers), count, as_string, as_numpy)
         for entry in entries
     ]
 
 
-def _value(entry: Entry, status: int, answer: Any, as_string: bool, as_numpy: bool) -> Any:
+def _value(
+    entry: Entry, status: int, answer: Any, count: int | None, as_string: bool, as_numpy: bool
+) -> Any:
     if status != dbr.ECA_NORMAL:
         return None
     kind = type(answer)
     if kind is not tuple:
         if not as_string:
             return answer
-        return _text(entry, answer)
+        return _text(entry, answer, count)
     value = _values.of_channel(_values.elements(answer[0], answer[1], 0), entry.nelm)
     if as_string:
-        return _text(entry, value)
+        return _text(entry, value, count)
     return value if as_numpy and ca.HAS_NUMPY else _values.ctypes_array(value, entry.ftype)
 
 
-def _text(entry: Entry, value: Any) -> str:
+def _text(entry: Entry, value: Any, count: int | None) -> str:
     if entry.ftype == dbr.CHAR and entry.nelm > 1:
         return _values.char_text(value)
     if entry.nelm > 1:
-        return f"<array count={entry.nelm}, type={entry.ftype}>"
+        if count == 1:
+            return str(value)
+        number = min(count or entry.nelm, entry.nelm)
+        return f"<array count={number}, type={entry.ftype}>"
     if entry.ftype == dbr.ENUM:
         items = _io.control(entry, "ctrl", 1.0, warn=False) or {}
         states = items.get("enum_strs", ())

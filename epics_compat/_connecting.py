@@ -54,7 +54,7 @@ class Connecting(State):
         if _core.is_open(self.context) or self._released:
             return False
         self.connected = False
-        self._monitor = self._deadband = None
+        self._monitor = self._properties = self._deadband = None
         self._seen = self._announced = 0
         # What came before is no news of the new channel.
         self._args["value"] = None
@@ -89,8 +89,7 @@ class Connecting(State):
                 self._auto_monitor = entry.nelm < ca.AUTOMONITOR_MAXLENGTH
             if self._auto_monitor:
                 if self._monitor is not None and self._monitored_type != ftype:
-                    self._monitor.close()
-                    self._monitor = None
+                    self._unsubscribe()
                 if self._monitor is None:
                     self._subscribe()
         if self._delta is not None:
@@ -252,6 +251,7 @@ class Connecting(State):
         self._kept = NOTHING.copy()
         self._seen = self._announced = 0
         self._released = True
+        self._watched = False
         entry, deadband = self._entry, self._deadband
         self._deadband = None
         if deadband is not None:

@@ -32,6 +32,8 @@ __all__ = [
 def _text(entry: Entry, value: Any, ftype: int, count: int | None) -> Any:
     """Convert a value to text as `get` does."""
     base = dbr.native_type(ftype)
+    if count is not None:
+        count = min(count, entry.nelm)
     if base == dbr.CHAR and entry.nelm > 1:
         return _values.char_text(value)
     if base == dbr.ENUM and count == 1 and isinstance(value, int):

@@ -21,10 +21,9 @@ class Monitoring(State):
     def auto_monitor(self) -> Any:
         """None before the connection, then whether the PV is monitored; may be set at any time.
 
-        True stands for `ca.DEFAULT_SUBSCRIPTION_MASK`, other numbers are masks.
+        True stands for `ca.DEFAULT_SUBSCRIPTION_MASK`; other numbers are masks, and read as such.
         """
-        mode = self._auto_monitor
-        return mode if mode is None else bool(mode)
+        return self._auto_monitor
 
     @auto_monitor.setter
     def auto_monitor(self, value: Any) -> None:
@@ -107,10 +106,54 @@ class Monitoring(State):
         )
         self._monitored_type = self.ftype
         self.auto_monitor_mask = int(mask)
+        if self._watched or (self.form == "ctrl" and ca.MONITOR_PROPERTIES):
+            self._subscribe_properties()
         channel.flush_soon()
 
     def _unsubscribe(self) -> None:
-        monitor, self._monitor = self._monitor, None
+        monitors = self._monitor, self._properties
+        self._monitor = self._properties = None
         self.auto_monitor_mask = None
-        if monitor is not None:
-            monitor.close()
+        for monitor in monitors:
+            if monitor is not None:
+                monitor.close()
+
+    # Metadata -------------------------------------------------------------------------------
+
+    def _watch_properties(self) -> None:
+        """Keep units, limits, precision and states current from now on."""
+        entry = self._entry
+        if self._properties is not None or entry is None or not ca.MONITOR_PROPERTIES:
+            return
+        with entry.lock:
+            self._watched = True
+            if self._monitor is not None and self._properties is None and not entry.closed:
+                self._subscribe_properties()
+                _io.channel_of(entry).flush_soon()
+
+    def _subscribe_properties(self) -> None:
+        """Monitor the CTRL form of one element, for DBE_PROPERTY only.
+
+        The first event, which comes after each connect, brings what an IOC has after a restart.
+        """
+        assert self._entry is not None
+        mask = self.auto_monitor_mask or 0
+        if self._entry.ftype == dbr.STRING or (self.form == "ctrl" and mask & dbr.DBE_PROPERTY):
+            # There is no CTRL form, or the monitor brings it already.
+            return
+        kind = dbr.promote(self._entry.ftype, False, True)
+        channel = _io.channel_of(self._entry)
+        _, self._properties = channel.subscribe(kind, 1, dbr.DBE_PROPERTY, self._on_properties)
+
+    def _on_properties(self, record: Any, buffer: Any, offset: int) -> None:
+        """Handle a change of the metadata, on the dispatcher thread; no callback is run."""
+        if record[7] != dbr.ECA_NORMAL or self._released:
+            return
+        items = _values.metadata(record, buffer, offset)
+        # The alarm goes with the value, which the monitor brings.
+        items.pop("status", None)
+        items.pop("severity", None)
+        args = self._args
+        args.update(items)
+        if args["value"] is not None:
+            self._set_char_value(args["value"])

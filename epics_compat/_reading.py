@@ -171,8 +171,10 @@ class Reading(State):
             self.force_read_access_rights()
         args = self._args
         args.update(items)
-        if form == "ctrl" and args["value"] is not None:
-            self._set_char_value(args["value"])
+        if form == "ctrl":
+            if args["value"] is not None:
+                self._set_char_value(args["value"])
+            self._watch_properties()
         return dict(items)
 
     def _getarg(self, arg: str) -> Any:

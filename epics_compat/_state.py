@@ -70,6 +70,10 @@ class State:
     """Whether `disconnect` was called, and nothing revived the PV since."""
     _monitor: Subscription | None = None
     _monitored_type: int = -1
+    _properties: Subscription | None = None
+    """What keeps units, limits, precision and states current."""
+    _watched: bool = False
+    """Whether that is wanted: the metadata were asked for once."""
     _put_complete: bool | None = None
     _last_passed: Any = None
     _deadband: Any = None
@@ -210,6 +214,10 @@ class State:
         raise NotImplementedError
 
     def _unsubscribe(self) -> None:
+        raise NotImplementedError
+
+    def _watch_properties(self) -> None:
+        """Keep units, limits, precision and states current from now on."""
         raise NotImplementedError
 
     def _write_deadband(self) -> None:

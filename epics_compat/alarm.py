@@ -79,7 +79,7 @@ class Alarm:
         else:
             word = str(comparison).replace("_", "")
             if word in self.ops:
-                self.comp_name = word
+                self.comp_name = str(comparison)
                 self.cmp = self.ops[word]
         self.alarm_state = False
         self.pv.add_callback(self.check_alarm)

@@ -82,6 +82,11 @@ WITH_CA_MESSAGES = False
 AUTOMONITOR_MAXLENGTH = 65536
 DEFAULT_CONNECTION_TIMEOUT = 2.0
 DEFAULT_SUBSCRIPTION_MASK = dbr.DBE_VALUE | dbr.DBE_ALARM
+MONITOR_PROPERTIES = True
+"""Whether a monitored PV keeps its units, limits, precision and states current.
+
+A second subscription (DBE_PROPERTY) does it, from the first time that they are asked for.
+"""
 RAISE_ERRORS = False
 """Whether gets and puts that fail for want of a connection, or of time, raise.
 

@@ -164,6 +164,9 @@ class epicsTimeStamp(ctypes.Structure):
     _fields_ = _STAMP
 
 
+TimeStamp = epicsTimeStamp
+
+
 def _structure(name: str, *members: tuple[str, Any]) -> type[ctypes.Structure]:
     return type(name, (ctypes.Structure,), {"_fields_": list(members), "__module__": __name__})
 
@@ -203,6 +206,21 @@ ctrl_char = _control("ctrl_char", byte_t, padding=1)
 ctrl_long = _control("ctrl_long", int_t)
 ctrl_float = _control("ctrl_float", float_t, precise=True)
 ctrl_double = _control("ctrl_double", double_t, precise=True)
+
+# What libca hands to callbacks (cadef.h); nothing here uses them.
+event_handler_args = _structure(
+    "event_handler_args",
+    ("usr", py_obj),
+    ("chid", chid_t),
+    ("type", long_t),
+    ("count", long_t),
+    ("raw_dbr", void_p),
+    ("status", int_t),
+)
+connection_args = _structure("connection_args", ("chid", chid_t), ("op", long_t))
+access_rights_handler_args = _structure(
+    "access_rights_handler_args", ("chid", chid_t), ("access", ubyte_t)
+)
 
 Map: dict[int, Any] = {
     STRING: string_t,

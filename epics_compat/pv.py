@@ -130,8 +130,9 @@ class PV(Connecting, Reading, Writing, Monitoring, Callbacks, Text, Properties):
 
     def __del__(self) -> None:
         try:
-            if self._monitor is not None:
-                self._monitor.close()
+            for monitor in (self._monitor, self._properties):
+                if monitor is not None:
+                    monitor.close()
         except Exception:  # at the end of the interpreter anything may be gone
             return
 
@@ -247,7 +248,7 @@ def get_pv(
         thispv._cached_as = (name, form, here)
     else:
         _add_to_known(thispv, connection_callback, access_callback, callback, auto_monitor)
-    if connect and not thispv.wait_for_connection(timeout=timeout):
+    if connect and not (thispv.wait_for_connection(timeout=timeout) or ca.is_finalized()):
         ca.write(f"cannot connect to {name}")
     return thispv
 

@@ -31,6 +31,7 @@ class ADMCAROI(Device):
     _nonpvs = ("_prefix", "_pvs", "_delim", "attrs", "bgr_width")
     attrs = ("Use", "Name", "MinX", "SizeX", "BgdWidth", "SizeX_RBV", "MinX_RBV", "Total_RBV",
              "Net_RBV")  # fmt: skip
+    _attrs = attrs
 
     def __init__(
         self,
@@ -122,6 +123,7 @@ class ADMCA(Device):
     """
 
     attrs = ("AcquireTime", "Acquire", "NumImages")
+    _attrs = attrs
     _nonpvs = ("_prefix", "_pvs", "_delim", "attrs", "rois", "_nrois", "_roi_prefix", "_dataname")
 
     def __init__(

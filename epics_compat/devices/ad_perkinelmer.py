@@ -13,8 +13,7 @@ __all__ = ["AD_PerkinElmer"]
 _FILE = (
     "FilePath", "FileTemplate", "FileWriteMode", "FileName", "FileNumber", "FullFileName_RBV",
     "Capture", "Capture_RBV", "NumCapture", "WriteFile_RBV", "AutoSave", "EnableCallbacks",
-    "ArraySize0_RBV", "FileTemplate_RBV", "FileName_RBV", "AutoIncrement", "FilePath_RBV",
-    "FileNumber_RBV",
+    "ArraySize0_RBV", "FileTemplate_RBV", "FileName_RBV", "AutoIncrement",
 )  # fmt: skip
 
 
@@ -30,11 +29,13 @@ class AD_PerkinElmer(FileSettings):
         "PEAcquireOffset", "PENumOffsetFrames", "ImageMode", "TriggerMode", "Acquire",
         "AcquireTime", "Model_RBV", "NumImages", "ShutterControl", "ShutterMode",
     )  # fmt: skip
+    camattrs = attrs
+    pathattrs = _FILE
     _nonpvs = ("_prefix", "_pvs", "_delim", "attrs", "filesaver", "_prefix_full")
 
     def __init__(self, prefix: str, filesaver: str = "netCDF1:") -> None:
         super().__init__(f"{prefix}cam1:", delim="", attrs=self.attrs, mutable=False)
-        for name in _FILE:
+        for name in (*_FILE, "FilePath_RBV", "FileNumber_RBV"):
             self.add_pv(f"{prefix}{filesaver}{name}", attr=f"File_{name}")
 
     def filePut(self, attr: str, value: Any, **kw: Any) -> Any:

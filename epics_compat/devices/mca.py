@@ -173,6 +173,7 @@ class MCA(Device):
         "ELTM",
         "IDTIM",
     )
+    _attrs = attrs
     _nonpvs = ("_prefix", "_pvs", "_delim", "attrs", "rois", "_nrois", "_npts", "_dataname")
 
     def __init__(

@@ -18,6 +18,9 @@ class Scaler(Device):
     """
 
     attrs = ("CNT", "CONT", "TP", "T", "VAL")
+    attr_kws = {"calc_enable": "%s_calcEnable.VAL"}  # noqa: RUF012
+    chan_attrs = ("NM%i", "S%i")
+    calc_attrs = {"calc%i": "%s_calc%i.VAL", "expr%i": "%s_calc%i.CALC"}  # noqa: RUF012
     _nonpvs = ("_prefix", "_pvs", "_delim", "_nchan", "_chans", "attrs")
 
     def __init__(self, prefix: str, nchan: int = 8) -> None:
@@ -26,12 +29,13 @@ class Scaler(Device):
         self.__dict__["_chans"] = range(1, nchan + 1)
         attrs = [*self.attrs]
         for channel in self._chans:
-            attrs += [f"NM{channel}", f"S{channel}"]
+            attrs += [attr % channel for attr in self.chan_attrs]
         super().__init__(prefix, delim=".", attrs=attrs)
         for channel in self._chans:
-            self.add_pv(f"{prefix}_calc{channel}.VAL", attr=f"calc{channel}")
-            self.add_pv(f"{prefix}_calc{channel}.CALC", attr=f"expr{channel}")
-        self.add_pv(f"{prefix}_calcEnable.VAL", attr="calc_enable")
+            for attr, name in self.calc_attrs.items():
+                self.add_pv(name % (prefix, channel), attr=attr % channel)
+        for attr, name in self.attr_kws.items():
+            self.add_pv(name % prefix, attr=attr)
         self.__dict__["_mutable"] = False
 
     def AutoCountMode(self) -> None:

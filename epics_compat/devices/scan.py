@@ -8,10 +8,11 @@ from epics_compat.device import Device
 
 __all__ = ["Scan", "ScanException"]
 
-NUM_POS = 4
-NUM_TRIG = 4
-NUM_DET = 70
+NUM_POSITIONERS = 4
+NUM_TRIGGERS = 4
+NUM_DETECTORS = 70
 _POSITIONER = ("PV", "SP", "EP", "SI", "CP", "WD", "PA", "AR", "SM")
+_TRIGGER = ("PV", "NV")
 _MODES = {"linear": 0, "table": 1, "fly": 2}
 
 
@@ -39,10 +40,12 @@ class Scan(Device):
 
     attrs = (
         "VAL", "SMSG", "CMND", "NPTS", "EXSC", "NAME", "PDLY", "PAUS", "CPT", "DDLY",
-        *(f"P{i}{field}" for i in range(1, NUM_POS + 1) for field in _POSITIONER),
-        *(f"T{i}{field}" for i in range(1, NUM_TRIG + 1) for field in ("PV", "NV")),
-        *(f"D{i:02d}PV" for i in range(1, NUM_DET + 1)),
+        *(f"P{i}{field}" for i in range(1, NUM_POSITIONERS + 1) for field in _POSITIONER),
+        *(f"T{i}{field}" for i in range(1, NUM_TRIGGERS + 1) for field in _TRIGGER),
+        *(f"D{i:02d}PV" for i in range(1, NUM_DETECTORS + 1)),
     )  # fmt: skip
+    pos_attrs = _POSITIONER
+    trig_attrs = _TRIGGER
     _alias = {  # noqa: RUF012
         "device": "P1PV", "start": "P1SP", "end": "P1EP", "step": "P1SI", "table": "P1PA",
         "absrel": "P1AR", "mode": "P1SM", "npts": "NPTS", "execute": "EXSC", "trigger": "T1PV",
@@ -64,11 +67,11 @@ class Scan(Device):
 
     def reset(self) -> None:
         """Clear all positioners, triggers and detectors."""
-        for number in range(1, NUM_TRIG + 1):
+        for number in range(1, NUM_TRIGGERS + 1):
             self.clear_trigger(number)
-        for number in range(1, NUM_POS + 1):
+        for number in range(1, NUM_POSITIONERS + 1):
             self.clear_positioner(number)
-        for number in range(1, NUM_DET + 1):
+        for number in range(1, NUM_DETECTORS + 1):
             self.clear_detector(number)
         self.put("CMND", 3)
 
@@ -101,13 +104,13 @@ class Scan(Device):
 
     def add_detector(self, detector: str) -> int:
         """Add a detector by the name of its PV. Returns its number."""
-        number = self._free([f"D{i:02d}PV" for i in range(1, NUM_DET + 1)], "detector")
+        number = self._free([f"D{i:02d}PV" for i in range(1, NUM_DETECTORS + 1)], "detector")
         self.put(f"D{number:02d}PV", detector, wait=True)
         return number
 
     def add_trigger(self, trigger: str, value: float = 1.0) -> int:
         """Add a trigger by the name of its PV, and what is put to it. Returns its number."""
-        number = self._free([f"T{i}PV" for i in range(1, NUM_TRIG + 1)], "trigger")
+        number = self._free([f"T{i}PV" for i in range(1, NUM_TRIGGERS + 1)], "trigger")
         self.put(f"T{number}PV", trigger, wait=True)
         self.put(f"T{number}CD", value)
         return number
@@ -131,7 +134,7 @@ class Scan(Device):
         """
         if readback is None and drive.endswith(".VAL"):
             readback = f"{drive[: -len('VAL')]}RBV"
-        number = self._free([f"P{i}PV" for i in range(1, NUM_POS + 1)], "positioner")
+        number = self._free([f"P{i}PV" for i in range(1, NUM_POSITIONERS + 1)], "positioner")
         self.set_positioner(
             number, drive=drive, readback=readback, start=start, stop=stop, step=step,
             center=center, width=width, mode=mode, absolute=absolute, array=array,

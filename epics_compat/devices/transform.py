@@ -10,15 +10,15 @@ __all__ = ["Transform"]
 
 _ROWS = "ABCDEFGHIJKLMNOP"
 _FIELDS = {
-    "Value": "{}",
-    "Input": "INP{}",
-    "Input_Valid": "I{}V",
-    "Expression": "CLC{}",
-    "Output": "OUT{}",
-    "Output_Valid": "O{}V",
-    "Comment": "CMT{}",
-    "Expression_Valid": "C{}V",
-    "Previous_Value": "L{}",
+    "Value": "%s",
+    "Input": "INP%s",
+    "Input_Valid": "I%sV",
+    "Expression": "CLC%s",
+    "Output": "OUT%s",
+    "Output_Valid": "O%sV",
+    "Comment": "CMT%s",
+    "Expression_Valid": "C%sV",
+    "Previous_Value": "L%s",
 }
 
 
@@ -32,20 +32,21 @@ class Transform(Device):
 
     _nonpvs = ("_prefix", "_pvs", "_delim", "attrs", "rows")
     rows = _ROWS
-    attrs = ("COPT", "PREC", *(field.format(row) for row in _ROWS for field in _FIELDS.values()))
+    attr_fmts = _FIELDS
+    attrs = ("COPT", "PREC", *(field % row for row in _ROWS for field in _FIELDS.values()))
 
     def __init__(self, prefix: str, **kw: Any) -> None:
         super().__init__(prefix.removesuffix("."), attrs=self.attrs, delim=".", **kw)
 
     def get_row(self, row: str = "A") -> dict[str, Any]:
         """Give all of a row (A to P)."""
-        return {name: self.get(field.format(row)) for name, field in _FIELDS.items()}
+        return {name: self.get(field % row) for name, field in _FIELDS.items()}
 
     def set_row(self, row: str = "A", data: dict[str, Any] | None = None) -> None:
         """Put what a dict has of a row; the keys are those of `get_row`."""
         for name, value in (data or {}).items():
             if name in _FIELDS:
-                self.put(_FIELDS[name].format(row), value)
+                self.put(_FIELDS[name] % row, value)
 
     def set_calc(self, row: str = "A", calc: str = "") -> None:
         """Set the expression of a row."""

@@ -71,6 +71,8 @@ class Xspress3(Xspress3BaseMixin):
         fileroot: where files go.
     """
 
+    det_attrs = _DETECTOR
+    pathattrs = _FILE
     _nonpvs = ("_prefix", "_pvs", "_delim", "filesaver", "fileroot", "nmca", "mcas", "rois")
 
     def __init__(
@@ -125,6 +127,8 @@ class Xspress310(Xspress3BaseMixin):
         fileroot: where files go.
     """
 
+    attrs = _DETECTOR
+    pathattrs = _FILE
     _nonpvs = ("_prefix", "_pvs", "_delim", "filesaver", "fileroot", "nmca", "mcas", "rois")
 
     def __init__(

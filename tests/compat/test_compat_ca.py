@@ -97,6 +97,8 @@ def test_enum_as_string() -> None:
     ca.put(chid, 2, wait=True)
     assert ca.get(chid, as_string=True) == "2"
     assert ca.get(chid, as_string=True, count=1) == "two"
+    # A count above that of a scalar is the count of the scalar.
+    assert ca.get(chid, as_string=True, count=2) == "two"
     ca.put(chid, "three", ftype=dbr.STRING, wait=True)
     assert ca.get(chid) == 3
     assert ca.get_enum_strings(chid) == ("zero", "one", "two", "three")
@@ -285,6 +287,8 @@ def test_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_end_and_new_beginning(run_script: Callable[..., Outcome]) -> None:
     run_script(
         """
+        import contextlib
+        import io
         import epics_compat as epics
         from epics_compat import ca
         pv = epics.PV("catest")
@@ -296,6 +300,10 @@ def test_end_and_new_beginning(run_script: Callable[..., Outcome]) -> None:
         assert ca.get(chid) is None and ca.poll() is None and ca.name(chid) is None
         assert pv.get() is None
         assert epics.caget_many(["catest"]) == [None]
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            assert epics.caget("catest") is None and epics.caput("catest", 1) is None
+        assert out.getvalue() == ""
         ca.initialize_libca()
         assert epics.caget("catest") is not None
         old = ca.current_context()

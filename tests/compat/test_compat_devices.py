@@ -157,16 +157,17 @@ def test_alarm(capsys: pytest.CaptureFixture[str]) -> None:
     wait_until(lambda: pv.value == 0)
     calls: list[dict] = []
     alarm = epics.Alarm("caalarm", "__gt__", 5, lambda **kw: calls.append(kw), alert_delay=60)
-    assert repr(alarm) == "<Alarm pvname='caalarm',comp='gt','trip_point=5>"
+    assert repr(alarm) == "<Alarm pvname='caalarm',comp='__gt__','trip_point=5>"
     for value in (4, 6, 7, 3, 8):
         epics.caput("caalarm", value, wait=True)
     wait_until(lambda: pv.value == 8 and alarm.alarm_state)
-    assert [(c["value"], c["comparison"], c["trip_point"]) for c in calls] == [(6, "gt", 5)]
+    assert [(c["value"], c["comparison"], c["trip_point"]) for c in calls] == [(6, "__gt__", 5)]
     assert calls[0]["severity"] == 0
     alarm.reset()
     with pytest.raises(UserWarning):
         epics.Alarm("caalarm", "gt")
     assert epics.Alarm(pv, "odd", 1).comp_name == "Not Defined"
+    assert epics.Alarm(pv, "le", 1).comp_name == "le"
     pv.clear_callbacks()
     epics.Alarm(pv, lambda value, trip: value == trip, 9)
     epics.caput("caalarm", 9, wait=True)
@@ -268,6 +269,32 @@ ad_perkinelmer ad_mca xspress3
 @pytest.mark.parametrize("name", MODULES.split())
 def test_modules_of_devices(name: str) -> None:
     assert importlib.import_module(f"epics_compat.devices.{name}")
+
+
+def test_attribute_tables_of_the_classes() -> None:
+    """Programs build names from them, as pyepics 3.5.10 has them."""
+    from epics_compat import devices
+    from epics_compat.devices import ad_mca, scan, xspress3
+
+    assert devices.AD_PerkinElmer.camattrs == devices.AD_PerkinElmer.attrs
+    assert devices.AD_PerkinElmer.pathattrs[-1] == "AutoIncrement"
+    assert len(devices.AD_PerkinElmer.pathattrs) == 16
+    assert devices.Scaler.chan_attrs == ("NM%i", "S%i")
+    assert devices.Scaler.calc_attrs == {"calc%i": "%s_calc%i.VAL", "expr%i": "%s_calc%i.CALC"}
+    assert devices.Scaler.attr_kws == {"calc_enable": "%s_calcEnable.VAL"}
+    assert devices.Scan.pos_attrs == ("PV", "SP", "EP", "SI", "CP", "WD", "PA", "AR", "SM")
+    assert devices.Scan.trig_attrs == ("PV", "NV")
+    assert (scan.NUM_POSITIONERS, scan.NUM_TRIGGERS, scan.NUM_DETECTORS) == (4, 4, 70)
+    assert devices.Transform.attr_fmts["Expression_Valid"] == "C%sV"
+    assert devices.MCA._attrs == devices.MCA.attrs
+    assert ad_mca.ADMCA._attrs == ("AcquireTime", "Acquire", "NumImages")
+    assert ad_mca.ADMCAROI._attrs[-1] == "Net_RBV"
+    for kind in (xspress3.Xspress3, xspress3.Xspress310):
+        assert kind.pathattrs == (
+            "FilePath", "FileTemplate", "FileName", "FileNumber", "Capture", "NumCapture",
+        )  # fmt: skip
+    assert xspress3.Xspress3.det_attrs == xspress3.Xspress310.attrs
+    assert "ERASE" in xspress3.Xspress3.det_attrs
 
 
 def test_attribute_tables() -> None:

@@ -77,6 +77,8 @@ def test_caget_many() -> None:
     assert values[:3] == [4.0, None, 2]
     assert values[4].tolist() == [1, 2, 3]
     assert len(epics.pv._PVcache_) == before
+    assert epics.caget_many(["cawavel"], count=2, as_string=True) == ["<array count=2, type=5>"]
+    assert epics.caget_many(["cawavel"], count=1, as_string=True) == ["1"]
     assert epics.caget_many(names, as_string=True, conn_timeout=0.1)[::2] == [
         "4.0", "two", "<array count=10, type=5>",
     ]  # fmt: skip
