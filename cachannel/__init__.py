@@ -10,10 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cachannel import ca as ca
-    from cachannel import util as util
-    from cachannel.channel import CaChannel as CaChannel
-    from cachannel.channel import CaChannelException as CaChannelException
+    from cachannel import ca as ca, util as util
+    from cachannel.channel import CaChannel as CaChannel, CaChannelException as CaChannelException
     from cachannel.context import Context as Context
 
 __version__ = "0.1.0"

@@ -35,6 +35,7 @@ from cachannel._ca.core import (
     encode_name,
     exception_dict,
     give_token,
+    local as _local,
     once,
     pend_io_in,
     prepare,
@@ -44,7 +45,6 @@ from cachannel._ca.core import (
     subscribe_with,
     type_number,
 )
-from cachannel._ca.core import local as _local
 from cachannel._ca.groups import (
     sg_block,
     sg_create,

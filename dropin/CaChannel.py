@@ -40,5 +40,4 @@ import CaChannel.ca
 from CaChannel import _ca as _ca
 
 # Last: each import of the submodule that has the name of the class makes that name the module.
-from CaChannel.CaChannel import CaChannel as CaChannel
-from CaChannel.CaChannel import CaChannelException as CaChannelException
+from CaChannel.CaChannel import CaChannel as CaChannel, CaChannelException as CaChannelException

@@ -9,15 +9,47 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from epics_compat import alarm, ca, dbr, device, motor, multiproc, pv, utils
-from epics_compat._bulk import caget_many, caput_many
-from epics_compat._install import install
-from epics_compat.alarm import INVALID_ALARM, MAJOR_ALARM, MINOR_ALARM, NO_ALARM, Alarm
-from epics_compat.ca import poll
-from epics_compat.device import Device
-from epics_compat.motor import Motor
-from epics_compat.multiproc import CAPool, CAProcess
-from epics_compat.pv import PV, get_pv
+from epics_compat import (
+    alarm as alarm,
+    ca as ca,
+    dbr as dbr,
+    device as device,
+    motor as motor,
+    multiproc as multiproc,
+    pv as pv,
+    utils as utils,
+)
+from epics_compat._bulk import (
+    caget_many as caget_many,
+    caput_many as caput_many,
+)
+from epics_compat._install import (
+    install as install,
+)
+from epics_compat.alarm import (
+    INVALID_ALARM as INVALID_ALARM,
+    MAJOR_ALARM as MAJOR_ALARM,
+    MINOR_ALARM as MINOR_ALARM,
+    NO_ALARM as NO_ALARM,
+    Alarm as Alarm,
+)
+from epics_compat.ca import (
+    poll as poll,
+)
+from epics_compat.device import (
+    Device as Device,
+)
+from epics_compat.motor import (
+    Motor as Motor,
+)
+from epics_compat.multiproc import (
+    CAPool as CAPool,
+    CAProcess as CAProcess,
+)
+from epics_compat.pv import (
+    PV as PV,
+    get_pv as get_pv,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,55 +20,74 @@ import numpy
 
 from cachannel.engine import Context
 from cachannel.protocol.enums import eca_message
-from epics_compat import _core, _io, _values, dbr, utils
-from epics_compat._channels import (
-    ACCESS_TEXTS,
-    access,
-    clear_channel,
-    element_count,
-    field_type,
-    host_name,
-    isConnected,
-    name,
-    promote_fieldtype,
-    promote_type,
-    read_access,
-    replace_access_rights_event,
-    state,
-    write_access,
+from epics_compat import (
+    _core,
+    _io,
+    _values,
+    dbr as dbr,
+    utils as utils,
 )
-from epics_compat._core import Entry, cache, chid_cache, entry_of
+from epics_compat._channels import (
+    ACCESS_TEXTS as ACCESS_TEXTS,
+    access as access,
+    clear_channel as clear_channel,
+    element_count as element_count,
+    field_type as field_type,
+    host_name as host_name,
+    isConnected as isConnected,
+    name as name,
+    promote_fieldtype as promote_fieldtype,
+    promote_type as promote_type,
+    read_access as read_access,
+    replace_access_rights_event as replace_access_rights_event,
+    state as state,
+    write_access as write_access,
+)
+from epics_compat._core import (
+    Entry as Entry,
+    cache as cache,
+    chid_cache as chid_cache,
+    entry_of as entry_of,
+)
 from epics_compat._decorators import (
-    PySEVCHK,
-    withCA,
-    withCHID,
-    withConnectedCHID,
-    withInitialContext,
-    withMaybeConnectedCHID,
-    withSEVCHK,
+    PySEVCHK as PySEVCHK,
+    withCA as withCA,
+    withCHID as withCHID,
+    withConnectedCHID as withConnectedCHID,
+    withInitialContext as withInitialContext,
+    withMaybeConnectedCHID as withMaybeConnectedCHID,
+    withSEVCHK as withSEVCHK,
 )
 from epics_compat._errors import (
-    CASeverityException,
-    ChannelAccessDisconnected,
-    ChannelAccessException,
-    ChannelAccessGetFailure,
-    ChannelAccessTimeout,
+    CASeverityException as CASeverityException,
+    ChannelAccessDisconnected as ChannelAccessDisconnected,
+    ChannelAccessException as ChannelAccessException,
+    ChannelAccessGetFailure as ChannelAccessGetFailure,
+    ChannelAccessTimeout as ChannelAccessTimeout,
 )
 from epics_compat._gets import (
     _unpack,
-    get,
-    get_complete,
-    get_complete_with_metadata,
-    get_ctrlvars,
-    get_enum_strings,
-    get_precision,
-    get_severity,
-    get_timestamp,
-    get_timevars,
-    get_with_metadata,
+    get as get,
+    get_complete as get_complete,
+    get_complete_with_metadata as get_complete_with_metadata,
+    get_ctrlvars as get_ctrlvars,
+    get_enum_strings as get_enum_strings,
+    get_precision as get_precision,
+    get_severity as get_severity,
+    get_timestamp as get_timestamp,
+    get_timevars as get_timevars,
+    get_with_metadata as get_with_metadata,
 )
-from epics_compat._io import put_completes
-from epics_compat.utils import IOENCODING, bytes2str, clib_search_path, str2bytes, strjoin
+from epics_compat._io import (
+    put_completes as put_completes,
+)
+from epics_compat.utils import (
+    IOENCODING as IOENCODING,
+    bytes2str as bytes2str,
+    clib_search_path as clib_search_path,
+    str2bytes as str2bytes,
+    strjoin as strjoin,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -648,11 +667,10 @@ class CAThread(threading.Thread):
 _core.settings = sys.modules[__name__]
 
 from epics_compat._groups import (  # noqa: E402
-    sg_block,
-    sg_create,
-    sg_delete,
-    sg_get,
-    sg_put,
-    sg_reset,
-    sg_test,
+    sg_create as sg_create,
+    sg_delete as sg_delete,
+    sg_get as sg_get,
+    sg_put as sg_put,
+    sg_reset as sg_reset,
+    sg_test as sg_test,
 )

@@ -5,8 +5,7 @@ import pickle
 
 import pytest
 
-from cachannel import CaChannelException, ca
-from cachannel import errors as module
+from cachannel import CaChannelException, ca, errors as module
 from cachannel.errors import CAError, check, describe, error_class
 from cachannel.protocol.enums import ECA
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from cachannel.protocol.dbr import LAYOUTS
 from cachannel.values.decode import ca_value, elements, pv_items, text

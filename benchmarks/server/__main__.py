@@ -24,8 +24,10 @@ from epicscorelibs.path import include_path, lib_path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))  # also when it is run as ``python -m benchmarks.server``
 
-from overload import LOADS  # noqa: E402 - the folder is on the path only now
-from overload import measure as measure_overload  # noqa: E402
+from overload import (  # noqa: E402
+    LOADS,
+    measure as measure_overload,
+)
 
 
 def free_port():

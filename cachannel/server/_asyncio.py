@@ -13,8 +13,7 @@ from typing import Any
 from cachannel.protocol.broadcast import SearchResponder
 
 from .circuit import Circuit
-from .common import Context as _Context
-from .common import Hook, ServerExit
+from .common import Context as _Context, Hook, ServerExit
 from .data import ChannelData
 from .layer import AsyncLibraryLayer, ThreadsafeQueueBase
 from .sockets import BACKLOG, BeaconSender, open_sockets

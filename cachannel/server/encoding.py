@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from struct import Struct
-from struct import error as struct_error
+from struct import Struct, error as struct_error
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cachannel.protocol.dbr import LAYOUTS, MAX_STRING_SIZE

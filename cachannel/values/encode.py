@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
-from struct import Struct
-from struct import error as struct_error
+from struct import Struct, error as struct_error
 from typing import Any, Final, NamedTuple
 
 from cachannel.errors import BadValueError, RangeError, StringTooLongError, ValueTypeError

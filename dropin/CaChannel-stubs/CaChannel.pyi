@@ -1,3 +1,2 @@
 from cachannel import ca as ca
-from cachannel.channel import CaChannel as CaChannel
-from cachannel.channel import CaChannelException as CaChannelException
+from cachannel.channel import CaChannel as CaChannel, CaChannelException as CaChannelException

@@ -1,7 +1,6 @@
 # What type checkers know of the import name CaChannel: everything is cachannel's.
 from cachannel import ca as ca
-from cachannel.channel import CaChannel as CaChannel
-from cachannel.channel import CaChannelException as CaChannelException
+from cachannel.channel import CaChannel as CaChannel, CaChannelException as CaChannelException
 
 __version__: str
 version_info: tuple[int, int, str]

@@ -1,4 +1,1 @@
-from cachannel.util import caget as caget
-from cachannel.util import cainfo as cainfo
-from cachannel.util import camonitor as camonitor
-from cachannel.util import caput as caput
+from cachannel.util import caget as caget, cainfo as cainfo, camonitor as camonitor, caput as caput

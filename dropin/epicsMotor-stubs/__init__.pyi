@@ -1,2 +1,4 @@
-from cachannel.epicsMotor import epicsMotor as epicsMotor
-from cachannel.epicsMotor import epicsMotorException as epicsMotorException
+from cachannel.epicsMotor import (
+    epicsMotor as epicsMotor,
+    epicsMotorException as epicsMotorException,
+)

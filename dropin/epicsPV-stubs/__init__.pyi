@@ -1,6 +1,8 @@
 from cachannel import ca as ca
 from cachannel.channel import CaChannel as CaChannel
-from cachannel.epicsPV import callBack as callBack
-from cachannel.epicsPV import epicsPV as epicsPV
-from cachannel.epicsPV import getCallback as getCallback
-from cachannel.epicsPV import putCallBack as putCallBack
+from cachannel.epicsPV import (
+    callBack as callBack,
+    epicsPV as epicsPV,
+    getCallback as getCallback,
+    putCallBack as putCallBack,
+)

@@ -7,11 +7,9 @@ import sys
 import time
 
 import epics
-from bluesky import RunEngine
-from bluesky import plans as bp
+from bluesky import RunEngine, plans as bp
 from bluesky.plan_stubs import mv
-from ophyd import Component as Cpt
-from ophyd import Device, EpicsMotor, EpicsSignal, EpicsSignalRO, cl
+from ophyd import Component as Cpt, Device, EpicsMotor, EpicsSignal, EpicsSignalRO, cl
 from ophyd.status import wait as wait_status
 from ophyd.utils import LimitError
 

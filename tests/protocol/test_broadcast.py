@@ -1,7 +1,6 @@
 """Searches and beacons."""
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from cachannel.protocol.broadcast import BeaconTimer, SearchResponder, beacon, search_name
 from cachannel.protocol.messages import Command, pack, unpack

@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from cachannel.protocol import channel_types as ct
-from cachannel.protocol import enums, status_codes
+from cachannel.protocol import channel_types as ct, enums, status_codes
 from cachannel.protocol.enums import CA_K, DBE, DBF, DBR, ECA, AlarmCondition, ChannelState
 
 FAMILY = [

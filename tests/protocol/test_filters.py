@@ -4,8 +4,7 @@ import contextlib
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from cachannel.protocol.errors import FilterValidationError
 from cachannel.protocol.filters import (

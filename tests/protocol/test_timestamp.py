@@ -4,8 +4,7 @@ import time
 from datetime import datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from cachannel.protocol.timestamp import (
     TimeStamp,

@@ -1,8 +1,7 @@
 """Headers, extended headers, padding; bytes in both directions."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from cachannel.protocol.errors import LocalProtocolError, RemoteProtocolError
 from cachannel.protocol.messages import Command, Message, error, pack, unpack, unpack_from

@@ -6,8 +6,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from cachannel.protocol.dbr import LAYOUTS
 from cachannel.protocol.errors import CaprotoConversionError, CaprotoValueError
