@@ -217,7 +217,7 @@ class MCA(Device):
             lo: lower end, a bin.
             hi: upper end, a bin.
             calib: offset, slope and quadratic term of the detector whose bins these are; they
-                become the bins that have the same energies here.
+                are scaled by the ratio of the slopes and moved by the difference of the offsets.
         """
         if lo is None or lo < 0 or hi < 0:
             return
@@ -266,10 +266,13 @@ class MCA(Device):
         return offset + bins * (slope + bins * quadratic)
 
     def _bins(self, lo: Any, hi: Any, calib: Any) -> tuple[int, int]:
-        """Convert bins of a detector with another calibration to those of this one."""
+        """Convert bins of a detector with another calibration to those of this one.
+
+        As in pyepics, the difference of the offsets counts as bins, although it is an energy.
+        """
         if calib is not None:
             offset, slope = self.get_calib()[:2]
-            lo, hi = ((calib[0] + calib[1] * each - offset) / slope for each in (lo, hi))
+            lo, hi = (calib[0] - offset + each * calib[1] / slope for each in (lo, hi))
         return round(lo), round(hi)
 
 
