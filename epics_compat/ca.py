@@ -667,6 +667,7 @@ class CAThread(threading.Thread):
 _core.settings = sys.modules[__name__]
 
 from epics_compat._groups import (  # noqa: E402
+    sg_block as sg_block,
     sg_create as sg_create,
     sg_delete as sg_delete,
     sg_get as sg_get,
