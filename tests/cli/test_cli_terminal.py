@@ -197,7 +197,8 @@ def test_the_shell_completes_names_that_were_used(terminal, tmp_path) -> None:
         running.type('write("capla\t')
         running.expect('write\\("caplain"', start=mark)
         running.type(", 2.5, notify=True).status.success\n")
-        running.expect(r"\n1\n", start=mark)
+        # What is typed before the prompt is there would not end it.
+        running.expect(r"\n1\n[^\n]*>>> ", start=mark)
         running.type("\x04")
         assert running.wait().code == 0
     write("caplain", 1.5, notify=True)
