@@ -18,6 +18,7 @@ class G(PVGroup):
                    upper_ctrl_limit=10.0, lower_ctrl_limit=-10.0)  # fmt: skip
     y = pvproperty(value=0.0, record="ao", alarm_group="y")
     z = pvproperty(value=0.0, record="ai", alarm_group="z")
+    plain = pvproperty(value=0.0, record="ai")
 
     @x.fields.RVAL.putter
     async def x(fields, instance, value):
@@ -49,6 +50,13 @@ def test_common_fields(group):
     with pytest.raises(KeyError):
         group.x.get_field("NONSENSE")
     assert group.x.get_field("VAL") is group.x.get_field("") is group.x
+
+
+def test_desc_of_a_property_without_doc(group):
+    """It is empty, not the docstring of the channel's class."""
+    assert value(group, "plain", "DESC") == ""
+    run(group.plain.fields["DESC"].write("now it has"))
+    assert value(group, "plain", "DESC") == "now it has"
 
 
 def test_links(group):

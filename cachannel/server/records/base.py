@@ -88,9 +88,19 @@ def field(
     return FieldDeclaration(attr, prop, link)
 
 
+def _linked(channel: Any, attribute: str) -> Any:
+    """Give what a channel has under a linked attribute, None for nothing.
+
+    The docstring of its class, which `getattr` finds too, says nothing about the channel.
+    """
+    if attribute == "__doc__":
+        return vars(channel).get(attribute)
+    return getattr(channel, attribute, None)
+
+
 def _getter(attribute: str, default: Any) -> Callable[..., Any]:
     async def getter(fields: Any, instance: Any) -> None:
-        value = getattr(fields.parent, attribute, None)
+        value = _linked(fields.parent, attribute)
         fields.follow(instance, default if value is None else value)
 
     return getter
@@ -355,7 +365,7 @@ class RecordFieldGroup(PVGroup, metaclass=RecordMeta):
         parent = self.parent
         link = type(self)._links_.get(attr)
         if link is not None:
-            return getattr(parent, link, None)
+            return _linked(parent, link)
         if attr == "record_name":
             return parent.pvname
         if attr == "record_type":
@@ -395,7 +405,7 @@ class RecordFieldGroup(PVGroup, metaclass=RecordMeta):
         for attr, channel in list(self.attr_pvdb.items()):
             link = links.get(str(attr))
             if link is not None:
-                value = getattr(self.parent, link, None)
+                value = _linked(self.parent, link)
                 if value is not None:
                     self.follow(channel, value)
 
