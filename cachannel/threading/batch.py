@@ -178,6 +178,8 @@ class Batch:
         if native < 0:
             message = f"{pv.name!r} is not connected"
             raise DisconnectedError(message)
+        # The news of the connection is on its way to the PV, and a refusal may overtake it.
+        pv._native = native
         return native
 
     def read(

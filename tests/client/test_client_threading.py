@@ -112,6 +112,19 @@ def test_a_refused_write_of_a_batch_is_told(ioc: Any) -> None:
     assert names == {"ECA_NOWTACCESS", "ECA_NORMAL", "ECA_NORDACCESS"}
 
 
+def test_a_refused_write_before_the_news_of_the_connection(ioc: Any) -> None:
+    """libca has the connection, and refuses at once; the PV has not been told of either yet."""
+    seen: list[Any] = []
+    # The lock is what news of a connection needs.
+    with Context(timeout=10) as context, context._lock:
+        (pv,) = context.get_pvs("caread")
+        wait_until(lambda: pv.connected)
+        with Batch() as batch:
+            batch.write(pv, 1.0, seen.append)
+        wait_until(lambda: seen)
+    assert (seen[0].status.name, seen[0].data_type.name) == ("ECA_NOWTACCESS", "DOUBLE")
+
+
 def test_late_answers_to_a_batch_are_dropped_and_logged(
     ioc: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
