@@ -16,7 +16,16 @@ NATIVE = Path("cachannel/_native")
 
 # One stub per header of EPICS, then our own. Order matters: later files use earlier names.
 CDEF = ["cadef.h", "engine.h"]
-SOURCES = ["memory.c", "events.c", "context.c", "messages.c", "channel.c", "request.c", "bulk.c"]
+SOURCES = [
+    "memory.c",
+    "events.c",
+    "context.c",
+    "messages.c",
+    "channel.c",
+    "request.c",
+    "bulk.c",
+    "burst.c",
+]
 
 # epicsAtomic, osdThread and friends are kept in folders per system and compiler.
 SYSTEMS = {"linux": "Linux", "darwin": "Darwin", "win32": "WIN32"}

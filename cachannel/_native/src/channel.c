@@ -11,9 +11,12 @@ typedef struct creation {
 static int create(void *argument)
 {
     creation *c = argument;
+    int status = ca_create_channel(c->name, cc_on_connection, c->channel, c->priority,
+                                   &c->channel->chid);
 
-    return ca_create_channel(c->name, cc_on_connection, c->channel, c->priority,
-                             &c->channel->chid);
+    if (status == ECA_NORMAL)
+        cc_burst_created();
+    return status;
 }
 
 /* libca reads its address lists with the first channel, and may have something to say. */

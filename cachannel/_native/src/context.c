@@ -12,6 +12,8 @@
 int cc_memory_initialize(void);
 void cc_memory_after_fork(void);
 int cc_memory_renew(void);
+int cc_bursts_initialize(void);
+void cc_bursts_after_fork(void);
 
 static epicsMutexId list_lock;
 static cc_context *contexts;
@@ -34,7 +36,7 @@ int cc_initialize(void)
 
     if (!done) {
         list_lock = epicsMutexCreate();
-        done = list_lock && cc_memory_initialize();
+        done = list_lock && cc_memory_initialize() && cc_bursts_initialize();
     }
     return done;
 }
@@ -49,6 +51,7 @@ void cc_after_fork(void)
     cc_memory_after_fork();
     cc_queues_after_fork();
     cc_messages_after_fork();
+    cc_bursts_after_fork();
     forked = 1;
 }
 

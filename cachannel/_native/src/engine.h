@@ -97,6 +97,11 @@ int cc_is_number(long type, long count);
 void cc_queue_push(cc_queue *queue, cc_record *record, const void *data,
                    struct cc_subscription *subscription);
 
+/* burst.c -------------------------------------------------------------------------------- */
+
+void cc_burst_created(void);
+void cc_burst_connected(void);
+
 /* waits ---------------------------------------------------------------------------------- */
 
 /* What one thread has asked for and has not got yet. It exists only while something is out. */

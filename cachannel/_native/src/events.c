@@ -354,6 +354,7 @@ void cc_on_connection(struct connection_handler_args args)
     channel->connections++;
     channel->unconnected = !up;
     if (up) {
+        cc_burst_connected();
         cc_settle(context, &channel->unconnected);
         if (channel->waitset) {
             cc_waitset_done(context, channel->waitset);
