@@ -12,19 +12,9 @@ from pathlib import Path
 from cachannel.protocol.messages import Command, pack, unpack_from
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests"))  # for the programs here that run without pytest
 
-
-def free_port() -> int:
-    """Return a port that nobody uses for TCP or UDP at the moment."""
-    while True:
-        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port = tcp.getsockname()[1]
-            try:
-                udp.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
+from support.ports import free_port  # noqa: E402
 
 
 def environment(port: int) -> dict[str, str]:
