@@ -21,7 +21,7 @@ def test_ioc_restarts_on_the_same_port(make_ioc: Callable[..., SoftIoc]) -> None
     ioc.command("dbl")
     assert "support:second" in ioc.output
     assert "support:first" not in ioc.output
-    socket.create_connection(("127.0.0.1", ioc.port), timeout=5).close()
+    socket.create_connection(("127.0.0.1", ioc.port), timeout=60).close()
 
 
 def test_stopped_ioc_answers_nobody(make_ioc: Callable[..., SoftIoc]) -> None:
@@ -30,7 +30,7 @@ def test_stopped_ioc_answers_nobody(make_ioc: Callable[..., SoftIoc]) -> None:
     ioc.stop()
     assert not ioc.is_running
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", ioc.port), timeout=5)
+        socket.create_connection(("127.0.0.1", ioc.port), timeout=60)
 
 
 def test_ioc_that_cannot_start_shows_what_it_printed() -> None:

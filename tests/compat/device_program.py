@@ -31,7 +31,7 @@ def state(*names):
 
 def until(condition):
     """Wait until something is true; what is printed after it tells when it never was."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.002)
 

@@ -107,11 +107,11 @@ def test_state_of_a_device(tmp_path: Path) -> None:
 
 def test_motor() -> None:
     motor = epics.Motor("m1")
-    assert motor.move(0.0, wait=True, timeout=20) == 0
+    assert motor.move(0.0, wait=True, timeout=60) == 0
     wait_until(lambda: motor.get_position() == 0.0)
-    assert motor.move(2.0, wait=True, timeout=20) == 0
+    assert motor.move(2.0, wait=True, timeout=60) == 0
     wait_until(lambda: abs(motor.get_position(readback=True) - 2.0) < 0.02)
-    assert motor.move(1.0, relative=True, wait=True, timeout=20) == 0
+    assert motor.move(1.0, relative=True, wait=True, timeout=60) == 0
     wait_until(lambda: motor.drive == motor.VAL == 3.0)
     assert motor.move("no number") == motor.move(None) == -13
     assert motor.move(1e6) == -12
@@ -130,7 +130,7 @@ def test_motor() -> None:
     assert motor.get("VAL") is not None
     seen: list[dict] = []
     motor.set_callback("RBV", lambda **kw: seen.append(kw), {"mine": 1})
-    motor.move(11.0, wait=True, timeout=20)
+    motor.move(11.0, wait=True, timeout=60)
     wait_until(lambda: seen)
     assert seen[-1]["motor_field"] == "RBV"
     motor.clear_callback("RBV")

@@ -181,7 +181,7 @@ def test_pvs_are_usable_from_any_thread() -> None:
         thread.start()
         thread.join()
     assert results == [1, 5.0, 5.0, 5.0] * 2
-    assert all(pv.wait_for_connection(5) for pv in made)
+    assert all(pv.wait_for_connection(60) for pv in made)
 
 
 @pytest.mark.parametrize("script", ["import epics", "import epics.devices as d\nimport epics"])
@@ -286,7 +286,7 @@ def test_exit_with_live_monitors_and_callbacks(run_script: Callable[..., Outcome
         events = []
         pvs = [epics.PV("cacalc", callback=lambda **kw: (events.append(1), time.sleep(0.001)))
                for _ in range(20)]
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while len(events) < 40 and time.monotonic() < deadline:
             time.sleep(0.01)
         assert len(events) >= 40

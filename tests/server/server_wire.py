@@ -48,7 +48,7 @@ class Process:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         try:
             while True:
                 if ready is not None and ready in self.output():
@@ -84,7 +84,7 @@ class Process:
         self.close()
 
 
-def search(port, name, *, timeout=5.0, number=7):
+def search(port, name, *, timeout=60.0, number=7):
     """Search a name by UDP; return the TCP port that serves it, None if nobody answers."""
     message = pack(Command.VERSION, 1, 13, 99) + pack(
         Command.SEARCH, 5, 13, number, number, name.encode() + b"\0"
@@ -106,7 +106,7 @@ def search(port, name, *, timeout=5.0, number=7):
 class Client:
     """A circuit, message by message."""
 
-    def __init__(self, port, *, timeout=10.0):
+    def __init__(self, port, *, timeout=60.0):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self.buffer = b""
         self.next_cid = 1

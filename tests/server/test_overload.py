@@ -57,16 +57,21 @@ class Bystander:
 
     def __exit__(self, *exc):
         self._stop.set()
-        self._thread.join(20)
+        self._thread.join(60)
         self.client.socket.close()
+
+    def watch(self, seconds):
+        """Go on for some seconds, longer if a busy machine leaves fewer than 200 reads."""
+        time.sleep(seconds)
+        wait_until(lambda: len(self.seconds) > 200)
 
     def slowest_of_a_hundred(self):
         """Return the 99th percentile, seconds."""
-        assert len(self.seconds) > 100
+        assert len(self.seconds) > 200
         return sorted(self.seconds)[int(len(self.seconds) * 0.99)]
 
 
-def wait_until(condition, seconds=20):
+def wait_until(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -86,7 +91,7 @@ def test_client_that_never_reads(server):
     for subid in range(3000, 3010):
         greedy.subscribe(array, 6, 0, 1, subid)
     with Bystander(server.port) as bystander:
-        time.sleep(3)
+        bystander.watch(3)
     assert bystander.slowest_of_a_hundred() < RESPONSIVE
     # Ten subscriptions share the payloads of an array that is written five times a second.
     assert memory(server) - before < 150_000_000
@@ -109,7 +114,7 @@ def test_many_idle_clients(server):
     for client in clients:
         assert client.recv(16) == pack(Command.VERSION, 0, 13)
     with Bystander(server.port) as bystander:
-        time.sleep(0.5)
+        bystander.watch(0.5)
     assert bystander.slowest_of_a_hundred() < RESPONSIVE
     assert memory(server) - before < 20_000_000
     for client in clients:
@@ -134,6 +139,7 @@ def test_circuits_that_come_and_go(server):
     before = memory(server)
     with Bystander(server.port) as bystander:
         rush(400)
+        bystander.watch(0)
     assert bystander.slowest_of_a_hundred() < RESPONSIVE
     wait_until(lambda: "(total: 0)" in server.output().rsplit("\n", 2)[-2])
     assert memory(server) - before < 5_000_000
@@ -154,7 +160,7 @@ def test_payload_that_never_comes(server):
             client.send(bytes(1 << 20))
         assert memory(server) - before < 5_000_000
         with Bystander(server.port) as bystander:
-            time.sleep(0.3)
+            bystander.watch(0.3)
         assert bystander.slowest_of_a_hundred() < RESPONSIVE
 
 
@@ -168,6 +174,6 @@ def test_requests_without_reading(server):
             for _ in range(100):
                 client.send(pack(Command.READ_NOTIFY, 6, 0, sid, 1) * 1000)
         with Bystander(server.port) as bystander:
-            time.sleep(0.5)
+            bystander.watch(0.5)
         assert bystander.slowest_of_a_hundred() < RESPONSIVE
         assert memory(server) - before < 60_000_000

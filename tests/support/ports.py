@@ -74,6 +74,8 @@ def client_environment(server_ports: list[int], repeater_port: int) -> dict[str,
         "EPICS_CA_AUTO_ARRAY_BYTES": "YES",
         "EPICS_CA_CONN_TMO": "30",
         "EPICS_CA_MAX_SEARCH_PERIOD": "60",
+        # The command waits a second otherwise, which is little on a busy machine.
+        "EPICS_CLI_TIMEOUT": "20",
     }
 
 
