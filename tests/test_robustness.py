@@ -261,10 +261,10 @@ def test_ioc_killed_and_restarted_under_1000_monitors(make_ioc: Callable[..., So
         server.start()
         wait_until(lambda: len(ups) == number, 90, what="all connections again")
         wait_until(lambda turn=turn: min(values) == turn + 2, 60, what="all values again")
-        assert counts() == before
+        wait_until(lambda: counts() == before, what="as many objects as before")
     for channel in channels:
         channel.clear_channel()
-    assert counts()[0] == before[0] - number
+    wait_until(lambda: counts()[0] == before[0] - number, what="the end of all channels")
 
 
 def test_eight_threads_get_and_put_in_one_context(ioc: SoftIoc) -> None:

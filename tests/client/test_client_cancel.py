@@ -38,7 +38,7 @@ async def settled(context: Context, before: tuple[int, int, int], owners: int) -
         busy = [pv.name for pv in context.pvs.values() if pv._waiters or pv._pending]
         return found | ({"busy": busy} if busy else {})
 
-    end = asyncio.get_running_loop().time() + 20
+    end = asyncio.get_running_loop().time() + 60
     while remains := left():
         assert asyncio.get_running_loop().time() < end, remains
         await asyncio.sleep(0.01)

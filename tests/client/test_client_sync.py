@@ -45,7 +45,7 @@ def test_calls_leave_no_channel_behind(ioc: Any) -> None:
     write("catest", 2, notify=True)
     with pytest.raises(CaprotoTimeoutError, match=r"cadoesnotexist.*127\.0\.0\.1"):
         read("cadoesnotexist", timeout=0.05)
-    assert channels() == before
+    wait_until(lambda: channels() == before)
 
 
 def test_an_enumeration_is_read_as_text_unless_numbers_are_asked_for(ioc: Any) -> None:
@@ -115,7 +115,7 @@ def test_what_a_callback_raises_leaves_the_block(ioc: Any) -> None:
     subscription.add_callback(bad)
     with pytest.raises(RuntimeError, match="on purpose"):
         subscription.block(duration=60, timeout=60)
-    assert channels() == before
+    wait_until(lambda: channels() == before)
 
 
 def test_ctrl_c_ends_a_block_quietly(ioc: Any) -> None:

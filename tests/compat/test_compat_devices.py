@@ -63,12 +63,13 @@ def test_device_attributes_that_are_none() -> None:
         _ = device.NOTHING
     with pytest.raises(AttributeError):
         device.NOTHING = 3
-    fixed = epics.Device("catest.", attrs=("VAL",), mutable=False)
+    # Of a PV that is not there: trying to connect would take the whole time-out.
+    fixed = epics.Device("no:such.", attrs=("VAL",), mutable=False, timeout=60)
     since = time.monotonic()
     for action in (lambda: fixed.PREC, lambda: setattr(fixed, "PREC", 1)):
         with pytest.raises(AttributeError):
             action()
-    assert time.monotonic() - since < 0.1
+    assert time.monotonic() - since < 20
     assert not hasattr(device, "__array__")
     with pytest.raises((TypeError, ValueError, pickle.PicklingError)):
         pickle.dumps(device)
@@ -140,10 +141,11 @@ def test_motor() -> None:
 
 def test_what_is_no_motor() -> None:
     with pytest.raises(MotorException, match="catest is not an Epics Motor"):
-        epics.Motor("catest", timeout=0.5)
+        epics.Motor("catest", timeout=60)
     with pytest.raises(MotorException):
         epics.Motor()
     assert len(epics.Motor._alias) == 95
+    assert epics.get_pv("m1.RTYP", connect=True, timeout=60).connected
     motor = epics.Motor("m1", timeout=0.3)
     with pytest.raises(MotorException):
         _ = motor.NOTHING
