@@ -18,6 +18,7 @@ from epics_compat.pv import PV
 from support.ioc import SoftIoc
 from support.waiting import wait_until
 
+# Each test has names of its own: those of an IOC that ended would take long to connect again.
 FIRST = """
 record(ao, "fault:value") { field(VAL, "1.5") field(PINI, "YES") field(PREC, "2") }
 record(waveform, "fault:wave") { field(FTVL, "DOUBLE") field(NELM, "5") }
@@ -81,8 +82,8 @@ def test_restart_with_another_type_and_size(make_ioc: Callable[..., SoftIoc]) ->
 
 
 def test_disconnect_in_the_middle(make_ioc: Callable[..., SoftIoc]) -> None:
-    server = make_ioc(FIRST)
-    pv = connected("fault:slow")
+    server = make_ioc(FIRST.replace("fault:", "cut:"))
+    pv = connected("cut:slow")
     results: list[object] = []
 
     def put() -> None:
@@ -90,7 +91,7 @@ def test_disconnect_in_the_middle(make_ioc: Callable[..., SoftIoc]) -> None:
 
     thread = threading.Thread(target=put)
     thread.start()
-    other = connected("fault:delay.PACT", auto_monitor=False)
+    other = connected("cut:delay.PACT", auto_monitor=False)
     wait_until(lambda: other.get() == 1)
     server.kill()
     thread.join(60)
@@ -98,8 +99,8 @@ def test_disconnect_in_the_middle(make_ioc: Callable[..., SoftIoc]) -> None:
 
 
 def test_a_get_goes_on_with_the_next_connection(make_ioc: Callable[..., SoftIoc]) -> None:
-    server = make_ioc(FIRST)
-    pv = connected("fault:value", auto_monitor=False)
+    server = make_ioc(FIRST.replace("fault:", "back:"))
+    pv = connected("back:value", auto_monitor=False)
     server.freeze()
     results: list[object] = []
     thread = threading.Thread(target=lambda: results.append(pv.get(timeout=60)))
@@ -114,13 +115,13 @@ def test_a_get_goes_on_with_the_next_connection(make_ioc: Callable[..., SoftIoc]
 
 
 def test_a_get_whose_server_stays_away(make_ioc: Callable[..., SoftIoc]) -> None:
-    server = make_ioc(FIRST)
-    pv = connected("fault:value", auto_monitor=False)
+    server = make_ioc(FIRST.replace("fault:", "away:"))
+    pv = connected("away:value", auto_monitor=False)
     server.freeze()
     killer = threading.Timer(0.2, server.kill)
     killer.start()
     since = time.monotonic()
-    with pytest.warns(UserWarning, match=r"ca.get\('fault:value'\) timed out after 1.0\d? sec"):
+    with pytest.warns(UserWarning, match=r"ca.get\('away:value'\) timed out after 1.0\d? sec"):
         assert pv.get(timeout=1.0) is None
     assert 0.9 < time.monotonic() - since < 20
     killer.join()
@@ -214,8 +215,8 @@ def test_time_outs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_get_that_runs_out_of_time(make_ioc: Callable[..., SoftIoc]) -> None:
-    server = make_ioc(FIRST)
-    pv = connected("fault:value", auto_monitor=False)
+    server = make_ioc(FIRST.replace("fault:", "late:"))
+    pv = connected("late:value", auto_monitor=False)
     os.kill(server.pid, signal.SIGSTOP)
     try:
         tasks = Path(f"/proc/{server.pid}/task")
@@ -223,7 +224,7 @@ def test_a_get_that_runs_out_of_time(make_ioc: Callable[..., SoftIoc]) -> None:
             lambda: all(") T " in (t / "stat").read_text() for t in tasks.iterdir()),
             what="the IOC standing still",
         )
-        with pytest.warns(UserWarning, match=r"ca.get\('fault:value'\) timed out after 0.10 sec"):
+        with pytest.warns(UserWarning, match=r"ca.get\('late:value'\) timed out after 0.10 sec"):
             assert pv.get(timeout=0.1) is None
         with warnings.catch_warnings(record=True) as seen:
             warnings.simplefilter("always")

@@ -67,7 +67,7 @@ def on_event(args):
     events.append((args.usr or 0, args.status, first))
 
 
-def until(condition, seconds=20):
+def until(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen"
