@@ -86,8 +86,11 @@ def motor_moves():
     motor.move(5.0, wait=True, timeout=60)
     assert motor.position == 5.0
     assert not motor.moving
+    # Ten seconds, to be found moving also on a busy machine; then faster.
+    motor.velocity.put(1.0, wait=True)
     status = motor.move(-5.0, wait=False)
     wait_until(lambda: motor.moving)
+    motor.velocity.put(50.0, wait=True)
     wait_status(status, timeout=60)
     assert status.success
     assert motor.user_readback.get(use_monitor=False) == -5.0
@@ -149,7 +152,7 @@ def a_device_with_a_thousand_components():
     big = type("Big", (Device,), parts)
     since = time.monotonic()
     device = big("big:", name="big")
-    device.wait_for_connection(timeout=30)
+    device.wait_for_connection(timeout=60)
     print(f"{time.monotonic() - since:.2f} s")
     assert len(device.read()) == 1000
     device.destroy()
