@@ -167,8 +167,21 @@ def test_a_read_that_fails_raises_where_it_is_awaited(ioc: Any) -> None:
                     await reading
                 with pytest.raises(error):
                     await asyncio.create_task(pv.read(data_type=kind))
-            with pytest.raises(CaprotoTimeoutError, match=r"catest.*0 s"):
+
+    asyncio.run(main())
+
+
+def test_a_read_that_times_out_raises_where_it_is_awaited(make_ioc: Any) -> None:
+    server = make_ioc('record(ao, "cafrozen") {}')
+
+    async def main() -> None:
+        async with Context(timeout=60) as context:
+            (pv,) = await context.get_pvs("cafrozen")
+            await pv.read()
+            server.freeze()
+            with pytest.raises(CaprotoTimeoutError, match=r"cafrozen.*0 s"):
                 await asyncio.create_task(pv.read(timeout=0))
+            server.thaw()
 
     asyncio.run(main())
 

@@ -39,6 +39,9 @@ record(waveform, "fault:wave") { field(FTVL, "LONG") field(NELM, "9") }
 def connected(name: str, **keywords: object) -> PV:
     pv = PV(name, **keywords)
     assert pv.wait_for_connection(60)
+    if pv.auto_monitor:
+        # A get may be ahead of the monitor, whose first event would then bring an older value.
+        wait_until(lambda: pv._args["value"] is not None)
     return pv
 
 

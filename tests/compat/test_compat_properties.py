@@ -36,6 +36,9 @@ def _database(folder: Path, units: str) -> Path:
 def connected(name: str, **kws: object) -> epics.PV:
     pv = epics.PV(name, **kws)
     assert pv.wait_for_connection(60)
+    if pv.auto_monitor:
+        # A get may be ahead of the monitor, whose first event would then bring an older value.
+        wait_until(lambda: pv._args["value"] is not None)
     return pv
 
 
