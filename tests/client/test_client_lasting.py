@@ -250,7 +250,7 @@ def test_everything_goes_on_after_a_restart_of_the_server(lasting: Any, make_ioc
         on_loop(lasting, pv.subscribe().add_callback, update)
     wait_until(lambda: len(latest) == 200)
     running.restart(["".join(RECORD.format(name=n, value=2) for n in names)], crash=True)
-    wait_until(lambda: all(latest[name] == 2 for name in names), 30)
+    wait_until(lambda: all(latest[name] == 2 for name in names), 60)
     wait_until(
         lambda: all(s == ["connected", "disconnected", "connected"] for s in states.values())
     )
@@ -313,9 +313,10 @@ def test_many_pvs_are_read_with_one_call(lasting: Any) -> None:
 
 def test_an_unknown_pv_among_many_is_named(lasting: Any) -> None:
     names = ["catest", "cadoesnotexist"]
+    lasting.read("catest")
     with pytest.raises(CaprotoTimeoutError, match="cadoesnotexist"):
         do(lasting, lasting.context.read_many(names, timeout=0.3))
-    readings = do(lasting, lasting.context.read_many(names, timeout=0.3, throw=False))
+    readings = do(lasting, lasting.context.read_many(names, timeout=1.0, throw=False))
     assert readings[0].status.success
 
 
@@ -360,16 +361,17 @@ def test_a_callback_that_exits_or_unsubscribes_itself_stops_nobody(
 
 
 def test_more_workers_run_callbacks_side_by_side(lasting: Any) -> None:
-    together = threading.Barrier(3)
-    made = on_loop(lasting, lambda: type(lasting.context)(timeout=10, max_workers=3))
+    together, met = threading.Barrier(3), []
+    made = on_loop(lasting, lambda: type(lasting.context)(timeout=60, max_workers=3))
 
     def meet(subscription: Any, response: Any) -> None:
-        together.wait(10)
+        together.wait(60)
+        met.append(subscription)
 
     pvs = do(lasting, made.get_pvs("catest", "calong", "cambbo"))
     for pv in pvs:
         on_loop(lasting, pv.subscribe().add_callback, meet)
-    wait_until(lambda: together.n_waiting == 0 and not together.broken and together.parties == 3)
+    wait_until(lambda: len(met) == 3, 90)
     do(lasting, made.disconnect())
     assert not together.broken
 
@@ -378,7 +380,7 @@ def test_a_subscription_before_the_connection_is_served_later(lasting: Any, make
     following = lasting.follow("calater")
     assert following.subscription.subscriptionid is None
     make_ioc(RECORD.format(name="calater", value=6))
-    wait_until(lambda: following.numbers == [6], 30)
+    wait_until(lambda: following.numbers == [6], 60)
     following.stop()
 
 
@@ -439,9 +441,13 @@ def test_states_are_logged_with_the_name_of_the_pv(
 
 def test_many_pvs_with_a_deadline_fail_one_by_one(lasting: Any) -> None:
     names = ["catest", "cadoesnotexist", "canoaccess", "castring"]
+    known = ("catest", "canoaccess", "castring", "cascratch1", "caread", "cascratch2")
+    pvs = do(lasting, lasting.context.get_pvs(*known))
+    for pv in pvs:  # which may take longer than the time for the unknown one
+        do(lasting, pv.wait_for_connection())
     start = time.monotonic()
-    readings = do(lasting, lasting.context.read_many(names, timeout=0.3, throw=False))
-    assert time.monotonic() - start < 5
+    readings = do(lasting, lasting.context.read_many(names, timeout=1.0, throw=False))
+    assert time.monotonic() - start < 20
     assert [reading.status.name for reading in readings] == [
         "ECA_NORMAL", "ECA_DISCONN", "ECA_NORDACCESS", "ECA_NORMAL",
     ]  # fmt: skip
@@ -454,7 +460,7 @@ def test_many_pvs_with_a_deadline_fail_one_by_one(lasting: Any) -> None:
         lasting.context.write_many(
             ["cascratch1", "cadoesnotexist", "caread", "cascratch2"],
             [1.5, 2, 3, "x"],
-            timeout=0.3,
+            timeout=1.0,
             throw=False,
         ),
     )
@@ -479,7 +485,7 @@ def test_known_pvs_are_written_while_unknown_ones_are_searched(lasting: Any) -> 
     wait_until(lambda: lasting.read("cascratch1").data[0] == 5)
     assert thread.is_alive()
     do(lasting, lasting.context.disconnect())
-    thread.join(25)
+    thread.join(60)
 
 
 def test_a_circuit_obeys_messages_that_have_a_meaning_here(lasting: Any) -> None:
@@ -515,8 +521,8 @@ def test_a_broadcaster_searches_and_knows_what_it_found(lasting: Any, ioc: Any) 
 
         address, names = lasting.do(search())
     else:
-        broadcaster.search(found, ["catest", "calong"], timeout=10)
-        address, names = found.get(timeout=1)
+        broadcaster.search(found, ["catest", "calong"], timeout=60)
+        address, names = found.get(timeout=60)
     assert address == ("127.0.0.1", ioc.port)
     assert sorted(names) == ["calong", "catest"]
     lasting.pv("cadoesnotexist")

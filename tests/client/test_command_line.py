@@ -114,7 +114,7 @@ def test_info_tells_what_a_pv_is(command: Callable[..., Outcome], ioc: Any) -> N
 
 def test_search_and_doctor_tell_where_a_pv_is(command: Callable[..., Outcome], ioc: Any) -> None:
     assert command("search", "catest").succeeded().stdout == f"catest 127.0.0.1:{ioc.port}\n"
-    done = command("doctor", "--json", "-w", "0.5", "catest", "cadoesnotexist")
+    done = command("doctor", "--json", "-w", "2", "catest", "cadoesnotexist")
     good, bad = (json.loads(line) for line in done.lines)
     assert done.code == 1
     assert good["verdict"] == "all is well"
@@ -156,7 +156,7 @@ def test_the_modules_print_as_caproto(module: Callable[..., Outcome]) -> None:
 
 
 def test_the_modules_go_on_after_a_pv_that_fails(module: Callable[..., Outcome]) -> None:
-    done = module("get", "-w", "0.2", "cadoesnotexist", "catest")
+    done = module("get", "-w", "2", "cadoesnotexist", "catest")
     assert done.code == 1
     assert done.lines[0].startswith("catest ")
     assert "cadoesnotexist" in done.stderr

@@ -102,7 +102,7 @@ def walk(demo: SoftIoc) -> Iterator[dict[str, str]]:
     environment = demo.env | server_environment(own, demo.repeater_port)
     yield environment | {"EPICS_CA_ADDR_LIST": addresses, "CACHANNEL_REPEATER": "NO"}
     process.terminate()
-    process.wait(10)
+    process.wait(60)
     process.stdout.close()
 
 
