@@ -256,6 +256,18 @@ class Context:
         """How many monitor events gave way to newer ones because the queue was full."""
         return int(self._batch.replaced)
 
+    @property
+    def ioc_count(self) -> int:
+        """How many IOCs circuits are open to (ca_get_ioc_connection_count)."""
+        return int(lib.cc_ioc_count(self.id))
+
+    @property
+    def beacon_anomalies(self) -> int:
+        """How many beacons came out of turn, so that searches were tried again
+        (ca_beacon_anomaly_count).
+        """
+        return int(lib.cc_beacon_anomalies(self.id))
+
     # Delivering -----------------------------------------------------------------------------
 
     def deliver(self) -> int:

@@ -283,6 +283,17 @@ def test_open_contexts_are_listed() -> None:
     assert "closed" in repr(context)
 
 
+def test_statistics(ioc: SoftIoc) -> None:
+    """A context tells how many IOCs it has circuits to and what beacons it saw."""
+    context = Context(repeater=False)
+    assert (context.ioc_count, context.beacon_anomalies) == (0, 0)
+    Rig(context).channel("catest")
+    assert context.ioc_count == 1
+    assert context.beacon_anomalies >= 0
+    context.close()
+    assert (context.ioc_count, context.beacon_anomalies) == (0, 0)
+
+
 def test_unknown_ids_are_errors() -> None:
     for wrong in (0, -1, 1, 1 << 40, 2**63 - 1):
         assert lib.cc_context_close(wrong) == ECA.NOCACTX

@@ -15,6 +15,7 @@ import pytest
 import cachannel
 from cachannel import ca, util
 from cachannel.channel import CaChannel, CaChannelException
+from cachannel.errors import CAError
 from cachannel.util import caget, cainfo, camonitor, caput
 from support.ioc import SoftIoc
 from support.scripts import Outcome
@@ -272,6 +273,47 @@ def test_list_as_string() -> None:
 def test_list_with_count() -> None:
     caput("cawave", [1, 2, 3], wait=True)
     assert caget(["cawave", "calong"], count=2)[0] == [1.0, 2.0]
+
+
+def test_count_0_is_one_element_for_a_name_and_for_a_list() -> None:
+    caput("cawave", [1, 2, 3], wait=True)
+    assert caget("cawave", count=0) == 1.0
+    assert caget(["cawave", "cawave"], count=0) == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("count", [-1, "2"])
+def test_list_with_a_bad_count_says_so(count: object) -> None:
+    error_type = OverflowError if count == -1 else ValueError
+    with pytest.raises(error_type, match="'cawave', 'calong', count must") as error:
+        caget(["cawave", "calong"], count=count)
+    assert isinstance(error.value, CAError)
+    assert error.value.status == ca.ECA_BADCOUNT
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: caget(None), lambda: caput(None, 1), lambda: caget(["catest", None]),
+        lambda: caput(["catest", None], [1, 1]), lambda: caget(["catest", ""]),
+        lambda: camonitor(None), lambda: cainfo(None),
+    ],
+)  # fmt: skip
+def test_no_name_is_a_bad_string(call: Callable[[], object]) -> None:
+    with pytest.raises(CaChannelException, match="the PV has no name") as error:
+        call()
+    assert error.value.status == ca.ECA_BADSTR
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: caget(5), lambda: caput(5, 1), lambda: caget(["catest", 5]),
+        lambda: camonitor([]), lambda: cainfo(["catest"]), lambda: caget(2.5),
+    ],
+)  # fmt: skip
+def test_what_is_no_name_is_told(call: Callable[[], object]) -> None:
+    with pytest.raises(TypeError, match="the name of a PV must be str or bytes, not"):
+        call()
 
 
 def test_list_is_written_without_waiting() -> None:
