@@ -171,7 +171,13 @@ class ChannelString(ChannelData):
         return str(value).partition("\0")[0]
 
     def from_wire(self, base: int, data: Any) -> Any:
-        """Return put elements as texts; numbers become their decimal texts."""
+        """Return put elements as texts; numbers become their decimal texts.
+
+        Several characters for one text are that text.
+        """
+        if base == _CHAR and self._max_length == 1 and is_array(data) and len(data) > 1:
+            raw: bytes = data.astype("u1").tobytes()
+            return raw.partition(b"\0")[0].decode(self.string_encoding, "replace")
         return self._texts(base, data)
 
     def raw_text(self) -> bytes:

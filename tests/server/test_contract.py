@@ -288,3 +288,25 @@ def test_bytes_without_a_value():
         x = pvproperty(dtype=bytes, max_length=5)
 
     assert (G("").x.value, G("").x.length) == (b"", 0)
+
+
+# ---------------------------------------------------------------------- puts of clients
+
+
+def test_an_empty_text_is_zero_of_the_channels_type():
+    """A putter of a floating point number gets one."""
+    for channel, zero in ((ChannelDouble(value=1.0), 0.0), (ChannelInteger(value=1), 0)):
+        found = channel.from_wire(0, [b""])
+        assert (found, type(found)) == (zero, type(zero))
+
+
+def test_characters_put_to_one_text():
+    """They are the text, where the IOC of EPICS base takes the number of the first one.
+
+    `caput -S` sends characters, whatever the channel is. One alone is a number, as there.
+    """
+    channel = ChannelString(value="")
+    assert channel.from_wire(4, np.frombuffer(b"ab\0c", "u1")) == "ab"
+    assert channel.from_wire(4, 97) == ["97"]
+    several = ChannelString(value=["a"], max_length=3)
+    assert several.from_wire(4, np.frombuffer(b"ab", "u1")) == ["97", "98"]
