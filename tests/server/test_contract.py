@@ -7,9 +7,11 @@ import enum
 
 import numpy as np
 import pytest
+from server_wire import environment, free_port
 
 import cachannel
 import cachannel.server.common as common
+from cachannel.asyncio.server import Context, start_server
 from cachannel.logs import LogFormatter, PVFilter
 from cachannel.protocol.errors import CaprotoAttributeError, CaprotoValueError
 from cachannel.server import PVGroup, PVSpec, SubGroup, pvproperty
@@ -310,3 +312,56 @@ def test_characters_put_to_one_text():
     assert channel.from_wire(4, 97) == ["97"]
     several = ChannelString(value=["a"], max_length=3)
     assert several.from_wire(4, np.frombuffer(b"ab", "u1")) == ["97", "98"]
+
+
+# ---------------------------------------------------------------------- servers in a program
+
+
+@pytest.fixture
+def loopback(monkeypatch):
+    """Servers of this process stay on loopback, on a port that nobody has."""
+    for name, value in environment(free_port()).items():
+        if name.startswith("EPICS_CA"):
+            monkeypatch.setenv(name, value)
+
+
+def test_a_cancelled_server_returns(loopback, caplog):
+    """As caproto's does: what stands behind it runs, and awaiting its task raises nothing."""
+    caplog.set_level("INFO", "cachannel.ctx")
+
+    async def main():
+        running = asyncio.Event()
+
+        async def started(async_lib):
+            running.set()
+
+        served = start_server({"x": ChannelDouble(value=1.0)}, startup_hook=started)
+        task = asyncio.create_task(served)
+        await asyncio.wait_for(running.wait(), 20)
+        task.cancel()
+        assert await asyncio.wait_for(task, 20) is None
+        assert not task.cancelled()
+        assert not task.cancelling()
+
+    run(main())
+    assert "Server task cancelled. Will shut down." in caplog.messages
+    assert caplog.messages[-1] == "Server exiting...."
+
+
+def test_a_server_can_be_stopped(loopback):
+    """From the program that it is part of."""
+
+    async def main():
+        context = Context({"x": ChannelDouble(value=1.0)})
+        running = asyncio.Event()
+
+        async def started(async_lib):
+            running.set()
+
+        task = asyncio.create_task(context.run(startup_hook=started))
+        await asyncio.wait_for(running.wait(), 20)
+        assert context.pvdb["x"].value == 1.0
+        context.stop()
+        await asyncio.wait_for(task, 20)
+
+    run(main())
