@@ -99,6 +99,23 @@ def test_a_string_is_a_list_of_bytes(client: Any) -> None:
     assert response.data.tobytes() == b"a string".ljust(40, b"\0")
 
 
+@pytest.mark.parametrize("data_type", [ChannelType.GR_STRING, ChannelType.CTRL_STRING])
+def test_what_a_string_has_no_limits_for_is_its_alarm(client: Any, data_type: Any) -> None:
+    response = client.read("castring", data_type=data_type)
+    assert response.data == [b"a string"]
+    assert response.metadata.to_dict() == {"status": 0, "severity": 0}
+    assert response.payload_size == 48
+
+
+def test_an_array_with_acknowledgement_counts_all_its_texts(flavour: Any) -> None:
+    flavour.write("cawaveh", [1, 2, 3])
+    response = flavour.read("cawaveh", data_type=ChannelType.STSACK_STRING)
+    assert response.metadata.value == b"1"
+    assert len(response.data) == 0
+    assert (response.data_count, response.payload_size) == (3, 48 + 80)
+    assert bytes(response)[-40:].rstrip(b"\0").startswith(b"3")
+
+
 def test_fewer_elements_than_there_are(client: Any) -> None:
     client.write("cawaveh", [1, 2, 3, 4])
     assert list(client.read("cawaveh").data) == [1, 2, 3, 4]
