@@ -1,6 +1,7 @@
 """What all three clients do alike, against the IOC of EPICS base and against ours."""
 
 import warnings
+from array import array
 from collections.abc import Iterator
 from typing import Any
 
@@ -200,6 +201,38 @@ def test_text_goes_to_an_enumeration_by_name(client: Any) -> None:
 def test_text_to_chars_is_the_array_itself(client: Any) -> None:
     client.write("calongtext", "hello")
     assert client.read("calongtext").data.tobytes() == b"hello"
+
+
+@pytest.mark.parametrize("text", [["long text"], (b"long text",), np.array(["long text"])])
+def test_one_text_in_a_sequence_goes_to_chars_as_text(client: Any, text: Any) -> None:
+    assert client.write("calongtext", text).data_count == 9
+    assert bytes(client.read("calongtext").data) == b"long text"
+
+
+@pytest.mark.parametrize("data", [None, object(), {"a": 1}, {"a"}, [None], [["a"]], 5j])
+def test_what_is_neither_text_nor_number_is_refused_for_a_string(client: Any, data: Any) -> None:
+    client.write("castring", "as before")
+    with pytest.raises(TypeError):
+        client.write("castring", data)
+    assert client.read("castring").data == [b"as before"]
+
+
+def test_a_number_goes_to_a_string_as_its_text(client: Any) -> None:
+    client.write("castring", 2.5)
+    assert client.read("castring").data == [b"2.5"]
+    client.write("castring", [np.int64(7)])
+    assert client.read("castring").data == [b"7"]
+
+
+def test_a_view_of_memory_is_taken_element_by_element(client: Any) -> None:
+    assert client.write("cawave", memoryview(array("d", [1.5, 2.5]))).data_count == 2
+    assert list(client.read("cawave").data) == [1.5, 2.5]
+    client.write("cawave", memoryview(b"ab"))
+    assert list(client.read("cawave").data) == [97, 98]
+    client.write("calongtext", memoryview(b"ab"))
+    assert bytes(client.read("calongtext").data) == b"ab"
+    client.write("calongtext", memoryview(array("d", [1, 2])))
+    assert list(client.read("calongtext").data) == [1, 2]
 
 
 def test_an_unknown_pv_times_out_and_is_named(client: Any) -> None:
