@@ -104,9 +104,7 @@ class _Stamped:
     secondsSinceEpoch: int  # noqa: N815
     nanoSeconds: int  # noqa: N815
 
-    def __init__(
-        self, *fields: Any, stamp: tuple[int, int] | None = None, **others: Any
-    ) -> None:
+    def __init__(self, *fields: Any, stamp: tuple[int, int] | None = None, **others: Any) -> None:
         if stamp is not None:
             others["secondsSinceEpoch"], others["nanoSeconds"] = stamp
         # The stamp is one field to users, and two here.

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import gc
+import getpass
 import logging
 import queue
+import socket
 import threading
 import time
 from typing import Any
@@ -535,3 +537,8 @@ def test_names_that_libca_does_not_send_are_kept_with_a_warning(
             assert made.client_name == "somebody else"
             do(lasting, made.disconnect())
     assert len(caplog.records) == 1
+
+
+def test_a_context_knows_the_names_that_servers_are_told(lasting: Any) -> None:
+    assert lasting.context.host_name == socket.gethostname()
+    assert lasting.context.client_name == getpass.getuser()
