@@ -163,7 +163,7 @@ def _log_exception(record: Record, buffer: Any, offset: int) -> None:
         name = _name_of(int.from_bytes(data[:8], sys.byteorder))
         if name:
             # A plain write that the server refused: nobody waits for an answer.
-            extra = {"pv": name, "role": "CLIENT"}
+            extra = {"pv": name, "role": "CLIENT", "status": record[7]}
             _channel_logger.warning("%s: %s: %s", name, describe(record[7]), text, extra=extra)
         else:
             logger.warning("%s: %s", describe(record[7]), text)
