@@ -120,7 +120,6 @@ def test_what_a_connected_pv_knows(lasting: Any, ioc: Any) -> None:
     assert pv.channel is None or pv.connected
     do(lasting, pv.wait_for_connection())
     assert pv.channel.native_data_type is ChannelType.DOUBLE
-    assert pv.channel.native_data_count == 1
     assert pv.access_rights == AccessRights.READ
     assert pv.circuit_manager.circuit.address == ("127.0.0.1", ioc.port)
     assert 0 <= pv.time_since_last_heard() < 30
@@ -256,6 +255,33 @@ def test_everything_goes_on_after_a_restart_of_the_server(lasting: Any, make_ioc
     wait_until(
         lambda: all(s == ["connected", "disconnected", "connected"] for s in states.values())
     )
+
+
+def test_a_lost_pv_keeps_what_was_known_and_losing_it_is_no_change_of_rights(
+    lasting: Any, make_ioc: Any
+) -> None:
+    running = make_ioc(RECORD.format(name="calost", value=1))
+    told: list[Any] = []
+
+    def state(pv: Any, text: str) -> None:
+        told.append(text)
+
+    def rights(pv: Any, value: Any) -> None:
+        told.append(value)
+
+    (pv,) = do(
+        lasting,
+        lasting.context.get_pvs(
+            "calost", connection_state_callback=state, access_rights_callback=rights
+        ),
+    )
+    assert (pv.channel, pv.access_rights) == (None, None)
+    both = AccessRights.READ | AccessRights.WRITE
+    wait_until(lambda: told == [both, "connected"])
+    running.kill()
+    wait_until(lambda: told == [both, "connected", "disconnected"])
+    assert pv.access_rights == both
+    assert pv.channel.native_data_type is ChannelType.DOUBLE
 
 
 def test_access_rights_are_told_when_they_change(lasting: Any, ioc: Any) -> None:
