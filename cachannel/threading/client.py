@@ -508,7 +508,7 @@ class SharedBroadcaster(BaseBroadcaster):
         Raises:
             CaprotoNotImplementedError: always; libca sends them.
         """
-        BaseCircuitManager._obey(self, commands)  # type: ignore[arg-type]
+        self._refuse(commands)
 
 
 class Context(BaseContext):

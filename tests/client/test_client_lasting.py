@@ -531,6 +531,14 @@ def test_a_circuit_obeys_messages_that_have_a_meaning_here(lasting: Any) -> None
     assert lasting.read("cascratch3").status.success
 
 
+@pytest.mark.parametrize("command", [EchoRequest(), EventsOffRequest()])
+def test_a_broadcaster_sends_no_datagrams(lasting: Any, command: Any) -> None:
+    broadcaster = lasting.context.broadcaster
+    send = broadcaster.send
+    with pytest.raises(CaprotoNotImplementedError, match=type(command).__name__):
+        do(lasting, send(command))
+
+
 def test_a_broadcaster_searches_and_knows_what_it_found(lasting: Any, ioc: Any) -> None:
     broadcaster = lasting.context.broadcaster
     found: Any = queue.SimpleQueue()
