@@ -531,6 +531,17 @@ def test_a_circuit_obeys_messages_that_have_a_meaning_here(lasting: Any) -> None
     assert lasting.read("cascratch3").status.success
 
 
+def test_a_name_that_two_servers_have_is_logged(
+    lasting: Any, make_ioc: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_ioc(RECORD.format(name="caplain", value=1))
+    with caplog.at_level(logging.WARNING, logger="cachannel.bcast.search"):
+        assert lasting.read("caplain").status.success
+        wait_until(lambda: "caplain" in caplog.text)
+    (record,) = caplog.records
+    assert record.name == "cachannel.bcast.search"
+
+
 @pytest.mark.parametrize("command", [EchoRequest(), EventsOffRequest()])
 def test_a_broadcaster_sends_no_datagrams(lasting: Any, command: Any) -> None:
     broadcaster = lasting.context.broadcaster
