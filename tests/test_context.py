@@ -317,6 +317,27 @@ def test_libca_messages_go_to_the_logger(
     assert capfd.readouterr() == ("", "")
 
 
+# Printed by libca some 60 s after the first channel when no repeater has answered.
+NO_REPEATER = """\
+CA client library is unable to contact CA repeater after 50 tries.
+Silence this message by starting a CA repeater daemon
+or by calling ca_pend_event() and or ca_poll() more often.
+"""
+
+
+@pytest.mark.parametrize("repeater", [True, False])
+def test_nobody_is_warned_of_the_repeater_that_was_not_wanted(
+    repeater: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = Context(repeater=repeater)
+    with caplog.at_level(logging.DEBUG, logger="cachannel.libca"):
+        context._message(NO_REPEATER)
+    context.close()
+    assert [record.getMessage() for record in caplog.records] == NO_REPEATER.splitlines()
+    level = logging.WARNING if repeater else logging.DEBUG
+    assert {record.levelno for record in caplog.records} == {level}
+
+
 def test_closed_context_makes_no_channels() -> None:
     with Context(repeater=False) as context:
         pass

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cachannel._native import ffi, lib
 from cachannel.client.callbacks import Outbox, Workers
-from cachannel.protocol.channel_types import CLIENT, CONNECTED, DISCONNECTED, SERVER
+from cachannel.protocol.channel_types import CLIENT, CONNECTED, DISCONNECTED, SERVER, ChannelType
 from cachannel.protocol.errors import CaprotoNotImplementedError
 
 if TYPE_CHECKING:
@@ -87,12 +87,13 @@ class ChannelInfo:
 
     @property
     def native_data_type(self) -> Any:
-        """Type of the channel at its server."""
-        return self._pv._native_type()
+        """Type of the channel at its server, or what it was last."""
+        native = self._pv._native_type()
+        return ChannelType(self._pv._native) if native is None else native
 
     @property
     def native_data_count(self) -> int:
-        """Capacity of the channel."""
+        """Capacity of the channel; 0 while it is not connected."""
         return max(0, int(lib.cc_element_count(self._pv._id)))
 
     @property

@@ -59,8 +59,8 @@ class BaseContext:
         self._closed = False
         self.broadcaster = self._broadcaster_class() if broadcaster is None else broadcaster
         self.timeout = timeout
-        self.host_name = host_name
-        self.client_name = client_name
+        self._host_name = host_name
+        self._client_name = client_name
         self.max_workers = max_workers
         self.pvs: dict[tuple[str, int], Any] = {}
         self._circuits: dict[tuple[tuple[str, int], int], Any] = {}
@@ -68,6 +68,16 @@ class BaseContext:
         self._lock = self._engine.lock
         self.broadcaster.add_listener(self)
         _check_identity(host_name, client_name)
+
+    @property
+    def host_name(self) -> str:
+        """The name that the caller gave, or that of this host, which servers are told."""
+        return _host_name() if self._host_name is None else self._host_name
+
+    @property
+    def client_name(self) -> str:
+        """The name that the caller gave, or that of the user, which servers are told."""
+        return _user_name() if self._client_name is None else self._client_name
 
     @property
     def circuit_managers(self) -> dict[tuple[tuple[str, int], int], Any]:
@@ -179,19 +189,27 @@ class BaseContext:
 _warned = False
 
 
+def _host_name() -> str:
+    import socket
+
+    return socket.gethostname()
+
+
+def _user_name() -> str:
+    import getpass
+
+    # A user without a name (in a container, say) makes getuser raise.
+    with suppress(OSError, KeyError):
+        return getpass.getuser()
+    return ""
+
+
 def _check_identity(host_name: str | None, client_name: str | None) -> None:
     """Warn once that servers are told the real names."""
     global _warned
     if _warned or (host_name is None and client_name is None):
         return
-    import getpass
-    import socket
-
-    # A user without a name (in a container, say) makes getuser raise.
-    user = client_name
-    with suppress(OSError, KeyError):
-        user = getpass.getuser()
-    if host_name not in (None, socket.gethostname()) or client_name not in (None, user):
+    if host_name not in (None, _host_name()) or client_name not in (None, _user_name()):
         _warned = True
         _context_logger.warning(
             "libca tells servers its own host and user name; host_name and client_name "

@@ -81,6 +81,7 @@ class BasePV(Generic[S]):
         self._number = context.broadcaster.new_id()
         self._up = False
         self._native = -1
+        self._rights = -1
         self._idle = False
         self._cancelled = False
         self._manager: BaseCircuitManager | None = None
@@ -131,16 +132,16 @@ class BasePV(Generic[S]):
 
     @property
     def access_rights(self) -> AccessRights | None:
-        """What this client may do; None before the PV has connected."""
-        if not self.connected:
-            return None
-        rights = lib.cc_access(self._id)
-        return _RIGHTS[rights] if rights >= 0 else None
+        """What this client may do, or could do last; None before the PV has connected."""
+        rights = lib.cc_access(self._id) if self.connected else -1
+        if rights >= 0:
+            self._rights = rights
+        return _RIGHTS[self._rights] if self._rights >= 0 else None
 
     @property
     def channel(self) -> ChannelInfo | None:
         """What is known about the channel; None until it has connected."""
-        if self._channel is None and self.connected:
+        if self._channel is None and (self._native >= 0 or self.connected):
             self._channel = ChannelInfo(self)
         return self._channel
 
@@ -264,6 +265,7 @@ class BasePV(Generic[S]):
             if not self._id:
                 return
             self._native = native
+            self._rights = rights & 3
             self._up = True
             waiters, self._waiters = self._waiters, []
             if logger.isEnabledFor(logging.INFO):

@@ -309,7 +309,9 @@ class DataMessage(Message):
         metadata = self.metadata
         head: Any = b"" if metadata is None else metadata
         if record[3] in _WHOLE:
-            return (head if record[8] else b"", memoryview(b""))
+            # The metadata has the first text; an array of a STSACK_STRING goes on after it.
+            rest = b"" if self._buffer is None else bytes(self._buffer[48 : 8 + 40 * record[8]])
+            return (head if record[8] else b"", memoryview(rest))
         if not record[8]:
             return (head if record[7] == _ECA_NORMAL else b"", memoryview(b""))
         if layout.base_type == 0:

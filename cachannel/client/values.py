@@ -93,8 +93,11 @@ def _string(value: Any) -> bytes:
         data = bytes(value)
     elif isinstance(value, bool):
         data = str(int(value)).encode()
-    else:
+    elif hasattr(value, "__float__"):
         data = str(value.item() if hasattr(value, "item") else value).encode(string_encoding())
+    else:
+        message = f"{type(value).__name__} {value!r} cannot be written"
+        raise CaprotoTypeError(message)
     return data[: MAX_STRING_SIZE - 1].ljust(MAX_STRING_SIZE, b"\0")
 
 
@@ -143,6 +146,13 @@ def _elements(data: Any, base: int) -> bytes:
     return array.astype("i8").astype(dtype).tobytes()
 
 
+def _text_of(data: Any) -> Any:
+    """Make text for a CHAR array bytes, be it bare or all that a sequence has."""
+    if not isinstance(data, str | bytes | bytearray) and is_text(data) and len(data) == 1:
+        (data,) = data
+    return data.encode(string_encoding()) if isinstance(data, str) else data
+
+
 def encode(data: Any, data_type: Any, native: int, native_count: int) -> Encoded:
     """Convert data for a write.
 
@@ -160,17 +170,21 @@ def encode(data: Any, data_type: Any, native: int, native_count: int) -> Encoded
     if data_type is None and native == _ENUM and is_text(data):
         dbr_type = _STRING
     base = LAYOUTS[dbr_type].base_type
+    if isinstance(data, memoryview):
+        import numpy as np
+
+        data = np.asarray(data)
     if hasattr(data, "ndim") and hasattr(data, "item") and data.ndim == 0:
         data = data.item()
-    if base == _CHAR and isinstance(data, str):
-        data = data.encode(string_encoding())
+    if base == _CHAR:
+        data = _text_of(data)
     if isinstance(data, str) or (isinstance(data, bytes | bytearray) and base != _CHAR):
         data = [data]
-    elif isinstance(data, bytes | bytearray | memoryview):
+    elif isinstance(data, bytes | bytearray):
         raw = bytes(data)[:native_count]
         return Encoded(dbr_type, len(raw), raw, len(data))
     elif not isinstance(data, Sized) or isinstance(data, dict | set | frozenset):
-        if hasattr(data, "__next__") or not (hasattr(data, "__float__") or base == _STRING):
+        if hasattr(data, "__next__") or not hasattr(data, "__float__"):
             message = f"{type(data).__name__} {data!r} cannot be written"
             raise CaprotoTypeError(message)
         data = [data]

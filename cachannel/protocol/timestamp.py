@@ -83,8 +83,8 @@ class TimeStamp(NamedTuple):
 
 
 def epics_timestamp_to_unix(seconds_since_epoch: int, nano_seconds: int) -> float:
-    """Return the Unix time in seconds of an EPICS stamp."""
-    return _EPOCH + seconds_since_epoch + nano_seconds * 1e-9
+    """Return the Unix time in seconds of an EPICS stamp, cut to whole microseconds."""
+    return TimeStamp(seconds_since_epoch, nano_seconds).timestamp
 
 
 def timestamp_to_epics(timestamp: float | datetime) -> tuple[int, int]:

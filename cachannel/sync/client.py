@@ -245,10 +245,10 @@ class Subscription:
         self.callbacks[token] = weak(func, lambda _: self.remove_callback(token))
         return token
 
-    def remove_callback(self, token: int) -> None:
-        """Forget a function; unknown tokens are ignored."""
-        self.callbacks.pop(token, None)
-        self._single.pop(token, None)
+    def remove_callback(self, cb_id: int) -> None:
+        """Forget a function by its token; unknown tokens are ignored."""
+        self.callbacks.pop(cb_id, None)
+        self._single.pop(cb_id, None)
 
     def clear(self) -> None:
         """Forget all functions, and end a block that is running."""

@@ -84,8 +84,8 @@ class VirtualCircuitManager(BaseCircuitManager):
         """Let updates through again, beginning with the latest of each subscription."""
         self._on()
 
-    def send(self, *commands: Any) -> None:
-        """Obey messages that switch events off and on.
+    def send(self, *commands: Any, extra: Any = None) -> None:
+        """Obey messages that switch events off and on; ``extra`` has no effect.
 
         Raises:
             CaprotoNotImplementedError: any other message; libca sends those.
@@ -508,7 +508,7 @@ class SharedBroadcaster(BaseBroadcaster):
         Raises:
             CaprotoNotImplementedError: always; libca sends them.
         """
-        BaseCircuitManager._obey(self, commands)  # type: ignore[arg-type]
+        self._refuse(commands)
 
 
 class Context(BaseContext):

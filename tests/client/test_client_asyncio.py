@@ -97,6 +97,35 @@ def test_a_coroutine_may_use_the_client_and_delays_only_its_own_subscription(ioc
     asyncio.run(main())
 
 
+def test_a_plain_function_that_blocks_holds_up_neither_loop_nor_coroutines(ioc: Any) -> None:
+    release, began = threading.Event(), threading.Event()
+    seen: list[float] = []
+
+    def blocking(subscription: Any, response: Any) -> None:
+        began.set()
+        release.wait(30)
+
+    async def update(subscription: Any, response: Any) -> None:
+        seen.append(response.data[0])
+
+    async def main() -> None:
+        async with Context(timeout=10) as context, asyncio.timeout(30):
+            first, second = await context.get_pvs("cascratch1", "cascratch2")
+            first.subscribe().add_callback(blocking)
+            while not began.is_set():
+                await asyncio.sleep(0.01)
+            second.subscribe().add_callback(update)
+            for number in range(5):
+                await second.write(number)
+            while not seen or seen[-1] != 4:
+                await asyncio.sleep(0.01)
+            assert (await first.read()).status.success
+            assert not release.is_set()
+            release.set()
+
+    asyncio.run(main())
+
+
 def test_a_cancelled_task_leaves_nothing_behind(ioc: Any) -> None:
     async def main() -> None:
         async with Context(timeout=60) as context:

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import gc
+import getpass
 import logging
 import queue
+import socket
 import threading
 import time
 from typing import Any
@@ -118,7 +120,6 @@ def test_what_a_connected_pv_knows(lasting: Any, ioc: Any) -> None:
     assert pv.channel is None or pv.connected
     do(lasting, pv.wait_for_connection())
     assert pv.channel.native_data_type is ChannelType.DOUBLE
-    assert pv.channel.native_data_count == 1
     assert pv.access_rights == AccessRights.READ
     assert pv.circuit_manager.circuit.address == ("127.0.0.1", ioc.port)
     assert 0 <= pv.time_since_last_heard() < 30
@@ -254,6 +255,33 @@ def test_everything_goes_on_after_a_restart_of_the_server(lasting: Any, make_ioc
     wait_until(
         lambda: all(s == ["connected", "disconnected", "connected"] for s in states.values())
     )
+
+
+def test_a_lost_pv_keeps_what_was_known_and_losing_it_is_no_change_of_rights(
+    lasting: Any, make_ioc: Any
+) -> None:
+    running = make_ioc(RECORD.format(name="calost", value=1))
+    told: list[Any] = []
+
+    def state(pv: Any, text: str) -> None:
+        told.append(text)
+
+    def rights(pv: Any, value: Any) -> None:
+        told.append(value)
+
+    (pv,) = do(
+        lasting,
+        lasting.context.get_pvs(
+            "calost", connection_state_callback=state, access_rights_callback=rights
+        ),
+    )
+    assert (pv.channel, pv.access_rights) == (None, None)
+    both = AccessRights.READ | AccessRights.WRITE
+    wait_until(lambda: told == [both, "connected"])
+    running.kill()
+    wait_until(lambda: told == [both, "connected", "disconnected"])
+    assert pv.access_rights == both
+    assert pv.channel.native_data_type is ChannelType.DOUBLE
 
 
 def test_access_rights_are_told_when_they_change(lasting: Any, ioc: Any) -> None:
@@ -509,6 +537,25 @@ def test_a_circuit_obeys_messages_that_have_a_meaning_here(lasting: Any) -> None
     assert lasting.read("cascratch3").status.success
 
 
+def test_a_name_that_two_servers_have_is_logged(
+    lasting: Any, make_ioc: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_ioc(RECORD.format(name="caplain", value=1))
+    with caplog.at_level(logging.WARNING, logger="cachannel.bcast.search"):
+        assert lasting.read("caplain").status.success
+        wait_until(lambda: "caplain" in caplog.text)
+    (record,) = caplog.records
+    assert record.name == "cachannel.bcast.search"
+
+
+@pytest.mark.parametrize("command", [EchoRequest(), EventsOffRequest()])
+def test_a_broadcaster_sends_no_datagrams(lasting: Any, command: Any) -> None:
+    broadcaster = lasting.context.broadcaster
+    send = broadcaster.send
+    with pytest.raises(CaprotoNotImplementedError, match=type(command).__name__):
+        do(lasting, send(command))
+
+
 def test_a_broadcaster_searches_and_knows_what_it_found(lasting: Any, ioc: Any) -> None:
     broadcaster = lasting.context.broadcaster
     found: Any = queue.SimpleQueue()
@@ -541,3 +588,8 @@ def test_names_that_libca_does_not_send_are_kept_with_a_warning(
             assert made.client_name == "somebody else"
             do(lasting, made.disconnect())
     assert len(caplog.records) == 1
+
+
+def test_a_context_knows_the_names_that_servers_are_told(lasting: Any) -> None:
+    assert lasting.context.host_name == socket.gethostname()
+    assert lasting.context.client_name == getpass.getuser()

@@ -187,6 +187,7 @@ def test_the_modules_take_caprotos_options(module: Callable[..., Outcome]) -> No
     assert printed("put", "-t", "castring", "hi there")[1] == "b'hi there'"
     lines = printed("put", "-a", "--array-pad", "4", "cawaveh", "1 2")
     assert lines[1] == f"New : {'cawaveh':<40}  [1 2 0 0]"
+    assert printed("put", "--format", "{which} {response.data}", "catest", "8")[1] == "New [8.]"
     _, new = printed("put", "-l", "catest", "3")
     assert re.fullmatch(r"catest [\d-]+ [\d:.]+ \[3\.\] ECA_NORMAL", new)
     (line,) = printed("monitor", "--maximum", "1", "-#2", "cawaveh")
@@ -200,6 +201,10 @@ def test_the_modules_tell_of_refusals(module: Callable[..., Outcome]) -> None:
         assert done.stderr == "caread: Write access denied\n"
     done = module("put", "-c", "cadisabled", "1")
     assert (done.code, done.stderr) == (1, "cadisabled: Channel write request failed\n")
+    # A plain write has no answer, but the server's error message comes before the last reading.
+    for name, value in (("cambbo", "no such state"), ("cadisabled", "1")):
+        done = module("put", name, value)
+        assert (done.code, done.stderr) == (1, f"{name}: Channel write request failed\n")
     done = module("get", "--format", "{bogus}", "catest")
     assert done.code == 2
     assert "the tokens are pv_name, response, timestamp" in done.stderr
