@@ -124,17 +124,17 @@ def _numbers(data: Any, dtype: str) -> Any:
 
 
 _dtypes: dict[int, Any] = {}
-_array: Any = None
+_new_array: Any = None
 
 
-def _first_array(number: int, value: float) -> Any:
-    """Make an array of one number, and be quicker with the next one of its type."""
-    global _array
+def _first_array(number: int) -> Any:
+    """Make an array for one number, and be quicker with the next one of its type."""
+    global _new_array
     import numpy as np
 
-    _array = np.array
+    _new_array = np.empty
     _dtypes[number] = np.dtype(LAYOUTS[number].dtype)
-    return _array([value], _dtypes[number])
+    return _new_array(1, _dtypes[number])
 
 
 def _given(
@@ -226,11 +226,13 @@ class DataMessage(Message):
             if record[2] == _IN_RECORD:
                 # Only numbers are in the record itself. Most responses are one number.
                 try:
-                    data = self._data = _array([record[12]], _dtypes[record[3]])
+                    data = _new_array(1, _dtypes[record[3]])
                 except KeyError:
-                    data = self._data = _first_array(record[3], record[12])
+                    data = _first_array(record[3])
+                data[0] = record[12]
             else:
-                data = self._data = self._make_data()
+                data = self._make_data()
+            self._data = data
         return data
 
     def _make_data(self) -> Any:
