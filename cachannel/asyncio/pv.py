@@ -324,7 +324,7 @@ class PV(BasePV[Subscription]):
             ErrorResponseReceived: the server answered with an error message.
             ValueError, TypeError: the data cannot be sent; nothing was.
         """
-        notify = check_notify(notify, wait, callback)
+        notify = check_notify(self.name, notify, wait, callback)
         limit = self._limit(timeout)
         deadline = deadline_after(limit)
         context = self.context
@@ -413,7 +413,7 @@ class PV(BasePV[Subscription]):
             elif answer is not None and answer is not CLOSED and answer[0][1] != DROPPED:
                 response = self._write_response(answer[0][7], answer[0][3], encoded, ioid)
                 if isinstance(response, ErrorResponseReceived):
-                    logger.warning("%s: write refused: %s", self.name, response)
+                    logger.warning("%s", response)
                 elif callback is not None:
                     self._call_back(callback, response)
 

@@ -14,7 +14,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from cachannel.client.circuits import BaseCircuitManager
-from cachannel.client.common import GLOBAL_DEFAULT_TIMEOUT, ContextDisconnectedError, Timeout
+from cachannel.client.common import (
+    GLOBAL_DEFAULT_TIMEOUT,
+    ContextDisconnectedError,
+    Timeout,
+    one_of,
+)
 from cachannel.client.engine import BaseBroadcaster, Engine
 from cachannel.client.pv import BasePV
 from cachannel.context import create_many
@@ -101,7 +106,7 @@ class BaseContext:
         self, names: tuple[str, ...], priority: int, connection: Any, access: Any, timeout: Timeout
     ) -> list[Any]:
         if self._closed:
-            message = "this context has been disconnected"
+            message = f"this context has been disconnected: no {one_of(map(str, names))}"
             raise ContextDisconnectedError(message)
         if not 0 <= priority <= 99:
             message = f"a priority is 0 to 99, not {priority}"

@@ -433,7 +433,7 @@ class WriteMany(Many):
             encoded = pv._encode(self._values[index], None, native)
         except (ValueError, TypeError) as exc:
             self.status[index] = _NORMAL
-            self.errors[index] = type(exc)(f"{pv.name}: {exc}")
+            self.errors[index] = exc.with_traceback(None)  # not the frames, too
             return
         assert not isinstance(encoded, int)
         if self._wait:

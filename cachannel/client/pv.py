@@ -27,11 +27,12 @@ from cachannel.client.responses import (
 )
 from cachannel.client.statuses import BADTYPE, DISCONN, LOST, NORMAL, NOWTACCESS, PUTFAIL
 from cachannel.client.subscription import BaseSubscription
-from cachannel.client.values import Encoded, check_type, encode, padded, refused
+from cachannel.client.values import Encoded, check_type, encode, naming, padded, refused
 from cachannel.errors import describe
 from cachannel.protocol.channel_types import AccessRights, ChannelType, SubscriptionType
 from cachannel.protocol.errors import (
     CaprotoTimeoutError,
+    CaprotoTypeError,
     CaprotoValueError,
     ErrorResponseReceived,
 )
@@ -316,6 +317,8 @@ class BasePV(Generic[S]):
 
     def _timed_out(self, operation: str, timeout: float | None) -> CaprotoTimeoutError:
         state = "" if self.connected else "; it is not connected"
+        if self.context._closed:
+            state = "; its context is disconnected"
         return CaprotoTimeoutError(
             f"{operation} of {self.name!r} did not finish within {seconds(timeout)}{state}"
         )
@@ -350,7 +353,8 @@ class BasePV(Generic[S]):
         size = len(encoded.data)
         request = _header(19, size, encoded.dbr_type, encoded.asked, self._number, ioid)
         text = f"{describe(status)} ({self.name})"
-        return ErrorResponseReceived(ErrorResponse(request, self._number, status, text))
+        response = ErrorResponse(request, self._number, status, text)
+        return ErrorResponseReceived(response, pv_name=self.name, operation="write")
 
     def _encode(
         self, data: Any, data_type: Any, native: int, data_count: int | None = None
@@ -362,7 +366,10 @@ class BasePV(Generic[S]):
             and hasattr(data, "__len__")
         ):
             data = data[:data_count]
-        encoded = encode(data, data_type, native, lib.cc_element_count(self._id))
+        try:
+            encoded = encode(data, data_type, native, lib.cc_element_count(self._id))
+        except (CaprotoValueError, CaprotoTypeError, UnicodeEncodeError) as exc:
+            raise naming(exc, f"write of {self.name!r}") from exc
         if encoded.dbr_type > 6 and encoded.dbr_type not in (35, 36):
             return PUTFAIL
         return encoded
@@ -418,12 +425,12 @@ def _header(*fields: int) -> Any:
     return header_of(*fields)
 
 
-def check_notify(notify: bool | None, wait: bool, callback: Any) -> bool:
-    """Settle whether a write asks for an answer."""
+def check_notify(name: str, notify: bool | None, wait: bool, callback: Any) -> bool:
+    """Settle whether a write to a PV asks for an answer."""
     wanted = wait or callback is not None
     if notify is None:
         return wanted
     if wanted and not notify:
-        message = "a write with wait=True or a callback needs notify=True"
+        message = f"write of {name!r}: wait=True, or a callback, needs notify=True"
         raise CaprotoValueError(message)
     return notify

@@ -121,7 +121,7 @@ class _Writes(_Answers):
             value = Encoded(native, 1, bytes(_SIZES[native]), 1)
         response = pv._write_response(record[7], record[3], value, ioid)
         if isinstance(response, ErrorResponseReceived):
-            logger.warning("%s: write refused: %s", pv.name, response)
+            logger.warning("%s", response)
         else:
             callback(response)
 
@@ -203,11 +203,11 @@ class Batch:
                     )
 
     @staticmethod
-    def _native(pv: PV) -> int:
+    def _native(pv: PV, operation: str) -> int:
         """Return the native type of a connected PV."""
         native: int = lib.cc_field_type(pv._id) if pv._id else -1
         if native < 0:
-            message = f"{pv.name!r} is not connected"
+            message = f"{operation} of {pv.name!r}: it is not connected"
             raise DisconnectedError(message)
         return native
 
@@ -227,7 +227,7 @@ class Batch:
             DisconnectedError: the PV is not connected.
             KeyError, ValueError: no such type.
         """
-        native = pv._native if pv._up else self._native(pv)
+        native = pv._native if pv._up else self._native(pv, "read")
         dbr_type = native if data_type is None else choose_type(data_type, native)
         context = pv.context
         if self._kind != _READ or self._context is not context:
@@ -255,7 +255,7 @@ class Batch:
             DisconnectedError: the PV is not connected.
             ValueError, TypeError: the data cannot be sent.
         """
-        native = pv._native if pv._up else self._native(pv)
+        native = pv._native if pv._up else self._native(pv, "write")
         value = data[0] if type(data) is list and len(data) == 1 and data_count is None else data
         kind = type(value)
         if data_type is None and (
@@ -266,7 +266,7 @@ class Batch:
         else:
             kinds, request = _OTHER, pv._encode(data, data_type, native, data_count)
             if isinstance(request, int):
-                message = f"{pv.name!r} cannot be written as {data_type!r}"
+                message = f"write of {pv.name!r}: no write can have the type {data_type!r}"
                 raise CaprotoError(message)
         context = pv.context
         if self._kind != kinds or self._context is not context:

@@ -325,7 +325,7 @@ class PV(BasePV[Subscription]):
             ErrorResponseReceived: the server answered with an error message.
             ValueError, TypeError: the data cannot be sent; nothing was.
         """
-        notify = check_notify(notify, wait, callback)
+        notify = check_notify(self.name, notify, wait, callback)
         limit = self._limit(timeout)
         deadline = deadline_after(limit)
         self._pending += 1
@@ -401,7 +401,7 @@ class PV(BasePV[Subscription]):
                 return
             response = self._write_response(record[7], record[3], encoded, ioid)
             if isinstance(response, ErrorResponseReceived):
-                logger.warning("%s: write refused: %s", self.name, response)
+                logger.warning("%s", response)
             elif callback is not None:
                 outbox.put((Entry.strong(callback, outbox), None, response))
 

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any, assert_type
 
 import pytest
 
+from cachannel import repeater
 from cachannel.asyncio import client as asyncio_client
 from cachannel.client.common import PV_DEFAULT_TIMEOUT
 from cachannel.client.responses import ReadNotifyResponse, ReadResponse
 from cachannel.sync import client as sync_client
-from cachannel.sync.repeater import RepeaterAlreadyRunning
+from cachannel.sync import repeater as sync_repeater
 from cachannel.threading import client as threading_client
 
 CONTEXT = "broadcaster=None, *, timeout=2.0, host_name=None, client_name=None, max_workers=1"
@@ -57,8 +58,10 @@ def test_the_signatures_of_the_sync_client(name: str) -> None:
     assert shown(getattr(sync_client, name)) == SYNC[name]
 
 
-def test_a_taken_repeater_port_is_a_runtime_error() -> None:
-    assert issubclass(RepeaterAlreadyRunning, RuntimeError)
+def test_the_repeater_is_the_same_under_both_import_paths() -> None:
+    assert issubclass(sync_repeater.RepeaterAlreadyRunning, RuntimeError)
+    for name in sync_repeater.__all__:
+        assert getattr(sync_repeater, name) is getattr(repeater, name)
 
 
 if TYPE_CHECKING:
