@@ -9,8 +9,7 @@ from cachannel import repeater
 from cachannel.asyncio import client as asyncio_client
 from cachannel.client.common import PV_DEFAULT_TIMEOUT
 from cachannel.client.responses import ReadNotifyResponse, ReadResponse
-from cachannel.sync import client as sync_client
-from cachannel.sync import repeater as sync_repeater
+from cachannel.sync import client as sync_client, repeater as sync_repeater
 from cachannel.threading import client as threading_client
 
 CONTEXT = "broadcaster=None, *, timeout=2.0, host_name=None, client_name=None, max_workers=1"
