@@ -156,7 +156,7 @@ class ReadBlock(Block):
         self._context._blocks.discard(self)
 
 
-def disconnected(pv: BasePV[Any], operation: str) -> ContextDisconnectedError:
+def disconnected(pv: BasePV[Any, Any], operation: str) -> ContextDisconnectedError:
     """Make the exception of a request that its context has not outlived."""
     return ContextDisconnectedError(
         f"{operation} of {pv.name!r}: the context was disconnected meanwhile"

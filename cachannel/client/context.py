@@ -45,7 +45,7 @@ class BaseContext:
     """
 
     _broadcaster_class: ClassVar[type[BaseBroadcaster]] = BaseBroadcaster
-    _pv_class: ClassVar[type[BasePV[Any]]] = BasePV
+    _pv_class: ClassVar[type[BasePV[Any, Any]]] = BasePV
     _circuit_class: ClassVar[type[BaseCircuitManager]] = BaseCircuitManager
 
     log = _context_logger

@@ -17,6 +17,7 @@ from cachannel.client.common import (
     PV_DEFAULT_TIMEOUT,
     DisconnectedError,
     Timeout,
+    TypeRequest,
     seconds,
 )
 from cachannel.client.responses import (
@@ -57,9 +58,10 @@ _RIGHTS: Final = tuple(AccessRights(number) for number in range(4))
 
 
 S = TypeVar("S", bound=BaseSubscription)
+M = TypeVar("M", bound=BaseCircuitManager)
 
 
-class BasePV(Generic[S]):
+class BasePV(Generic[S, M]):
     """A process variable of a context; made by `Context.get_pvs` only.
 
     Attributes:
@@ -84,7 +86,7 @@ class BasePV(Generic[S]):
         self._native = -1
         self._idle = False
         self._cancelled = False
-        self._manager: BaseCircuitManager | None = None
+        self._manager: M | None = None
         self._waiters: list[Any] = []
         self._pending = 0
         self._channel: ChannelInfo | None = None
@@ -146,7 +148,7 @@ class BasePV(Generic[S]):
         return self._channel
 
     @property
-    def circuit_manager(self) -> Any:
+    def circuit_manager(self) -> M | None:
         """The circuit of the PV; None until its server was found."""
         manager = self._manager
         if manager is None and self.connected:
@@ -330,7 +332,7 @@ class BasePV(Generic[S]):
     def _read_response(
         self, record: Record, buffer: Any, dbr_type: int, count: int | None, ioid: int,
         notify: bool = True,
-    ) -> Any:  # fmt: skip
+    ) -> ReadNotifyResponse | ReadResponse:  # fmt: skip
         if record[7] != NORMAL:
             if record[7] == BADTYPE and record[3] < 0:
                 # libca's own refusal; a server's would be a response.
@@ -342,7 +344,9 @@ class BasePV(Generic[S]):
         response = ReadNotifyResponse.from_record(record, buffer, ioid)
         return response if notify else ReadResponse.of(response, self._number)
 
-    def _write_response(self, status: int, answered: int, encoded: Encoded, ioid: int) -> Any:
+    def _write_response(
+        self, status: int, answered: int, encoded: Encoded, ioid: int
+    ) -> WriteNotifyResponse | ErrorResponseReceived:
         """Make the answer to a write, or the exception that a server's error message is."""
         if status not in (NORMAL, NOWTACCESS) and answered == encoded.dbr_type:
             # Only an error message comes with the type of the request.
@@ -383,7 +387,7 @@ class BasePV(Generic[S]):
         return status
 
     def subscribe(
-        self, data_type: Any = None, data_count: int | None = None, low: float = 0.0,
+        self, data_type: TypeRequest = None, data_count: int | None = None, low: float = 0.0,
         high: float = 0.0, to: float = 0.0, mask: int | None = None,
     ) -> S:  # fmt: skip
         """Define a subscription; the same arguments give the same object.

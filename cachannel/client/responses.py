@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Iterable
 from struct import Struct
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 from cachannel.client.headers import ExtendedMessageHeader, MessageHeader, header_of
 from cachannel.protocol.channel_types import ChannelType
@@ -181,7 +181,7 @@ class DataMessage(Message):
     _metadata: DbrTypeBase | None
 
     @classmethod
-    def from_record(cls, record: Record, buffer: Any, ident: int) -> Any:
+    def from_record(cls, record: Record, buffer: Any, ident: int) -> Self:
         """Make a response of an event; `buffer` starts with the data and belongs to it."""
         self = cls.__new__(cls)
         self._record = record
@@ -198,8 +198,8 @@ class DataMessage(Message):
         self._data = None
 
     @property
-    def data_type(self) -> Any:
-        """The type of the value, a `ChannelType`."""
+    def data_type(self) -> ChannelType:
+        """The type of the value."""
         return CHANNEL_TYPES[self._record[3]]
 
     @property
@@ -391,7 +391,7 @@ class ReadResponse(DataMessage):
     def of(cls, response: DataMessage, sid: int) -> ReadResponse:
         """Show the answer to a modern read as an old one."""
         warnings.warn("reads with notify=False are deprecated", stacklevel=4)
-        self: ReadResponse = cls.from_record(response._record, response._buffer, response._ident)
+        self = cls.from_record(response._record, response._buffer, response._ident)
         self._sid = sid
         return self
 
@@ -406,7 +406,7 @@ class ReadResponse(DataMessage):
         raise AttributeError(message)
 
     @property
-    def data_type(self) -> int:
+    def data_type(self) -> int:  # type: ignore[override]  # the original's are like that
         """The type of the value, a plain number."""
         number: int = self._record[3]
         return number

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cachannel._native import ffi, lib
 from cachannel.client.blocks import Block
-from cachannel.client.common import DisconnectedError, deadline_after
+from cachannel.client.common import DisconnectedError, TypeRequest, deadline_after
 from cachannel.client.pv import logger
-from cachannel.client.responses import ReadNotifyResponse
+from cachannel.client.responses import ReadNotifyResponse, WriteNotifyResponse
 from cachannel.client.statuses import DROPPED, LOST, NORMAL, NOWTACCESS
 from cachannel.client.values import Encoded, choose_type
 from cachannel.errors import describe
@@ -212,8 +212,8 @@ class Batch:
         return native
 
     def read(
-        self, pv: PV, callback: Callable[[ReadNotifyResponse], object], data_type: Any = None,
-        data_count: int | None = None,
+        self, pv: PV, callback: Callable[[ReadNotifyResponse], object],
+        data_type: TypeRequest = None, data_count: int | None = None,
     ) -> None:  # fmt: skip
         """Read a connected PV.
 
@@ -238,8 +238,8 @@ class Batch:
         self._run += (pv, dbr_type, data_count or 0, callback, pv._id, pv._manager)
 
     def write(
-        self, pv: PV, data: Any, callback: Callable[[Any], object] | None = None,
-        data_type: Any = None, data_count: int | None = None,
+        self, pv: PV, data: Any, callback: Callable[[WriteNotifyResponse], object] | None = None,
+        data_type: TypeRequest = None, data_count: int | None = None,
     ) -> None:  # fmt: skip
         """Write to a connected PV.
 
