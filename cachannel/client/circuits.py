@@ -80,7 +80,7 @@ class Circuit:
 class ChannelInfo:
     """A connected channel, as ``pv.channel``."""
 
-    def __init__(self, pv: BasePV[Any]) -> None:
+    def __init__(self, pv: BasePV[Any, Any]) -> None:
         self._pv = pv
         self.name = pv.name
         self.cid = self.sid = pv._number
@@ -135,7 +135,7 @@ class BaseCircuitManager:
     def __init__(self, context: BaseContext, address: tuple[str, int], priority: int) -> None:
         self.context = context
         self.circuit = Circuit(self, address, priority)
-        self.pvs: dict[int, BasePV[Any]] = {}
+        self.pvs: dict[int, BasePV[Any, Any]] = {}
         self.subscriptions: dict[int, BaseSubscription] = {}
         self.dead = self._make_event()
         self.workers = Workers(context.max_workers)
@@ -259,7 +259,7 @@ class BaseCircuitManager:
                 message = f"{name} cannot be sent by hand: libca owns the circuit"
                 raise CaprotoNotImplementedError(message)
 
-    def _gone(self, pv: BasePV[Any]) -> None:
+    def _gone(self, pv: BasePV[Any, Any]) -> None:
         """Take note that a PV has left; on any thread, with the lock held."""
         self.pvs.pop(pv._number, None)
         if not self.pvs:

@@ -14,7 +14,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from cachannel.client.circuits import BaseCircuitManager
-from cachannel.client.common import GLOBAL_DEFAULT_TIMEOUT, ContextDisconnectedError, Timeout
+from cachannel.client.common import (
+    GLOBAL_DEFAULT_TIMEOUT,
+    ContextDisconnectedError,
+    Timeout,
+    one_of,
+)
 from cachannel.client.engine import BaseBroadcaster, Engine
 from cachannel.client.pv import BasePV
 from cachannel.context import create_many
@@ -40,7 +45,7 @@ class BaseContext:
     """
 
     _broadcaster_class: ClassVar[type[BaseBroadcaster]] = BaseBroadcaster
-    _pv_class: ClassVar[type[BasePV[Any]]] = BasePV
+    _pv_class: ClassVar[type[BasePV[Any, Any]]] = BasePV
     _circuit_class: ClassVar[type[BaseCircuitManager]] = BaseCircuitManager
 
     log = _context_logger
@@ -111,7 +116,7 @@ class BaseContext:
         self, names: tuple[str, ...], priority: int, connection: Any, access: Any, timeout: Timeout
     ) -> list[Any]:
         if self._closed:
-            message = "this context has been disconnected"
+            message = f"this context has been disconnected: no {one_of(map(str, names))}"
             raise ContextDisconnectedError(message)
         if not 0 <= priority <= 99:
             message = f"a priority is 0 to 99, not {priority}"

@@ -251,7 +251,7 @@ class BaseBroadcaster:
         """Return a number that no channel has."""
         return next(self._numbers)
 
-    def _pvs(self) -> list[BasePV[Any]]:
+    def _pvs(self) -> list[BasePV[Any, Any]]:
         return [pv for context in self._contexts for pv in list(context.pvs.values())]
 
     def _remove(self, listener: BaseContext) -> None:

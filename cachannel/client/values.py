@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from cachannel.protocol.channel_types import ChannelType, field_types
 from cachannel.protocol.dbr import LAYOUTS, MAX_STRING_SIZE
-from cachannel.protocol.errors import CaprotoTypeError, CaprotoValueError
+from cachannel.protocol.errors import CaprotoKeyError, CaprotoTypeError, CaprotoValueError
 from cachannel.values.decode import IN_RECORD, Record
 
-__all__ = ["Encoded", "choose_type", "encode", "is_text", "own_buffer", "padded"]
+__all__ = ["Encoded", "choose_type", "encode", "is_text", "naming", "own_buffer", "padded"]
 
 _STRING, _ENUM, _CHAR = 0, 3, 4
 _FLOATS: Final = (2, 6)
@@ -36,8 +36,27 @@ def choose_type(data_type: Any, native: int) -> int:
     if data_type is None:
         return native
     if isinstance(data_type, str):
-        return int(field_types[data_type.lower()][_TYPES[native]])
+        try:
+            return int(field_types[data_type.lower()][_TYPES[native]])
+        except KeyError as exc:
+            raise NoSuchGroupError(*exc.args) from None
     return int(ChannelType(data_type))
+
+
+class NoSuchGroupError(CaprotoKeyError):
+    """A name that no group of types has; it is the argument."""
+
+    def __str__(self) -> str:
+        return f"there is no group of types {self.args[0]!r}, only {', '.join(sorted(field_types))}"
+
+
+def naming(exc: ValueError | TypeError, what: str) -> ValueError | TypeError:
+    """Make the same exception that also says what was attempted."""
+    if isinstance(exc, UnicodeEncodeError):
+        # It has more than a text, and makes its own of that.
+        reason = f"{exc.reason}, in a {what}"
+        return UnicodeEncodeError(exc.encoding, exc.object, exc.start, exc.end, reason)
+    return type(exc)(f"{what}: {exc}")
 
 
 def check_type(data_type: Any) -> None:

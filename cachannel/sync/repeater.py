@@ -14,8 +14,13 @@ if TYPE_CHECKING:
 __all__ = ["RepeaterAlreadyRunning", "check_for_running_repeater", "run", "spawn_repeater"]
 
 
-class RepeaterAlreadyRunning(CaprotoRuntimeError):  # noqa: N818 - a name that programs catch
-    """Another repeater has the port."""
+class RepeaterAlreadyRunning(  # noqa: N818 - a name that programs catch
+    _repeater.RepeaterAlreadyRunning, CaprotoRuntimeError
+):
+    """Another repeater has the port; an error of `cachannel.repeater` and one of caproto's kind.
+
+    A class of its own, as `cachannel.repeater` runs without the package and its errors.
+    """
 
 
 def check_for_running_repeater(addr: tuple[str, int]) -> socket.socket:

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any, assert_type
 
 import pytest
 
+from cachannel import repeater
 from cachannel.asyncio import client as asyncio_client
 from cachannel.client.common import PV_DEFAULT_TIMEOUT
 from cachannel.client.responses import ReadNotifyResponse, ReadResponse
-from cachannel.sync import client as sync_client
+from cachannel.protocol.errors import CaprotoRuntimeError
+from cachannel.sync import client as sync_client, repeater as sync_repeater
 from cachannel.sync.repeater import RepeaterAlreadyRunning, check_for_running_repeater
 from cachannel.threading import client as threading_client
 
@@ -72,6 +74,11 @@ def test_the_signatures_of_circuits_and_sync_subscriptions() -> None:
     )
     for module in (threading_client, asyncio_client):
         assert shown(module.VirtualCircuitManager.send) == "*commands, extra=None"
+
+
+def test_a_running_repeater_is_an_error_under_both_import_paths() -> None:
+    assert issubclass(sync_repeater.RepeaterAlreadyRunning, repeater.RepeaterAlreadyRunning)
+    assert issubclass(sync_repeater.RepeaterAlreadyRunning, CaprotoRuntimeError)
 
 
 if TYPE_CHECKING:
