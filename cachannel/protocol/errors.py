@@ -117,14 +117,6 @@ class ValidationError(CaprotoError):
 class ErrorResponseReceived(CaprotoError):  # noqa: N818
     """The server answered with an error message; it is the first argument."""
 
-    def __str__(self) -> str:
-        message = self.args[0] if self.args else None
-        status = getattr(message, "status", None)
-        text = getattr(message, "error_message", None)
-        if status is None or text is None:
-            return super().__str__()
-        return f"{status.name}: {bytes(text).rstrip(bytes(1)).decode('latin-1')}"
-
 
 class ProtocolError(CaprotoError):
     """A violation of the protocol."""

@@ -92,7 +92,6 @@ def test_an_error_message_of_a_server_is_raised(client: Any, own: OwnServer) -> 
     assert error.status.name == "ECA_PUTFAIL"
     assert error.original_request.command == 19
     assert b"own:refuses" in bytes(error.error_message)
-    assert str(caught.value) == "ECA_PUTFAIL: Channel write request failed (own:refuses)"
     assert client.read("own:refuses").data[0] == 1.0
 
 
@@ -104,9 +103,6 @@ def test_an_error_message_to_a_callback_is_logged(
     with caplog.at_level(logging.WARNING, logger="cachannel.ch"):
         do(lasting, pv.write(2.0, wait=False, callback=seen.append))
         wait_until(lambda: "own:refuses" in caplog.text)
-    assert caplog.messages[0] == (
-        "own:refuses: write refused: ECA_PUTFAIL: Channel write request failed (own:refuses)"
-    )
     assert do(lasting, pv.read()).data[0] == 1.0
     assert seen == []
 
