@@ -256,8 +256,11 @@ class BaseBroadcaster:
 
     def _remove(self, listener: BaseContext) -> None:
         self._contexts.discard(listener)
-        if not self._contexts and not self._endless:
-            self._close()
+        if not self._contexts:
+            # The next call of the sync client counts from 0, as each does on its own circuit.
+            self._numbers = itertools.count()
+            if not self._endless:
+                self._close()
 
     def _close(self) -> None:
         if self._made is not None:

@@ -65,6 +65,13 @@ def test_read_write_read_is_one_connection(ioc: Any) -> None:
     assert (first.ioid, last.ioid) == (0, 2)
 
 
+def test_the_numbers_of_each_call_begin_at_zero(ioc: Any) -> None:
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="deprecated"):
+            response = read("catest", notify=False)
+        assert (response.sid, response.ioid) == (0, 0)
+
+
 def test_metadata_cannot_be_written(ioc: Any) -> None:
     with pytest.raises(CaprotoNotImplementedError):
         write("catest", 1, metadata=(0, 0))
