@@ -36,6 +36,7 @@ from cachannel._ca.core import (
     exception_dict,
     give_token,
     local as _local,
+    mask_number,
     once,
     pend_io_in,
     prepare,
@@ -429,8 +430,8 @@ def get(
         OverflowError: `count` is negative.
         ValueError: `chtype` or `count` is no number.
     """
-    kind, elements = type_number(chtype), count_number(count)
     channel = _open(chid)
+    kind, elements = type_number(chtype, chid, "get"), count_number(count, chid.shown, "get")
     if not channel:
         return ECA.BADCHID, None
     if not callable(callback):
@@ -468,9 +469,10 @@ def create_subscription(
     Returns:
         ``(ECA.NORMAL, evid)``, or the status that says why not and None.
     """
-    kind, elements = type_number(chtype), count_number(count)
-    events = 5 if mask is None else integer(mask, "mask")
-    channel = _open(chid)
+    channel, operation = _open(chid), "create_subscription"
+    kind = type_number(chtype, chid, operation)
+    elements = count_number(count, chid.shown, operation)
+    events = mask_number(mask, chid, operation)
     if not channel:
         return ECA.BADCHID, None
     if not callable(callback):

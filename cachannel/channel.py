@@ -28,6 +28,7 @@ from cachannel._ca.core import (
     create_in,
     create_waited,
     exception_dict,
+    mask_number,
     once,
     pend_io_in,
     prepare,
@@ -45,7 +46,6 @@ from cachannel.context import SLICE, park_at_exit
 from cachannel.errors import CaChannelException, StringTooLongError
 from cachannel.protocol.enums import CA_OP, DBF, ECA, ChannelState
 from cachannel.values.decode import Record, pv_items
-from cachannel.values.encode import integer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -261,8 +261,7 @@ class CaChannel:
         try:
             encoded = prepare(chid, value, req_type, count, operation)
         except StringTooLongError as exc:
-            name = str(chid.pvname)
-            raise CaChannelException(ECA.BADSTR, name, operation, exc.detail) from exc
+            raise CaChannelException(ECA.BADSTR, chid.shown, operation, exc.detail) from exc
         if isinstance(encoded, int):
             raise self._failed(encoded, operation)
         return encoded
@@ -414,8 +413,8 @@ class CaChannel:
         chid = self._chid
         if chid is None:
             chid = self._open(operation)
-        kind = ANY if req_type is None else type_number(req_type)
-        elements = ANY if count is None else count_number(count)
+        kind = ANY if req_type is None else type_number(req_type, chid, operation)
+        elements = ANY if count is None else count_number(count, chid.shown, operation)
         previous, value._request = value._request, 0
         request = lib.cc_get(chid.id, kind, elements, previous, 1)
         if request < 0:
@@ -474,7 +473,7 @@ class CaChannel:
                 self._dbrvalue = reading
                 return reading
         elif req_type is not None and chid is not None:
-            kind = type_number(req_type)
+            kind = type_number(req_type, chid, "getw")
             if kind in _TEXT_TYPES and lib.cc_field_type(chid.id) == _CHAR:
                 text_wanted, req_type = True, kind + _CHAR
         if value is None:
@@ -524,15 +523,18 @@ class CaChannel:
             CaChannelException: as for `array_get`.
             TypeError: `callback` cannot be called.
         """
-        chid = self._open("array_get_callback")
+        operation = "array_get_callback"
+        chid = self._open(operation)
         deliver = once(
             chid, on_value(self, chid, callback, user_args, use_numpy=_wants_numpy(keywords))
         )
+        kind = type_number(req_type, chid, operation)
+        elements = count_number(count, chid.shown, operation)
         token = chid.context.own(deliver)
-        status = lib.cc_get_callback(chid.id, type_number(req_type), count_number(count), token)
+        status = lib.cc_get_callback(chid.id, kind, elements, token)
         if status != _NORMAL:
             chid.context.disown(token)
-            raise self._failed(status, "array_get_callback")
+            raise self._failed(status, operation)
 
     def _get_wait(
         self,
@@ -556,7 +558,9 @@ class CaChannel:
             CaChannelException: with the server's status when it failed; ECA_TIMEOUT.
         """
         chid = self._open(operation)
-        request = lib.cc_get(chid.id, type_number(req_type), count_number(count), 0, 0)
+        kind = type_number(req_type, chid, operation)
+        elements = count_number(count, chid.shown, operation)
+        request = lib.cc_get(chid.id, kind, elements, 0, 0)
         if request < 0:
             raise self._failed(-request, operation)
         try:
@@ -602,8 +606,9 @@ class CaChannel:
         operation = "add_masked_array_event"
         chid = self._open(operation)
         deliver = on_value(self, chid, callback, user_args, use_numpy=_wants_numpy(keywords))
-        kind, elements = type_number(req_type), count_number(count)
-        events = 5 if mask is None else integer(mask, "mask")
+        kind = type_number(req_type, chid, operation)
+        elements = count_number(count, chid.shown, operation)
+        events = mask_number(mask, chid, operation)
         connected = lib.cc_channel_is_connected(chid.id) == 1
         if not -1 <= kind <= 38 or (kind == ANY and not connected):
             raise self._failed(ECA.BADTYPE, operation)

@@ -63,6 +63,13 @@ logger.addHandler(logging.NullHandler())
 _callback_logger = logging.getLogger("cachannel.callback")
 _libca_logger = logging.getLogger("cachannel.libca")
 
+_NO_REPEATER: Final = (
+    "contact CA repeater after 50 tries.",
+    "starting a CA repeater daemon",
+    "ca_pend_event() and or ca_poll() more often.",
+)
+"""Ends of the lines that libca prints when no repeater has answered for a minute."""
+
 
 class _Forks:
     """Keeps a fork and the begin or end of a context apart.
@@ -182,6 +189,7 @@ class Context:
         self._text = ""
         self._exceptions: Deliver | None = None
         self._messages: Callable[[str], object] | None = None
+        self._repeater = repeater
         if repeater:
             _start_repeater()
         self.queue = lib.cc_queue_create(queue_records, queue_bytes)
@@ -255,6 +263,18 @@ class Context:
     def replaced(self) -> int:
         """How many monitor events gave way to newer ones because the queue was full."""
         return int(self._batch.replaced)
+
+    @property
+    def ioc_count(self) -> int:
+        """How many IOCs circuits are open to (ca_get_ioc_connection_count)."""
+        return int(lib.cc_ioc_count(self.id))
+
+    @property
+    def beacon_anomalies(self) -> int:
+        """How many beacons came out of turn, so that searches were tried again
+        (ca_beacon_anomaly_count).
+        """
+        return int(lib.cc_beacon_anomalies(self.id))
 
     # Delivering -----------------------------------------------------------------------------
 
@@ -416,7 +436,10 @@ class Context:
         *lines, self._text = (self._text + piece).split("\n")
         for line in lines:
             if line.strip(" ."):
-                _libca_logger.warning("%s", line.strip())
+                # Who wants no repeater need not hear that libca misses one.
+                known = not self._repeater and line.strip().endswith(_NO_REPEATER)
+                level = logging.DEBUG if known else logging.WARNING
+                _libca_logger.log(level, "%s", line.strip())
 
     # End ------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, SupportsInt
 
 import cachannel as _package
 from cachannel import ca
+from cachannel._ca.core import type_number
 from cachannel.channel import CaChannel
 
 __all__ = ["CaChannel", "ca", "callBack", "epicsPV", "getCallback", "putCallBack"]
@@ -210,7 +211,11 @@ class epicsPV(CaChannel):
         Raises:
             CaChannelException: The request cannot be sent, or the server refused it.
         """
-        dbr_type = ca.dbf_type_to_DBR_CTRL(self.field_type() if req_type is None else int(req_type))
+        if req_type is None:
+            native: int = self.field_type()
+        else:
+            native = type_number(req_type, self._open("getControl"), "getControl")
+        dbr_type = ca.dbf_type_to_DBR_CTRL(native)
         if wait:
             # Waits without the dispatcher thread, so that it works inside a callback too.
             reply = self._get_wait(dbr_type, count, None, use_numpy=_package.USE_NUMPY)

@@ -9,7 +9,7 @@ The tree::
     ├── BadTypeError            also TypeError
     ├── BadCountError           also ValueError
     ├── BadValueError           also ValueError: a value that cannot be sent
-    │   ├── RangeError          also OverflowError: a number that the type cannot hold
+    │   ├── RangeError          also OverflowError: a number too large, a negative count
     │   ├── StringTooLongError  text of 40 bytes and more for a STRING
     │   └── ValueTypeError      also TypeError: an object that is no value at all
     └── CaChannelException      what the CaChannel family raises
@@ -110,15 +110,15 @@ class BadTypeError(CAError, TypeError):
 
 
 class BadCountError(CAError, ValueError):
-    """The element count is not possible (ECA_BADCOUNT)."""
+    """The element count is not possible, or no number (ECA_BADCOUNT)."""
 
 
 class BadValueError(CAError, ValueError):
-    """The value cannot be converted to the type it has to be sent as."""
+    """The value cannot be converted to the type it has to be sent as, or is no number."""
 
 
 class RangeError(BadValueError, OverflowError):
-    """The number does not fit the type it has to be sent as."""
+    """The number does not fit the type it has to be sent as, or the count is negative."""
 
 
 class StringTooLongError(BadValueError):

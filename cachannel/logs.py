@@ -8,7 +8,9 @@ from __future__ import annotations
 import fnmatch
 import logging
 import sys
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
+
+from cachannel.protocol.errors import CaprotoValueError
 
 __all__ = [
     "AddressFilter",
@@ -29,25 +31,39 @@ class LogFormatter(logging.Formatter):
     """Formats ``[L HH:MM:SS.mmm module: line] text``; further lines are indented by four.
 
     Args:
+        fmt: another format, in which ``color`` and ``end_color`` are fields too.
         datefmt: of the time.
+        style: of `fmt`, see `logging.Formatter`.
         color: colour the bracket by level.
     """
 
-    def __init__(self, datefmt: str = "%H:%M:%S", *, color: bool = False) -> None:
-        super().__init__(datefmt=datefmt)
+    def __init__(
+        self,
+        fmt: str | None = None,
+        datefmt: str = "%H:%M:%S",
+        style: Literal["%", "{", "$"] = "%",
+        *,
+        color: bool = False,
+    ) -> None:
+        super().__init__(fmt, datefmt, style, defaults={"color": "", "end_color": ""})
+        self._own = fmt is None
         self._color = color
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""
+        level = record.levelname[0]
+        colored = self._color and level in _COLORS
+        if not self._own:
+            record.color, record.end_color = (_COLORS[level], _PLAIN) if colored else ("", "")
+            return super().format(record).replace("\n", "\n    ")
         text = record.getMessage()
         if record.exc_info and not record.exc_text:
             record.exc_text = self.formatException(record.exc_info)
         if record.exc_text:
             text = f"{text.rstrip()}\n{record.exc_text}"
-        level = record.levelname[0]
         when = f"{self.formatTime(record, self.datefmt)}.{int(record.msecs):03d}"
         head = f"[{level} {when} {record.module:>12s}:{record.lineno:5d}]"
-        if self._color and level in _COLORS:
+        if colored:
             head = f"{_COLORS[level]}{head}{_PLAIN}"
         return f"{head} {text}".replace("\n", "\n    ")
 
@@ -60,7 +76,10 @@ class _AttributeFilter(logging.Filter):
     def __init__(self, *wanted: Any, level: str | int = "WARNING", exclusive: bool = False) -> None:
         super().__init__()
         self.wanted = wanted
-        self.level = logging.getLevelName(level) if isinstance(level, str) else level
+        number = logging.getLevelName(level.upper()) if isinstance(level, str) else level
+        if not isinstance(number, int):
+            raise CaprotoValueError(f"{level!r} is no level of logging")
+        self.level = number
         self.exclusive = exclusive
 
     def matches(self, value: Any) -> bool:
@@ -163,7 +182,7 @@ def config_caproto_logging(
         stream = sys.stdout if file is None else file
         handler = logging.StreamHandler(stream)
         color = color and getattr(stream, "isatty", lambda: False)()
-    handler.setFormatter(LogFormatter(datefmt, color=color))
+    handler.setFormatter(LogFormatter(datefmt=datefmt, color=color))
     handler.setLevel(level)
     log = logging.getLogger("cachannel")
     if _handler is not None:

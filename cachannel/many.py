@@ -10,11 +10,12 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from cachannel._ca.core import attach_shared, wait_mine
+from cachannel._ca.core import attach_shared, count_number, encode_name, wait_mine
 from cachannel._ca.handles import FLOAT, INTEGER, OTHER, Chid
 from cachannel._native import ffi, lib
 from cachannel.channel import CaChannel, CaChannelException
 from cachannel.context import SLICE, Context, create_many
+from cachannel.errors import CAError
 from cachannel.protocol.enums import ECA
 from cachannel.values.decode import RECORD, ca_value, text
 
@@ -33,16 +34,22 @@ _SOME: Final = 5
 _EXACT: Final = 2**53
 
 
-def _names(names: Sequence[str]) -> str:
+def _shown(name: str | bytes | None) -> str:
+    return name.decode(errors="replace") if isinstance(name, bytes) else str(name)
+
+
+def _names(names: Sequence[str | bytes | None]) -> str:
     """Name some PVs, for a message."""
-    shown = ", ".join(repr(name) for name in names[:_SOME])
+    shown = ", ".join(repr(_shown(name)) for name in names[:_SOME])
     return shown if len(names) <= _SOME else f"{shown} and {len(names) - _SOME} more"
 
 
 def _encode(name: str | bytes) -> bytes:
-    data = name.encode("utf-8", "surrogateescape") if isinstance(name, str) else bytes(name)
-    if not data or b"\0" in data:
-        raise CaChannelException(ECA.BADSTR, repr(name), "connect", "this is no name of a PV")
+    data = b"" if name is None else encode_name(name)
+    if not data:
+        raise CaChannelException(ECA.BADSTR, "", "connect", "the PV has no name")
+    if b"\0" in data:
+        raise CaChannelException(ECA.BADSTR, _shown(name), "connect", "this is no name of a PV")
     return data
 
 
@@ -72,7 +79,7 @@ def connect_many(names: Sequence[str | bytes], timeout: float = 3.0) -> list[CaC
     wait_mine(context, lib.cc_channel_wait, [i for i in ids if i > 0], timeout or None)
     connected = lib.cc_channel_is_connected
     missing = [
-        str(name)
+        name
         for name, channel_id in zip(names, ids, strict=True)
         if channel_id < 0 or connected(channel_id) != 1
     ]
@@ -107,8 +114,21 @@ def _raise(channels: Sequence[CaChannel], status: Sequence[int], operation: str)
     if not failed:
         return
     first = failed[0]
-    same = [str(channels[i]._pvname) for i in failed if status[i] == status[first]]
+    same = [channels[i]._pvname for i in failed if status[i] == status[first]]
     raise CaChannelException(status[first], "", operation, _names(same))
+
+
+def _count(channels: Sequence[CaChannel], count: Any) -> int:
+    """Take an element count.
+
+    Raises:
+        RangeError, BadCountError: it is negative, or not a number.
+    """
+    try:
+        return count_number(count, "", "get")
+    except CAError as exc:
+        names = _names([channel._pvname for channel in channels])
+        raise type(exc)(exc.status, "", exc.operation, f"{names}, {exc.detail}") from exc.__cause__
 
 
 def _read(
@@ -120,7 +140,7 @@ def _read(
 ) -> list[Any]:
     """Read channels of one context; raise if any failed."""
     length = len(channels)
-    elements = _ANY if count is None else int(count)
+    elements = _ANY if count is None else _count(channels, count)
     bulk = lib.cc_get_many(_ids(channels), length, dbr_type, elements, 0)
     if not bulk:
         raise MemoryError
@@ -172,6 +192,7 @@ def get_many(
 
     Raises:
         CaChannelException: with the status of the first failure, naming the PVs.
+        RangeError, BadCountError: `count` is negative, or not a number.
     """
     if not channels:
         return []

@@ -10,10 +10,11 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, overload
+from typing import Any, TypeGuard, overload
 
 import cachannel as _package
 from cachannel import ca
+from cachannel._ca.core import encode_name
 from cachannel.channel import CaChannel, CaChannelException
 from cachannel.many import connect_many, get_many, put_many
 from cachannel.values.decode import text
@@ -43,12 +44,16 @@ def _keep(name: _Name, channel: CaChannel) -> CaChannel:
         return _channels_.setdefault(name, channel)
 
 
-def _channel(name: _Name) -> CaChannel:
+def _channel(name: Any) -> CaChannel:
     """Find the channel of a name, or connect it.
 
     Raises:
-        CaChannelException: ECA_TIMEOUT when it did not connect; it is not kept then.
+        CaChannelException: ECA_TIMEOUT when it did not connect, ECA_BADSTR when it is empty or
+            None; it is not kept then.
+        TypeError: it is neither str nor bytes.
     """
+    if name is not None:
+        encode_name(name)
     channel = _channels_.get(name)
     if channel is None:
         channel = CaChannel(name)
@@ -68,6 +73,11 @@ def _channels(names: Sequence[_Name]) -> list[CaChannel]:
         for name, channel in zip(missing, connect_many(missing, CaChannel.ca_timeout), strict=True):
             _keep(name, channel)
     return [_channels_[name] for name in names]
+
+
+def _are_many(name: object) -> TypeGuard[Sequence[_Name]]:
+    """Tell a list of names from a single one, and from what is no name, which `_channel` tells."""
+    return not isinstance(name, (str, bytes)) and hasattr(name, "__len__")
 
 
 def _text(name: _Name) -> str:
@@ -101,16 +111,17 @@ def caget(name: _Name | Sequence[_Name], as_string: bool = False, count: int | N
         CaChannelException: ECA_TIMEOUT when a PV did not connect or answer in time, another
             status when it cannot be read.
     """
-    if not isinstance(name, (str, bytes)):
-        return get_many(_channels(name), as_string, count, use_numpy=_package.USE_NUMPY)
+    # There 0 stands for the current length, here for one element, as in `CaChannel.getw`.
+    elements = 1 if count == 0 else count
+    if _are_many(name):
+        return get_many(_channels(name), as_string, elements, use_numpy=_package.USE_NUMPY)
     channel = _channel(name)
     native = channel.field_type() if as_string else ca.DBF.NOTCONN
     is_text = as_string and ca.dbr_type_is_CHAR(native)
     # With a request of its own, since the threads of a script share the channel.
     answer = channel._get_wait(
         ca.DBR_STRING if as_string and ca.dbr_type_is_ENUM(native) else None,
-        # There 0 stands for the current length, here for one element, as in `CaChannel.getw`.
-        1 if count == 0 else count,
+        elements,
         channel.getTimeout(),
         use_numpy=_package.USE_NUMPY,
         operation="caget",
@@ -154,7 +165,7 @@ def caput(
             there are not as many values as names. That value was not written; of a list, those
             before it may have been.
     """
-    if isinstance(name, (str, bytes)):
+    if not _are_many(name):
         channels, values = [_channel(name)], [value]
     else:
         if isinstance(value, (str, bytes)) or not hasattr(value, "__len__"):

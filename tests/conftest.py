@@ -64,7 +64,7 @@ def loopback_only(ports: Ports) -> Iterator[None]:
         )
     yield
     repeater.send_signal(signal.SIGTERM)
-    repeater.wait(10)
+    repeater.wait(60)
     for name in [name for name in os.environ if name.startswith("EPICS_")]:
         del os.environ[name]
     os.environ.update(saved)
@@ -109,7 +109,7 @@ def make_ioc(ports: Ports, loopback_only: None) -> Iterator[Callable[..., SoftIo
 def run_script(ioc: SoftIoc) -> Callable[..., Outcome]:
     """Run the text of a Python script against the IOC of the run, in a process of its own."""
 
-    def run(text: str, timeout: float = 60, **environment: str) -> Outcome:
+    def run(text: str, timeout: float = 120, **environment: str) -> Outcome:
         return run_text(text, ioc.env | {"CACHANNEL_REPEATER": "NO"} | environment, timeout)
 
     return run

@@ -283,6 +283,17 @@ def test_open_contexts_are_listed() -> None:
     assert "closed" in repr(context)
 
 
+def test_statistics(ioc: SoftIoc) -> None:
+    """A context tells how many IOCs it has circuits to and what beacons it saw."""
+    context = Context(repeater=False)
+    assert (context.ioc_count, context.beacon_anomalies) == (0, 0)
+    Rig(context).channel("catest")
+    assert context.ioc_count == 1
+    assert context.beacon_anomalies >= 0
+    context.close()
+    assert (context.ioc_count, context.beacon_anomalies) == (0, 0)
+
+
 def test_unknown_ids_are_errors() -> None:
     for wrong in (0, -1, 1, 1 << 40, 2**63 - 1):
         assert lib.cc_context_close(wrong) == ECA.NOCACTX
@@ -304,6 +315,27 @@ def test_libca_messages_go_to_the_logger(
         wait_until(lambda: lib.cc_state(channel) == 1, 60, what="the disconnection")
         wait_until(lambda: "disconnect" in caplog.text, what="libca's message")
     assert capfd.readouterr() == ("", "")
+
+
+# Printed by libca some 60 s after the first channel when no repeater has answered.
+NO_REPEATER = """\
+CA client library is unable to contact CA repeater after 50 tries.
+Silence this message by starting a CA repeater daemon
+or by calling ca_pend_event() and or ca_poll() more often.
+"""
+
+
+@pytest.mark.parametrize("repeater", [True, False])
+def test_nobody_is_warned_of_the_repeater_that_was_not_wanted(
+    repeater: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = Context(repeater=repeater)
+    with caplog.at_level(logging.DEBUG, logger="cachannel.libca"):
+        context._message(NO_REPEATER)
+    context.close()
+    assert [record.getMessage() for record in caplog.records] == NO_REPEATER.splitlines()
+    level = logging.WARNING if repeater else logging.DEBUG
+    assert {record.levelno for record in caplog.records} == {level}
 
 
 def test_closed_context_makes_no_channels() -> None:

@@ -47,7 +47,8 @@ def outcome(mark: str) -> Outcome:
             "EPICS_CA_NAME_SERVERS": "192.0.2.1",
         },
     )
-    assert time.monotonic() - start < 15
+    # About six seconds; the rest is for a busy machine.
+    assert time.monotonic() - start < 60
     return result
 
 
@@ -79,7 +80,9 @@ def test_shows_value_units_and_limits(outcome: Outcome) -> None:
 
 def test_put_waits_for_completion(outcome: Outcome) -> None:
     statement = 'f"{time.monotonic() - started:.1f} s", caget("demo:readback")'
-    assert re.fullmatch(r"\('0\.[5-9] s', 12\.5\)", result_of(statement, outcome))
+    found = re.fullmatch(r"\('(\d+\.\d) s', 12\.5\)", result_of(statement, outcome))
+    assert found
+    assert 0.5 <= float(found[1]) < 20  # the move takes half a second
 
 
 def test_monitor_shows_changes_for_some_seconds(outcome: Outcome) -> None:
@@ -130,7 +133,7 @@ def test_interrupt_ends_the_ioc_too(send: Callable[[int, int], None]) -> None:
         assert process.stdout is not None
         send(process.pid, signal.SIGINT)
         rest = process.stdout.read()
-        assert process.wait(15) == 130
+        assert process.wait(60) == 130
     assert rest.endswith("Interrupted.\n")
     assert "Traceback" not in rest
     wait_until(lambda: processes_with(own) == [])

@@ -215,7 +215,7 @@ def test_wait_sees_a_move_that_has_just_begun(motor: epicsMotor) -> None:
 
 
 def test_wait_for_start_and_stop(motor: epicsMotor) -> None:
-    motor.slew_speed = 10
+    motor.slew_speed = 1  # slow enough to be found moving also on a busy machine
     motor.move(2)
     motor.wait(start=True)
     assert motor.pvs["dmov"]._get_wait()["pv_value"] == 0

@@ -354,7 +354,7 @@ def test_put_wait_and_get_control_work_inside_a_callback() -> None:
 
     pv.array_get_callback(None, None, use)
     pv.flush_io()
-    assert done.wait(10)
+    assert done.wait(60)
     assert seen == [(1, ca.DBR_CTRL_DOUBLE, 8.0)]
 
 

@@ -201,10 +201,15 @@ def test_full_sink_keeps_the_newest(ioc: SoftIoc) -> None:
         sink.get(SOON)
         for number in range(1, 101):
             channel._put_wait(float(number), timeout=30)
-        values = sink.get(SOON)["value"].tolist()
-        assert values[-1] == 100.0
-        assert len(values) <= 2
-        assert sink.replaced >= 98
+        values: list[float] = []
+        # The IOC sends events by a thread of its own: some may come after the last completion.
+        while values[-1:] != [100.0]:
+            got = sink.get(SOON)["value"].tolist()
+            assert 1 <= len(got) <= 2
+            values += got
+        assert values == sorted(values)
+        assert len(values) + sink.replaced == 100
+        assert sink.replaced > 0
 
 
 def test_closing_wakes_the_reader_and_frees_the_queue(ioc: SoftIoc) -> None:
@@ -263,7 +268,8 @@ def test_what_cannot_be_added_leaves_the_sink_as_it_was(ioc: SoftIoc, bad: str |
         before = counts()
         with pytest.raises(CaChannelException):
             sink.add(["caalarm", cleared if bad is None else bad, "cacalc"])
-        assert (sink.names, counts()) == (["cascratch1"], before)
+        assert sink.names == ["cascratch1"]
+        wait_until(lambda: counts() == before, what="the end of what was begun")
         assert list(sink.add(["cascratch2"])) == [1]
         assert sink.get(SOON)["id"].tolist() == [1]
 

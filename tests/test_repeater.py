@@ -33,7 +33,7 @@ class Client:
         self.port = port
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((LOOPBACK, 0))
-        self.socket.settimeout(10)
+        self.socket.settimeout(60)
 
     def send(self, datagram: bytes) -> None:
         self.socket.sendto(datagram, (LOOPBACK, self.port))
@@ -196,7 +196,7 @@ def test_pipes_of_the_parent_are_not_held_open(port: int) -> None:
         print(spawn_repeater().pid)
         """,
         {"EPICS_CA_REPEATER_PORT": str(port)},
-        timeout=10,
+        timeout=60,
     ).succeeded()
     pid = int(outcome.stdout)
     try:
@@ -229,7 +229,7 @@ def test_foreground_repeater_ends_with_status_0_on_a_signal(
     try:
         wait_until(is_confirmed)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait()
@@ -357,7 +357,7 @@ def test_libca_registers_and_receives_beacons(
         chid = ctypes.c_void_p()
         ca.ca_context_create(0)
         assert ca.ca_create_channel(b"beacon:probe", None, None, 0, ctypes.byref(chid)) == 1
-        assert ca.ca_pend_io(10.0) == 1
+        assert ca.ca_pend_io(60.0) == 1
         for _ in range(600):
             ca.ca_pend_event(0.05)
             if ca.ca_beacon_period(chid) > 0:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from support.ioc import SoftIoc
+from support.ports import BLOCK, free_port, never_given_by_the_kernel
 from support.scripts import run_text
 from support.waiting import wait_until
 
@@ -20,7 +21,7 @@ def test_ioc_restarts_on_the_same_port(make_ioc: Callable[..., SoftIoc]) -> None
     ioc.command("dbl")
     assert "support:second" in ioc.output
     assert "support:first" not in ioc.output
-    socket.create_connection(("127.0.0.1", ioc.port), timeout=5).close()
+    socket.create_connection(("127.0.0.1", ioc.port), timeout=60).close()
 
 
 def test_stopped_ioc_answers_nobody(make_ioc: Callable[..., SoftIoc]) -> None:
@@ -29,7 +30,7 @@ def test_stopped_ioc_answers_nobody(make_ioc: Callable[..., SoftIoc]) -> None:
     ioc.stop()
     assert not ioc.is_running
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", ioc.port), timeout=5)
+        socket.create_connection(("127.0.0.1", ioc.port), timeout=60)
 
 
 def test_ioc_that_cannot_start_shows_what_it_printed() -> None:
@@ -48,6 +49,28 @@ def test_motor_record_moves(make_ioc: Callable[..., SoftIoc]) -> None:
         return "100" in ioc.output.splitlines()[-2]
 
     wait_until(has_arrived)
+
+
+def test_free_ports_are_handed_out_once() -> None:
+    given = [free_port() for _ in range(2 * BLOCK)]
+    assert len(set(given)) == len(given)
+    assert set(given) <= set(never_given_by_the_kernel())
+
+
+def test_no_other_process_gets_a_port_of_this_run() -> None:
+    mine = free_port()
+    first = mine - (mine - never_given_by_the_kernel().start) % BLOCK
+    run_text(
+        f"""
+        from support.ports import BLOCK, RANDOM, free_port
+
+        wanted, chance = iter([{first}]), RANDOM.choice
+        RANDOM.choice = lambda firsts: next(wanted, None) or chance(firsts)
+        assert free_port() not in range({first}, {first} + BLOCK)
+        assert next(wanted, None) is None
+        """,
+        {},
+    ).succeeded()
 
 
 def test_script_reports_output_and_status() -> None:

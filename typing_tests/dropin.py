@@ -1,9 +1,11 @@
 """An old script of CaChannel's to a type checker: the import names it has always used."""
 
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 import ca as old_ca
 import CaChannel as package
+import CaChannel._ca as compiled
+import epicsMotor as motor_module
 from CaChannel import CaChannel, CaChannelException, ca
 from CaChannel.CaChannel import CaChannel as SameClass
 from CaChannel.util import caget, cainfo, camonitor, caput
@@ -30,6 +32,10 @@ def use_the_class() -> None:
     channel.add_masked_array_event(ca.DBR_TIME_DOUBLE, None, ca.DBE_VALUE, changed)
     old_ca.pend_event(0.1)
     old_ca.flush_io()
+    assert_type(old_ca.DBR_CTRL_DOUBLE, int)
+    assert_type(old_ca.message(old_ca.ECA_TIMEOUT), str)
+    assert_type(old_ca.dbf_type_to_DBR_TIME(channel.field_type()), ca.DBR)
+    assert_type(old_ca.HAS_NUMPY, int)
 
 
 def use_the_functions() -> None:
@@ -49,3 +55,11 @@ def use_the_companions() -> None:
         motor.move(1.0)
     except epicsMotorException as exc:
         print(exc)
+    assert_type(motor_module.epicsPV.epicsPV("catest"), epicsPV)
+    motor_module.time.sleep(0)
+
+
+def use_the_compiled_part() -> None:
+    """Programs take a few functions and enumerations from the extension module."""
+    assert_type(compiled.AlarmSeverity.Major, Literal[compiled.AlarmSeverity.Major])
+    assert_type(compiled.dbf_type_to_text(6), str)

@@ -16,6 +16,7 @@ import cachannel
 from cachannel._ca.handles import FLOAT, INTEGER, Chid, DBRValue, Evid, Hooks
 from cachannel._native import ffi, lib
 from cachannel.context import SLICE, Context
+from cachannel.errors import BadCountError, BadValueError, RangeError
 from cachannel.protocol.enums import CA_OP, DBR, DBR_BY_NUMBER, ECA, eca
 from cachannel.values.encode import Encoded, encode, integer
 
@@ -30,6 +31,7 @@ _NO_TYPE = -2
 _MOST = 2**31 - 1
 _DROPPED = 8
 _WAITED, _TELL_CONNECTION = 1, 2
+_VALUE_OR_ALARM = 1 | 4
 
 
 class _Local(threading.local):
@@ -206,28 +208,52 @@ def give_token(chid: Chid) -> int:
     return hooks.token
 
 
-def type_number(chtype: Any) -> int:
-    """Take a request type; None: native."""
+def type_number(chtype: Any, chid: Chid, operation: str) -> int:
+    """Take a request type; None: native.
+
+    Raises:
+        BadValueError: (ECA_BADTYPE) it is not a number.
+    """
     if chtype is None:
         return ANY
-    number = integer(chtype, "chtype")
+    try:
+        number = integer(chtype, "the type")
+    except ValueError as exc:
+        raise BadValueError(ECA.BADTYPE, chid.shown, operation, str(exc)) from exc
     return number if 0 <= number <= _MOST else _NO_TYPE
 
 
-def count_number(count: Any) -> int:
+def count_number(count: Any, pvname: str, operation: str) -> int:
     """Take an element count; None: native.
 
     Raises:
-        OverflowError: it is negative.
-        ValueError: it is not a number.
+        RangeError: (ECA_BADCOUNT) it is negative.
+        BadCountError: (ECA_BADCOUNT) it is not a number.
     """
     if count is None:
         return ANY
-    number = integer(count, "count")
+    try:
+        number = integer(count, "count")
+    except ValueError as exc:
+        raise BadCountError(ECA.BADCOUNT, pvname, operation, str(exc)) from exc
     if number < 0:
-        message = f"count must not be negative, not {number}"
-        raise OverflowError(message)
+        detail = f"count must not be negative, not {number}"
+        raise RangeError(ECA.BADCOUNT, pvname, operation, detail)
     return min(number, _MOST)
+
+
+def mask_number(mask: Any, chid: Chid, operation: str) -> int:
+    """Take a mask of events; None: changes of value and alarm.
+
+    Raises:
+        BadValueError: (ECA_BADMASK) it is not a number.
+    """
+    if mask is None:
+        return _VALUE_OR_ALARM
+    try:
+        return integer(mask, "mask")
+    except ValueError as exc:
+        raise BadValueError(ECA.BADMASK, chid.shown, operation, str(exc)) from exc
 
 
 def seconds(timeout: Any) -> float:
@@ -292,8 +318,8 @@ def prepare(
     chid: Chid, value: Any, chtype: SupportsInt | None, count: SupportsInt | None, operation: str
 ) -> Encoded | int:
     """Convert a value for a channel, or return the status that says why it cannot be sent."""
-    kind = type_number(chtype)
-    elements = None if count is None else count_number(count)
+    kind = type_number(chtype, chid, operation)
+    elements = None if count is None else count_number(count, chid.shown, operation)
     if chid.id <= 0:
         return ECA.BADCHID
     native_type = lib.cc_field_type(chid.id)
@@ -304,7 +330,7 @@ def prepare(
     if not (0 <= kind <= 6 or kind in (35, 36)):
         return ECA.BADTYPE
     native = lib.cc_element_count(chid.id)
-    encoded = encode(value, kind, native, elements, str(chid.pvname), operation)
+    encoded = encode(value, kind, native, elements, chid.shown, operation)
     if encoded.length == 0 and (elements == 0 or native == 1):
         return ECA.BADCOUNT
     return encoded

@@ -111,7 +111,8 @@ def sg_get(
     group = _find(gid)
     if group is None:
         return ECA.BADSYNCGRP, None
-    kind, elements = type_number(chtype), count_number(count)
+    kind = type_number(chtype, chid, "sg_get")
+    elements = count_number(count, chid.shown, "sg_get")
     if chid.id <= 0:
         return ECA.BADCHID, None
     request = lib.cc_get(chid.id, kind, elements or 1, 0, 0)

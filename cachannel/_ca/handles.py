@@ -81,6 +81,12 @@ class Chid:
     def __hash__(self) -> int:
         return hash(abs(self.id))
 
+    @property
+    def shown(self) -> str:
+        """The name for messages."""
+        name = self.pvname
+        return name if isinstance(name, str) else name.decode(errors="replace")
+
     def known(self, channel: int) -> bool:
         """Learn the C id, which an event may bring before the creating call returns.
 
@@ -126,7 +132,7 @@ class Chid:
             DisconnectedError: (ECA_BADCHID) the channel has been cleared.
         """
         if self.id <= 0:
-            raise DisconnectedError(ECA.BADCHID, str(self.pvname), "use", "it has been cleared")
+            raise DisconnectedError(ECA.BADCHID, self.shown, "use", "it has been cleared")
         return self.id
 
 

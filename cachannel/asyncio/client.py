@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import _get_running_loop as running_loop
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cachannel._native import lib
+from cachannel.asyncio.circuit import VirtualCircuitManager
 from cachannel.asyncio.loop import CLOSED, COMPLETION, LATE, Deadlines, Inbox, Waiting
 from cachannel.asyncio.pv import PV, coarse
 from cachannel.asyncio.reading import ReadBlock, Reading, disconnected
 from cachannel.asyncio.stream import Updates
 from cachannel.asyncio.subscription import Subscription
 from cachannel.client.callbacks import CallbackHandler, Outbox, Workers
-from cachannel.client.circuits import BaseCircuitManager
 from cachannel.client.common import (
     CONTEXT_DEFAULT_TIMEOUT,
     GLOBAL_DEFAULT_TIMEOUT,
     ContextDisconnectedError,
     Timeout,
+    TypeRequest,
     deadline_after,
     left_until,
 )
@@ -38,7 +39,12 @@ from cachannel.client.many import (
     left_at_least,
     limit_of,
 )
-from cachannel.client.stream import LIMIT
+from cachannel.client.stream import LIMIT, Batched
+from cachannel.protocol.channel_types import AccessRights
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = [
     "PV",
@@ -48,43 +54,6 @@ __all__ = [
     "Subscription",
     "VirtualCircuitManager",
 ]
-
-
-class VirtualCircuitManager(BaseCircuitManager):
-    """One connection to a server, with the channels and subscriptions of a context on it."""
-
-    context: Context
-
-    @staticmethod
-    def _make_event() -> Any:
-        return asyncio.Event()
-
-    def _set_dead(self) -> None:
-        context = self.context
-        try:
-            context._loop.call_soon_threadsafe(self.dead.set)
-        except RuntimeError:
-            return
-
-    async def events_off(self) -> None:
-        """Hold back the updates of all subscriptions on this circuit."""
-        self._off()
-
-    async def events_on(self) -> None:
-        """Let updates through again, beginning with the latest of each subscription."""
-        self._on()
-
-    async def send(self, *commands: Any) -> None:
-        """Obey messages that switch events off and on.
-
-        Raises:
-            CaprotoNotImplementedError: any other message; libca sends those.
-        """
-        self._obey(commands)
-
-    async def disconnect(self) -> None:
-        """Close the channels on this circuit; requests open them again."""
-        self._close_channels()
 
 
 class SharedBroadcaster(BaseBroadcaster):
@@ -133,7 +102,7 @@ class SharedBroadcaster(BaseBroadcaster):
         Raises:
             CaprotoNotImplementedError: always; libca sends them.
         """
-        BaseCircuitManager._obey(self, commands)  # type: ignore[arg-type]
+        self._refuse(commands)
 
 
 class Context(BaseContext):
@@ -150,6 +119,8 @@ class Context(BaseContext):
         RuntimeError: no event loop is running.
     """
 
+    broadcaster: SharedBroadcaster
+    pvs: dict[tuple[str, int], PV]
     _broadcaster_class = SharedBroadcaster
     _pv_class = PV
     _circuit_class = VirtualCircuitManager
@@ -176,7 +147,7 @@ class Context(BaseContext):
         self._blocks: set[ReadBlock] = set()
         self._inflight: set[Waiting] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._streams: set[Updates] = set()
+        self._streams: set[Updates[Any]] = set()
         # Of what iterates; they get `CLOSED` at the end.
         self._queues: set[asyncio.Queue[Any]] = set()
 
@@ -290,8 +261,10 @@ class Context(BaseContext):
             inflight.discard(future)
 
     async def get_pvs(
-        self, *names: str, priority: int = 0, connection_state_callback: Any = None,
-        access_rights_callback: Any = None, timeout: Timeout = CONTEXT_DEFAULT_TIMEOUT,
+        self, *names: str, priority: int = 0,
+        connection_state_callback: Callable[[PV, str], object] | None = None,
+        access_rights_callback: Callable[[PV, AccessRights], object] | None = None,
+        timeout: Timeout = CONTEXT_DEFAULT_TIMEOUT,
     ) -> list[PV]:  # fmt: skip
         """Make PVs, which connect in the background.
 
@@ -315,7 +288,7 @@ class Context(BaseContext):
         await self.get_pvs(*names)
 
     async def monitor(
-        self, *pv_names: str, context: Any = None, data_type: Any = "time"
+        self, *pv_names: str, context: Any = None, data_type: TypeRequest = "time"
     ) -> AsyncIterator[tuple[str, Any, Any]]:
         """Yield what happens to PVs: connections, disconnections and updates.
 
@@ -408,8 +381,8 @@ class Context(BaseContext):
             owners.pop(token, None)
 
     async def read_many(
-        self, names: Names, *, timeout: Timeout = CONTEXT_DEFAULT_TIMEOUT, data_type: Any = None,
-        data_count: int | None = None, throw: bool = True,
+        self, names: Names, *, timeout: Timeout = CONTEXT_DEFAULT_TIMEOUT,
+        data_type: TypeRequest = None, data_count: int | None = None, throw: bool = True,
     ) -> Readings:  # fmt: skip
         """Read many PVs with one request; see `Readings`.
 
@@ -443,7 +416,7 @@ class Context(BaseContext):
     async def write_many(
         self, names: Names, values: Any, *, wait: bool = True,
         timeout: Timeout = CONTEXT_DEFAULT_TIMEOUT, throw: bool = True,
-    ) -> list[Any]:  # fmt: skip
+    ) -> list[Exception | None]:  # fmt: skip
         """Write to many PVs with one request.
 
         Connected PVs are written at once, while the others are waited for. When the task is
@@ -500,10 +473,21 @@ class Context(BaseContext):
         write.others = []
         return sent
 
+    @overload
     def monitor_many(
-        self, names: Names, *, data_type: Any = "time", mask: int | None = None,
+        self, names: Names, *, numpy: Literal[False] = False, data_type: TypeRequest = "time",
+        mask: int | None = None, limit: int = LIMIT,
+    ) -> Updates[Batched]: ...  # fmt: skip
+
+    @overload
+    def monitor_many(
+        self, names: Names, *, numpy: Literal[True], mask: int | None = None, limit: int = LIMIT,
+    ) -> Updates[npt.NDArray[np.void]]: ...  # fmt: skip
+
+    def monitor_many(
+        self, names: Names, *, data_type: TypeRequest = "time", mask: int | None = None,
         numpy: bool = False, limit: int = LIMIT,
-    ) -> Updates:  # fmt: skip
+    ) -> Updates[Any]:  # fmt: skip
         """Follow many PVs, which may connect later; ``async for`` gives batches, see `Updates`.
 
         Args:

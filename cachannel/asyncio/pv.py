@@ -8,9 +8,10 @@ import math
 import time
 from asyncio import _get_running_loop as _running_loop
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from cachannel._native import lib
+from cachannel.asyncio.circuit import VirtualCircuitManager
 from cachannel.asyncio.loop import CLOSED, COMPLETION, LATE, Waiting
 from cachannel.asyncio.reading import LostError, Reading, disconnected
 from cachannel.asyncio.subscription import Subscription
@@ -19,7 +20,10 @@ from cachannel.client.common import (
     CONTEXT_DEFAULT_TIMEOUT,
     PV_DEFAULT_TIMEOUT,
     ContextDisconnectedError,
+    ReadOptions,
     Timeout,
+    TypeRequest,
+    WriteOptions,
     deadline_after,
     left_until,
 )
@@ -43,7 +47,7 @@ def coarse(seconds: float | None) -> float | None:
     return None if seconds is None else math.ceil(seconds * 100) / 100
 
 
-class PV(BasePV[Subscription]):
+class PV(BasePV[Subscription, VirtualCircuitManager]):
     """A process variable of a context; made by `Context.get_pvs` only."""
 
     context: Context
@@ -153,35 +157,35 @@ class PV(BasePV[Subscription]):
 
     @overload
     def read(
-        self, *, wait: Literal[True] = True, callback: Callable[[Any], object] | None = None,
-        timeout: Timeout = PV_DEFAULT_TIMEOUT, data_type: Any = None,
-        data_count: int | None = None, notify: Literal[True] = True,
+        self, *, wait: Literal[True] = True, notify: Literal[True] = True,
+        callback: Callable[[ReadNotifyResponse], object] | None = None,
+        **options: Unpack[ReadOptions],
     ) -> Coroutine[Any, Any, ReadNotifyResponse]: ...  # fmt: skip
 
     @overload
     def read(
         self, *, notify: Literal[False], wait: Literal[True] = True,
-        callback: Callable[[Any], object] | None = None, timeout: Timeout = PV_DEFAULT_TIMEOUT,
-        data_type: Any = None, data_count: int | None = None,
+        callback: Callable[[ReadResponse], object] | None = None,
+        **options: Unpack[ReadOptions],
     ) -> Coroutine[Any, Any, ReadResponse]: ...  # fmt: skip
 
     @overload
     def read(
-        self, *, wait: Literal[False], callback: Callable[[Any], object] | None = None,
-        timeout: Timeout = PV_DEFAULT_TIMEOUT, data_type: Any = None,
-        data_count: int | None = None, notify: bool = True,
+        self, *, wait: Literal[False], notify: bool = True,
+        callback: Callable[[ReadNotifyResponse], object] | None = None,
+        **options: Unpack[ReadOptions],
     ) -> Coroutine[Any, Any, None]: ...  # fmt: skip
 
     @overload
     def read(
-        self, *, wait: bool = True, callback: Callable[[Any], object] | None = None,
-        timeout: Timeout = PV_DEFAULT_TIMEOUT, data_type: Any = None,
-        data_count: int | None = None, notify: bool = True,
+        self, *, wait: bool = True, notify: bool = True,
+        callback: Callable[[ReadNotifyResponse], object] | None = None,
+        **options: Unpack[ReadOptions],
     ) -> Coroutine[Any, Any, ReadNotifyResponse | ReadResponse | None]: ...  # fmt: skip
 
     def read(
         self, *, wait: bool = True, callback: Callable[[Any], object] | None = None,
-        timeout: Timeout = PV_DEFAULT_TIMEOUT, data_type: Any = None,
+        timeout: Timeout = PV_DEFAULT_TIMEOUT, data_type: TypeRequest = None,
         data_count: int | None = None, notify: bool = True,
     ) -> Coroutine[Any, Any, ReadNotifyResponse | ReadResponse | None]:  # fmt: skip
         """Read the PV; to be awaited.
@@ -300,11 +304,32 @@ class PV(BasePV[Subscription]):
         outbox = self._outbox(callback)
         outbox.post((Entry.strong(callback, outbox), None, response))
 
+    @overload
+    async def write(
+        self, data: Any, *, wait: Literal[True] = True,
+        callback: Callable[[WriteNotifyResponse], object] | None = None,
+        **options: Unpack[WriteOptions],
+    ) -> WriteNotifyResponse: ...  # fmt: skip
+
+    @overload
+    async def write(
+        self, data: Any, *, wait: Literal[False],
+        callback: Callable[[WriteNotifyResponse], object] | None = None,
+        **options: Unpack[WriteOptions],
+    ) -> None: ...  # fmt: skip
+
+    @overload
+    async def write(
+        self, data: Any, *, wait: bool = True,
+        callback: Callable[[WriteNotifyResponse], object] | None = None,
+        **options: Unpack[WriteOptions],
+    ) -> WriteNotifyResponse | None: ...  # fmt: skip
+
     async def write(
         self, data: Any, *, wait: bool = True, callback: Callable[[Any], object] | None = None,
-        timeout: Timeout = PV_DEFAULT_TIMEOUT, notify: bool | None = None, data_type: Any = None,
-        data_count: int | None = None,
-    ) -> Any:  # fmt: skip
+        timeout: Timeout = PV_DEFAULT_TIMEOUT, notify: bool | None = None,
+        data_type: TypeRequest = None, data_count: int | None = None,
+    ) -> WriteNotifyResponse | None:  # fmt: skip
         """Write to the PV.
 
         Args:
@@ -324,7 +349,7 @@ class PV(BasePV[Subscription]):
             ErrorResponseReceived: the server answered with an error message.
             ValueError, TypeError: the data cannot be sent; nothing was.
         """
-        notify = check_notify(notify, wait, callback)
+        notify = check_notify(self.name, notify, wait, callback)
         limit = self._limit(timeout)
         deadline = deadline_after(limit)
         context = self.context
@@ -413,7 +438,7 @@ class PV(BasePV[Subscription]):
             elif answer is not None and answer is not CLOSED and answer[0][1] != DROPPED:
                 response = self._write_response(answer[0][7], answer[0][3], encoded, ioid)
                 if isinstance(response, ErrorResponseReceived):
-                    logger.warning("%s: write refused: %s", self.name, response)
+                    logger.warning("%s", response)
                 elif callback is not None:
                     self._call_back(callback, response)
 

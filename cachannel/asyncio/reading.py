@@ -13,6 +13,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from cachannel.client.blocks import Block
+from cachannel.client.callbacks import logger
 from cachannel.client.common import ContextDisconnectedError
 from cachannel.client.responses import ReadNotifyResponse
 from cachannel.client.statuses import DROPPED, NORMAL
@@ -84,7 +85,7 @@ class ReadBlock(Block):
     __slots__ = ("_context", "deadline")
 
     def __init__(self, context: Context, manager: Any, deadline: float | None) -> None:
-        super().__init__(context._engine, context._loop_outbox, manager)
+        super().__init__(context._engine, context._loop_outbox, manager, True)
         self._context = context
         self.deadline = deadline
 
@@ -92,8 +93,16 @@ class ReadBlock(Block):
         """Whether nothing is awaited any more."""
         return not self.pending
 
-    def call(self, record: Record, buffer: Any) -> None:
-        """Complete a read, in the loop."""
+    def call(self, answers: list[Any], nothing: None) -> None:
+        """Complete reads, in the loop."""
+        pairs = iter(answers)
+        for record, buffer in zip(pairs, pairs, strict=True):
+            try:
+                self._answer(record, buffer)
+            except Exception:
+                logger.exception("an answer was lost")
+
+    def _answer(self, record: Record, buffer: Any) -> None:
         reading: Reading | None = self.pending.pop(record[0], None)
         if reading is None:  # its time was over
             return
@@ -147,7 +156,7 @@ class ReadBlock(Block):
         self._context._blocks.discard(self)
 
 
-def disconnected(pv: BasePV[Any], operation: str) -> ContextDisconnectedError:
+def disconnected(pv: BasePV[Any, Any], operation: str) -> ContextDisconnectedError:
     """Make the exception of a request that its context has not outlived."""
     return ContextDisconnectedError(
         f"{operation} of {pv.name!r}: the context was disconnected meanwhile"

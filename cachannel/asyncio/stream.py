@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from cachannel.client.common import TypeRequest
 from cachannel.client.many import Names
 from cachannel.client.stream import Stream, open_sink
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from cachannel.asyncio.client import Context
 
 __all__ = ["Updates"]
+
+B = TypeVar("B")
+"""Lists of updates, or structured arrays."""
 
 
 class _Wake:
@@ -29,7 +33,7 @@ class _Wake:
         self._event.set()
 
 
-class Updates:
+class Updates(Generic[B]):
     """The updates of many PVs as batches, for ``async for``.
 
     Batches are lists of (position of the PV among the names, `EventAddResponse`), or with
@@ -39,7 +43,7 @@ class Updates:
     """
 
     def __init__(
-        self, context: Context, names: Names, data_type: Any, mask: int | None, numpy: bool,
+        self, context: Context, names: Names, data_type: TypeRequest, mask: int | None, numpy: bool,
         limit: int,
     ) -> None:  # fmt: skip
         self._context = context
@@ -64,17 +68,17 @@ class Updates:
         assert self._sink is not None
         return int(self._sink.sink.replaced)
 
-    def __aiter__(self) -> Updates:
+    def __aiter__(self) -> Updates[B]:
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> B:
         while not self._closed:
             self._ready.clear()
             source = self._stream or self._sink
             assert source is not None
-            batch = source.take()
+            batch: Any = source.take()
             if batch is not None and len(batch):
-                return batch
+                return batch  # type: ignore[no-any-return]
             await self._ready.wait()
         raise StopAsyncIteration
 
@@ -99,7 +103,7 @@ class Updates:
         """End it; may be called more than once."""
         self.close()
 
-    async def __aenter__(self) -> Updates:
+    async def __aenter__(self) -> Updates[B]:
         return self
 
     async def __aexit__(self, *args: object) -> None:

@@ -2,7 +2,8 @@
 
 10,000 reads are one call into C and one look-up per answer. What is per request is kept small:
 the dispatcher thread only puts the record of an answer into an outbox; the response is made
-where the outbox ends, on a worker thread or in an event loop.
+where the outbox ends, on a worker thread or in an event loop. Objects that live as long as a
+request are kept few, too: the garbage collector looks at all there are, again and again.
 """
 
 from __future__ import annotations
@@ -27,22 +28,29 @@ class Block:
 
     Args:
         engine: the libca context they go through.
-        outbox: where their answers go; each arrives there as ``call(record, buffer)``.
+        outbox: where their answers go, see `call`.
         manager: the circuit; None when it is not known.
+        together: answers of one batch of events go into one call; otherwise each has its own,
+            for which there may be another thread.
 
     Attributes:
         pending: what is known of each request without an answer, by token.
     """
 
-    __slots__ = ("_engine", "_first", "_ids", "_manager", "_outbox", "_owners", "pending")
+    __slots__ = (
+        "_engine", "_first", "_ids", "_manager", "_outbox", "_owners", "_together", "pending",
+    )  # fmt: skip
 
     prompt = True
 
-    def __init__(self, engine: Engine, outbox: Outbox, manager: BaseCircuitManager | None) -> None:
+    def __init__(
+        self, engine: Engine, outbox: Outbox, manager: BaseCircuitManager | None, together: bool
+    ) -> None:
         self._engine = engine
         self._owners = engine.ca.owners
         self._outbox = outbox
         self._manager = manager
+        self._together = together
         self._first = 0
         self._ids: Sequence[int] = ()
         self.pending: dict[int, Any] = {}
@@ -116,7 +124,7 @@ class Block:
         for index, code in enumerate(codes):
             if code != NORMAL and code > 0:
                 self._owners.pop(first + index, None)
-                self._outbox.post((self, refusal(first + index, code), None))
+                self._outbox.post((self, [refusal(first + index, code), None], None))
 
     def take(self, record: Record, buffer: Any, offset: int) -> None:
         """Take an answer, on the dispatcher thread."""
@@ -128,10 +136,18 @@ class Block:
         items = outbox._items
         if not items:
             outbox._dirty.append(outbox)
-        items.append((self, record, buffer))
+        elif self._together and items[-1][0] is self:
+            items[-1][1].extend((record, buffer))
+            return
+        items.append((self, [record, buffer], None))
 
-    def call(self, record: Record, buffer: Any) -> None:
-        """Complete the request of an answer, where the outbox ends."""
+    def call(self, answers: list[Any], nothing: None) -> None:
+        """Complete the requests of answers, where the outbox ends.
+
+        Args:
+            answers: record and buffer of the first, of the second, and so on.
+            nothing: without meaning.
+        """
         raise NotImplementedError
 
     def release(self) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cachannel._native import ffi, lib
 from cachannel.client.callbacks import Outbox, Workers
-from cachannel.protocol.channel_types import CLIENT, CONNECTED, DISCONNECTED, SERVER
+from cachannel.protocol.channel_types import CLIENT, CONNECTED, DISCONNECTED, SERVER, ChannelType
 from cachannel.protocol.errors import CaprotoNotImplementedError
 
 if TYPE_CHECKING:
@@ -80,19 +80,20 @@ class Circuit:
 class ChannelInfo:
     """A connected channel, as ``pv.channel``."""
 
-    def __init__(self, pv: BasePV[Any]) -> None:
+    def __init__(self, pv: BasePV[Any, Any]) -> None:
         self._pv = pv
         self.name = pv.name
         self.cid = self.sid = pv._number
 
     @property
     def native_data_type(self) -> Any:
-        """Type of the channel at its server."""
-        return self._pv._native_type()
+        """Type of the channel at its server, or what it was last."""
+        native = self._pv._native_type()
+        return ChannelType(self._pv._native) if native is None else native
 
     @property
     def native_data_count(self) -> int:
-        """Capacity of the channel."""
+        """Capacity of the channel; 0 while it is not connected."""
         return max(0, int(lib.cc_element_count(self._pv._id)))
 
     @property
@@ -134,7 +135,7 @@ class BaseCircuitManager:
     def __init__(self, context: BaseContext, address: tuple[str, int], priority: int) -> None:
         self.context = context
         self.circuit = Circuit(self, address, priority)
-        self.pvs: dict[int, BasePV[Any]] = {}
+        self.pvs: dict[int, BasePV[Any, Any]] = {}
         self.subscriptions: dict[int, BaseSubscription] = {}
         self.dead = self._make_event()
         self.workers = Workers(context.max_workers)
@@ -258,7 +259,7 @@ class BaseCircuitManager:
                 message = f"{name} cannot be sent by hand: libca owns the circuit"
                 raise CaprotoNotImplementedError(message)
 
-    def _gone(self, pv: BasePV[Any]) -> None:
+    def _gone(self, pv: BasePV[Any, Any]) -> None:
         """Take note that a PV has left; on any thread, with the lock held."""
         self.pvs.pop(pv._number, None)
         if not self.pvs:

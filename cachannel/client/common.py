@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypedDict
 
 from cachannel.protocol.errors import CaprotoEnvironmentSetupError, CaprotoError
 
@@ -18,8 +18,11 @@ __all__ = [
     "ContextDisconnectedError",
     "DeadCircuitError",
     "DisconnectedError",
+    "ReadOptions",
     "ThreadingClientException",
     "Timeout",
+    "TypeRequest",
+    "WriteOptions",
 ]
 
 
@@ -57,6 +60,20 @@ Timeout = float | None | Sentinel
 
 TypeRequest = Literal["native", "status", "time", "graphic", "control"] | str | int | None
 """A group of types, a type, its number, or None for the native type."""
+
+
+class ReadOptions(TypedDict, total=False):
+    """Arguments of reads that do not change what kind of result there is; for type checkers."""
+
+    timeout: Timeout
+    data_type: TypeRequest
+    data_count: int | None
+
+
+class WriteOptions(ReadOptions, total=False):
+    """Arguments of writes that do not change what kind of result there is."""
+
+    notify: bool | None
 
 
 class ClientException(CaprotoError):  # noqa: N818 - the names are a contract with user code

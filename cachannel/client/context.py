@@ -14,7 +14,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from cachannel.client.circuits import BaseCircuitManager
-from cachannel.client.common import GLOBAL_DEFAULT_TIMEOUT, ContextDisconnectedError, Timeout
+from cachannel.client.common import (
+    GLOBAL_DEFAULT_TIMEOUT,
+    ContextDisconnectedError,
+    Timeout,
+    one_of,
+)
 from cachannel.client.engine import BaseBroadcaster, Engine
 from cachannel.client.pv import BasePV
 from cachannel.context import create_many
@@ -40,7 +45,7 @@ class BaseContext:
     """
 
     _broadcaster_class: ClassVar[type[BaseBroadcaster]] = BaseBroadcaster
-    _pv_class: ClassVar[type[BasePV[Any]]] = BasePV
+    _pv_class: ClassVar[type[BasePV[Any, Any]]] = BasePV
     _circuit_class: ClassVar[type[BaseCircuitManager]] = BaseCircuitManager
 
     log = _context_logger
@@ -59,8 +64,8 @@ class BaseContext:
         self._closed = False
         self.broadcaster = self._broadcaster_class() if broadcaster is None else broadcaster
         self.timeout = timeout
-        self.host_name = host_name
-        self.client_name = client_name
+        self._host_name = host_name
+        self._client_name = client_name
         self.max_workers = max_workers
         self.pvs: dict[tuple[str, int], Any] = {}
         self._circuits: dict[tuple[tuple[str, int], int], Any] = {}
@@ -68,6 +73,16 @@ class BaseContext:
         self._lock = self._engine.lock
         self.broadcaster.add_listener(self)
         _check_identity(host_name, client_name)
+
+    @property
+    def host_name(self) -> str:
+        """The name that the caller gave, or that of this host, which servers are told."""
+        return _host_name() if self._host_name is None else self._host_name
+
+    @property
+    def client_name(self) -> str:
+        """The name that the caller gave, or that of the user, which servers are told."""
+        return _user_name() if self._client_name is None else self._client_name
 
     @property
     def circuit_managers(self) -> dict[tuple[tuple[str, int], int], Any]:
@@ -101,7 +116,7 @@ class BaseContext:
         self, names: tuple[str, ...], priority: int, connection: Any, access: Any, timeout: Timeout
     ) -> list[Any]:
         if self._closed:
-            message = "this context has been disconnected"
+            message = f"this context has been disconnected: no {one_of(map(str, names))}"
             raise ContextDisconnectedError(message)
         if not 0 <= priority <= 99:
             message = f"a priority is 0 to 99, not {priority}"
@@ -179,19 +194,27 @@ class BaseContext:
 _warned = False
 
 
+def _host_name() -> str:
+    import socket
+
+    return socket.gethostname()
+
+
+def _user_name() -> str:
+    import getpass
+
+    # A user without a name (in a container, say) makes getuser raise.
+    with suppress(OSError, KeyError):
+        return getpass.getuser()
+    return ""
+
+
 def _check_identity(host_name: str | None, client_name: str | None) -> None:
     """Warn once that servers are told the real names."""
     global _warned
     if _warned or (host_name is None and client_name is None):
         return
-    import getpass
-    import socket
-
-    # A user without a name (in a container, say) makes getuser raise.
-    user = client_name
-    with suppress(OSError, KeyError):
-        user = getpass.getuser()
-    if host_name not in (None, socket.gethostname()) or client_name not in (None, user):
+    if host_name not in (None, _host_name()) or client_name not in (None, _user_name()):
         _warned = True
         _context_logger.warning(
             "libca tells servers its own host and user name; host_name and client_name "

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from cachannel._native import ffi, lib
 from cachannel.context import Context
 from cachannel.errors import describe
+from cachannel.protocol.errors import CaprotoNotImplementedError
 from cachannel.values.decode import Record
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def _log_exception(record: Record, buffer: Any, offset: int) -> None:
         name = _name_of(int.from_bytes(data[:8], sys.byteorder))
         if name:
             # A plain write that the server refused: nobody waits for an answer.
-            extra = {"pv": name, "role": "CLIENT"}
+            extra = {"pv": name, "role": "CLIENT", "status": record[7]}
             _channel_logger.warning("%s: %s: %s", name, describe(record[7]), text, extra=extra)
         else:
             logger.warning("%s: %s", describe(record[7]), text)
@@ -250,17 +251,27 @@ class BaseBroadcaster:
         """Return a number that no channel has."""
         return next(self._numbers)
 
-    def _pvs(self) -> list[BasePV[Any]]:
+    def _pvs(self) -> list[BasePV[Any, Any]]:
         return [pv for context in self._contexts for pv in list(context.pvs.values())]
 
     def _remove(self, listener: BaseContext) -> None:
         self._contexts.discard(listener)
-        if not self._contexts and not self._endless:
-            self._close()
+        if not self._contexts:
+            # The next call of the sync client counts from 0, as each does on its own circuit.
+            self._numbers = itertools.count()
+            if not self._endless:
+                self._close()
 
     def _close(self) -> None:
         if self._made is not None:
             self._made.close()
+
+    @staticmethod
+    def _refuse(commands: tuple[Any, ...]) -> None:
+        """Raise if there is a datagram to send."""
+        for command in commands:
+            message = f"{type(command).__name__} cannot be sent by hand: libca searches"
+            raise CaprotoNotImplementedError(message)
 
     def _cancel(self, names: tuple[str, ...]) -> None:
         wanted = set(names)

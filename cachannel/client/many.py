@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, overload
 
 from cachannel._native import ffi, lib
 from cachannel.client.common import (
@@ -22,7 +22,11 @@ from cachannel.errors import describe
 from cachannel.protocol.errors import CaprotoError, CaprotoTimeoutError, CaprotoValueError
 from cachannel.values.decode import RECORD, elements
 
-Names = Sequence[str | BasePV[Any]]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+Names = Sequence[str | BasePV[Any, Any]]
 """Names, or PVs of the context."""
 
 __all__ = ["Names", "ReadMany", "Readings", "WriteMany", "read_many", "resolve", "write_many"]
@@ -40,7 +44,7 @@ _FLOAT, _INTEGER, _OTHER, _FAILED = 1, 2, 3, 4
 _VARIANTS: Final = {None: 0, "native": 0, "status": 7, "time": 14, "graphic": 21, "control": 28}
 
 
-def resolve(context: BaseContext, names: Names) -> list[BasePV[Any]]:
+def resolve(context: BaseContext, names: Names) -> list[BasePV[Any, Any]]:
     """Return the PVs of names; names that are new are searched for."""
     known = context.pvs
     try:
@@ -136,7 +140,13 @@ class Readings(Sequence[ReadNotifyResponse]):
             buffer = bytearray(ffi.buffer(ffi.cast("char *", record[13]), record[11]))
         return (*record[:2], 2 if record[2] == 3 else record[2], *record[3:]), buffer
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> ReadNotifyResponse: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[ReadNotifyResponse]: ...
+
+    def __getitem__(self, index: int | slice) -> ReadNotifyResponse | list[ReadNotifyResponse]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         index = range(len(self))[index]
@@ -182,7 +192,7 @@ class Readings(Sequence[ReadNotifyResponse]):
         return values
 
     @property
-    def array(self) -> Any:
+    def array(self) -> npt.NDArray[np.float64]:
         """The values as one array of floats, of shape ``(len,)``; NaN for what is no number."""
         import numpy as np
 
@@ -199,7 +209,7 @@ class Readings(Sequence[ReadNotifyResponse]):
         return array
 
     @property
-    def timestamps(self) -> Any:
+    def timestamps(self) -> npt.NDArray[np.float64]:
         """Unix times in seconds, for ``data_type='time'``; NaN where there is none."""
         import numpy as np
 
@@ -216,7 +226,7 @@ class Readings(Sequence[ReadNotifyResponse]):
 
 
 def start_read(
-    pvs: Sequence[BasePV[Any]], data_type: Any, count: int | None
+    pvs: Sequence[BasePV[Any, Any]], data_type: Any, count: int | None
 ) -> tuple[Any, list[int] | int]:
     """Begin to read connected PVs with one call; ones that are not connected fail."""
     ids = ffi.new("cc_id[]", [pv._id for pv in pvs])
@@ -252,7 +262,7 @@ def raise_first(
     raise CaprotoError(message)
 
 
-def connect_many(pvs: Sequence[BasePV[Any]], deadline: float | None) -> None:
+def connect_many(pvs: Sequence[BasePV[Any, Any]], deadline: float | None) -> None:
     """Wait until PVs are connected or the time is over."""
     connected = lib.cc_channel_is_connected
     for pv in pvs:
@@ -312,7 +322,7 @@ class Many:
             self._start(ready)
 
     @property
-    def absent(self) -> list[BasePV[Any]]:
+    def absent(self) -> list[BasePV[Any, Any]]:
         """The PVs that were not connected at the beginning."""
         return [self.pvs[index] for index in self.missing]
 
@@ -394,7 +404,7 @@ class WriteMany(Many):
         self._wait = wait
         self._numbers = all(type(value) in (float, int) for value in values)
         self.status: list[int] = [_DISCONN] * length
-        self.errors: list[Any] = [None] * length
+        self.errors: list[Exception | None] = [None] * length
         self.others: list[tuple[int, Encoded]] = []
         self.bulks: list[tuple[Sequence[int], Any]] = []
 
@@ -433,7 +443,7 @@ class WriteMany(Many):
             encoded = pv._encode(self._values[index], None, native)
         except (ValueError, TypeError) as exc:
             self.status[index] = _NORMAL
-            self.errors[index] = type(exc)(f"{pv.name}: {exc}")
+            self.errors[index] = exc.with_traceback(None)  # not the frames, too
             return
         assert not isinstance(encoded, int)
         if self._wait:
@@ -450,7 +460,7 @@ class WriteMany(Many):
                 if self.status[index] == _NORMAL:
                     self.status[index] = code
 
-    def result(self, timeout: float | None, throw: bool) -> list[Any]:
+    def result(self, timeout: float | None, throw: bool) -> list[Exception | None]:
         """Return an exception or None for each, or raise the first."""
         names = [pv.name for pv in self.pvs]
         if throw:
@@ -470,7 +480,7 @@ class WriteMany(Many):
 
 def write_many(
     context: BaseContext, names: Names, values: Any, wait: bool, timeout: Timeout, throw: bool
-) -> list[Any]:
+) -> list[Exception | None]:
     """Write to PVs of a context; see `Context.write_many`."""
     limit = limit_of(context, timeout)
     deadline = deadline_after(limit)

@@ -17,6 +17,7 @@ from cachannel.client.common import (
     PV_DEFAULT_TIMEOUT,
     DisconnectedError,
     Timeout,
+    TypeRequest,
     seconds,
 )
 from cachannel.client.responses import (
@@ -27,11 +28,12 @@ from cachannel.client.responses import (
 )
 from cachannel.client.statuses import BADTYPE, DISCONN, LOST, NORMAL, NOWTACCESS, PUTFAIL
 from cachannel.client.subscription import BaseSubscription
-from cachannel.client.values import Encoded, check_type, encode, padded, refused
+from cachannel.client.values import Encoded, check_type, encode, naming, padded, refused
 from cachannel.errors import describe
 from cachannel.protocol.channel_types import AccessRights, ChannelType, SubscriptionType
 from cachannel.protocol.errors import (
     CaprotoTimeoutError,
+    CaprotoTypeError,
     CaprotoValueError,
     ErrorResponseReceived,
 )
@@ -56,9 +58,10 @@ _RIGHTS: Final = tuple(AccessRights(number) for number in range(4))
 
 
 S = TypeVar("S", bound=BaseSubscription)
+M = TypeVar("M", bound=BaseCircuitManager)
 
 
-class BasePV(Generic[S]):
+class BasePV(Generic[S, M]):
     """A process variable of a context; made by `Context.get_pvs` only.
 
     Attributes:
@@ -81,9 +84,10 @@ class BasePV(Generic[S]):
         self._number = context.broadcaster.new_id()
         self._up = False
         self._native = -1
+        self._rights = -1
         self._idle = False
         self._cancelled = False
-        self._manager: BaseCircuitManager | None = None
+        self._manager: M | None = None
         self._waiters: list[Any] = []
         self._pending = 0
         self._channel: ChannelInfo | None = None
@@ -131,21 +135,21 @@ class BasePV(Generic[S]):
 
     @property
     def access_rights(self) -> AccessRights | None:
-        """What this client may do; None before the PV has connected."""
-        if not self.connected:
-            return None
-        rights = lib.cc_access(self._id)
-        return _RIGHTS[rights] if rights >= 0 else None
+        """What this client may do, or could do last; None before the PV has connected."""
+        rights = lib.cc_access(self._id) if self.connected else -1
+        if rights >= 0:
+            self._rights = rights
+        return _RIGHTS[self._rights] if self._rights >= 0 else None
 
     @property
     def channel(self) -> ChannelInfo | None:
         """What is known about the channel; None until it has connected."""
-        if self._channel is None and self.connected:
+        if self._channel is None and (self._native >= 0 or self.connected):
             self._channel = ChannelInfo(self)
         return self._channel
 
     @property
-    def circuit_manager(self) -> Any:
+    def circuit_manager(self) -> M | None:
         """The circuit of the PV; None until its server was found."""
         manager = self._manager
         if manager is None and self.connected:
@@ -264,6 +268,7 @@ class BasePV(Generic[S]):
             if not self._id:
                 return
             self._native = native
+            self._rights = rights & 3
             self._up = True
             waiters, self._waiters = self._waiters, []
             if logger.isEnabledFor(logging.INFO):
@@ -316,6 +321,8 @@ class BasePV(Generic[S]):
 
     def _timed_out(self, operation: str, timeout: float | None) -> CaprotoTimeoutError:
         state = "" if self.connected else "; it is not connected"
+        if self.context._closed:
+            state = "; its context is disconnected"
         return CaprotoTimeoutError(
             f"{operation} of {self.name!r} did not finish within {seconds(timeout)}{state}"
         )
@@ -327,7 +334,7 @@ class BasePV(Generic[S]):
     def _read_response(
         self, record: Record, buffer: Any, dbr_type: int, count: int | None, ioid: int,
         notify: bool = True,
-    ) -> Any:  # fmt: skip
+    ) -> ReadNotifyResponse | ReadResponse:  # fmt: skip
         if record[7] != NORMAL:
             if record[7] == BADTYPE and record[3] < 0:
                 # libca's own refusal; a server's would be a response.
@@ -339,7 +346,9 @@ class BasePV(Generic[S]):
         response = ReadNotifyResponse.from_record(record, buffer, ioid)
         return response if notify else ReadResponse.of(response, self._number)
 
-    def _write_response(self, status: int, answered: int, encoded: Encoded, ioid: int) -> Any:
+    def _write_response(
+        self, status: int, answered: int, encoded: Encoded, ioid: int
+    ) -> WriteNotifyResponse | ErrorResponseReceived:
         """Make the answer to a write, or the exception that a server's error message is."""
         if status not in (NORMAL, NOWTACCESS) and answered == encoded.dbr_type:
             # Only an error message comes with the type of the request.
@@ -350,7 +359,8 @@ class BasePV(Generic[S]):
         size = len(encoded.data)
         request = _header(19, size, encoded.dbr_type, encoded.asked, self._number, ioid)
         text = f"{describe(status)} ({self.name})"
-        return ErrorResponseReceived(ErrorResponse(request, self._number, status, text))
+        response = ErrorResponse(request, self._number, status, text)
+        return ErrorResponseReceived(response, pv_name=self.name, operation="write")
 
     def _encode(
         self, data: Any, data_type: Any, native: int, data_count: int | None = None
@@ -362,7 +372,10 @@ class BasePV(Generic[S]):
             and hasattr(data, "__len__")
         ):
             data = data[:data_count]
-        encoded = encode(data, data_type, native, lib.cc_element_count(self._id))
+        try:
+            encoded = encode(data, data_type, native, lib.cc_element_count(self._id))
+        except (CaprotoValueError, CaprotoTypeError, UnicodeEncodeError) as exc:
+            raise naming(exc, f"write of {self.name!r}") from exc
         if encoded.dbr_type > 6 and encoded.dbr_type not in (35, 36):
             return PUTFAIL
         return encoded
@@ -376,7 +389,7 @@ class BasePV(Generic[S]):
         return status
 
     def subscribe(
-        self, data_type: Any = None, data_count: int | None = None, low: float = 0.0,
+        self, data_type: TypeRequest = None, data_count: int | None = None, low: float = 0.0,
         high: float = 0.0, to: float = 0.0, mask: int | None = None,
     ) -> S:  # fmt: skip
         """Define a subscription; the same arguments give the same object.
@@ -418,12 +431,12 @@ def _header(*fields: int) -> Any:
     return header_of(*fields)
 
 
-def check_notify(notify: bool | None, wait: bool, callback: Any) -> bool:
-    """Settle whether a write asks for an answer."""
+def check_notify(name: str, notify: bool | None, wait: bool, callback: Any) -> bool:
+    """Settle whether a write to a PV asks for an answer."""
     wanted = wait or callback is not None
     if notify is None:
         return wanted
     if wanted and not notify:
-        message = "a write with wait=True or a callback needs notify=True"
+        message = f"write of {name!r}: wait=True, or a callback, needs notify=True"
         raise CaprotoValueError(message)
     return notify

@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Iterable
 from struct import Struct
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 from cachannel.client.headers import ExtendedMessageHeader, MessageHeader, header_of
 from cachannel.protocol.channel_types import ChannelType
@@ -124,17 +124,17 @@ def _numbers(data: Any, dtype: str) -> Any:
 
 
 _dtypes: dict[int, Any] = {}
-_array: Any = None
+_new_array: Any = None
 
 
-def _first_array(number: int, value: float) -> Any:
-    """Make an array of one number, and be quicker with the next one of its type."""
-    global _array
+def _first_array(number: int) -> Any:
+    """Make an array for one number, and be quicker with the next one of its type."""
+    global _new_array
     import numpy as np
 
-    _array = np.array
+    _new_array = np.empty
     _dtypes[number] = np.dtype(LAYOUTS[number].dtype)
-    return _array([value], _dtypes[number])
+    return _new_array(1, _dtypes[number])
 
 
 def _given(
@@ -181,7 +181,7 @@ class DataMessage(Message):
     _metadata: DbrTypeBase | None
 
     @classmethod
-    def from_record(cls, record: Record, buffer: Any, ident: int) -> Any:
+    def from_record(cls, record: Record, buffer: Any, ident: int) -> Self:
         """Make a response of an event; `buffer` starts with the data and belongs to it."""
         self = cls.__new__(cls)
         self._record = record
@@ -198,8 +198,8 @@ class DataMessage(Message):
         self._data = None
 
     @property
-    def data_type(self) -> Any:
-        """The type of the value, a `ChannelType`."""
+    def data_type(self) -> ChannelType:
+        """The type of the value."""
         return CHANNEL_TYPES[self._record[3]]
 
     @property
@@ -226,11 +226,13 @@ class DataMessage(Message):
             if record[2] == _IN_RECORD:
                 # Only numbers are in the record itself. Most responses are one number.
                 try:
-                    data = self._data = _array([record[12]], _dtypes[record[3]])
+                    data = _new_array(1, _dtypes[record[3]])
                 except KeyError:
-                    data = self._data = _first_array(record[3], record[12])
+                    data = _first_array(record[3])
+                data[0] = record[12]
             else:
-                data = self._data = self._make_data()
+                data = self._make_data()
+            self._data = data
         return data
 
     def _make_data(self) -> Any:
@@ -309,7 +311,9 @@ class DataMessage(Message):
         metadata = self.metadata
         head: Any = b"" if metadata is None else metadata
         if record[3] in _WHOLE:
-            return (head if record[8] else b"", memoryview(b""))
+            # The metadata has the first text; an array of a STSACK_STRING goes on after it.
+            rest = b"" if self._buffer is None else bytes(self._buffer[48 : 8 + 40 * record[8]])
+            return (head if record[8] else b"", memoryview(rest))
         if not record[8]:
             return (head if record[7] == _ECA_NORMAL else b"", memoryview(b""))
         if layout.base_type == 0:
@@ -389,7 +393,7 @@ class ReadResponse(DataMessage):
     def of(cls, response: DataMessage, sid: int) -> ReadResponse:
         """Show the answer to a modern read as an old one."""
         warnings.warn("reads with notify=False are deprecated", stacklevel=4)
-        self: ReadResponse = cls.from_record(response._record, response._buffer, response._ident)
+        self = cls.from_record(response._record, response._buffer, response._ident)
         self._sid = sid
         return self
 
@@ -404,7 +408,7 @@ class ReadResponse(DataMessage):
         raise AttributeError(message)
 
     @property
-    def data_type(self) -> int:
+    def data_type(self) -> int:  # type: ignore[override]  # the original's are like that
         """The type of the value, a plain number."""
         number: int = self._record[3]
         return number

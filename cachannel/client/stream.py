@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from threading import Condition, Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cachannel.client.callbacks import LIMIT, LIMIT_BYTES, Item, Outbox
-from cachannel.client.common import deadline_after, left_until
+from cachannel.client.common import TypeRequest, deadline_after, left_until
 from cachannel.client.many import Names, resolve
 from cachannel.client.responses import EventAddResponse
 from cachannel.context import SLICE
@@ -15,10 +15,13 @@ from cachannel.context import SLICE
 if TYPE_CHECKING:
     from cachannel.client.context import BaseContext
 
-__all__ = ["LIMIT", "Batch", "Stream", "Updates", "open_sink"]
+__all__ = ["LIMIT", "Batched", "Stream", "Updates", "open_sink"]
 
-Batch = list[tuple[int, EventAddResponse]]
+Batched = list[tuple[int, EventAddResponse]]
 """Updates with the positions of their PVs among the names."""
+
+B = TypeVar("B")
+"""`Batched`, or a structured array."""
 
 
 class _Place:
@@ -53,8 +56,8 @@ class Stream:
     """
 
     def __init__(
-        self, context: BaseContext, names: Names, data_type: Any, mask: int | None, limit: int,
-        wake: Callable[[], object],
+        self, context: BaseContext, names: Names, data_type: TypeRequest, mask: int | None,
+        limit: int, wake: Callable[[], object],
     ) -> None:  # fmt: skip
         self.context = context
         self.pvs = resolve(context, names)
@@ -63,7 +66,7 @@ class Stream:
         # Thinning out must leave room, or it would be done for every update.
         self._limit = max(limit, 2 * len(self.pvs))
         self._lock = Lock()
-        self._waiting: Batch = []
+        self._waiting: Batched = []
         self._nbytes = 0
         self._outbox = Outbox(context._engine.dirty, self._take_in)
         self._subscriptions: list[Any] = []
@@ -100,7 +103,7 @@ class Stream:
         self._waiting = list(newest.items())
         self._nbytes = sum(response._record[11] for response in newest.values())
 
-    def take(self) -> Batch:
+    def take(self) -> Batched:
         """Take all that has come."""
         with self._lock:
             batch, self._waiting, self._nbytes = self._waiting, [], 0
@@ -114,7 +117,7 @@ class Stream:
         self._subscriptions, self._tokens = [], []
 
 
-class Updates:
+class Updates(Generic[B]):
     """The updates of many PVs as batches; ends with `close`, or the end of a ``with`` block.
 
     Iterating gives lists of (position of the PV among the names, `EventAddResponse`), or with
@@ -123,8 +126,8 @@ class Updates:
     """
 
     def __init__(
-        self, context: BaseContext, names: Names, data_type: Any, mask: int | None, numpy: bool,
-        limit: int,
+        self, context: BaseContext, names: Names, data_type: TypeRequest, mask: int | None,
+        numpy: bool, limit: int,
     ) -> None:  # fmt: skip
         self._condition = Condition()
         self._closed = False
@@ -147,30 +150,30 @@ class Updates:
         assert self._stream is not None
         return self._stream.dropped
 
-    def get(self, timeout: float | None = None) -> Any:
+    def get(self, timeout: float | None = None) -> B:
         """Take what has come, waiting for the first update.
 
         Args:
             timeout: seconds after which an empty batch is returned; None: no limit.
         """
         if self._sink is not None:
-            return self._sink.get(timeout)
+            return self._sink.get(timeout)  # type: ignore[no-any-return]
         assert self._stream is not None
         deadline = deadline_after(timeout)
         while True:
             batch = self._stream.take()
             left = left_until(deadline)
             if batch or self._closed or self._stream.context._closed or left == 0.0:
-                return batch
+                return batch  # type: ignore[return-value]  # B is `Batched` here
             with self._condition:
                 if not self._arrived:
                     self._condition.wait(SLICE if left is None else min(left, SLICE))
                 self._arrived = False
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[B]:
         while not self._closed:
             batch = self.get()
-            if not len(batch):
+            if not len(batch):  # type: ignore[arg-type]
                 return
             yield batch
 
@@ -183,7 +186,7 @@ class Updates:
             self._sink.close()
         self._notify()
 
-    def __enter__(self) -> Updates:
+    def __enter__(self) -> Updates[B]:
         return self
 
     def __exit__(self, *args: object) -> None:

@@ -43,7 +43,7 @@ class BaseSubscription:
     """
 
     def __init__(
-        self, pv: BasePV[Any], data_type: Any, data_count: int | None, low: float, high: float,
+        self, pv: BasePV[Any, Any], data_type: Any, data_count: int | None, low: float, high: float,
         to: float, mask: int,
     ) -> None:  # fmt: skip
         self.pv = pv

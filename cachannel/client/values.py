@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from cachannel.protocol.channel_types import ChannelType, field_types
 from cachannel.protocol.dbr import LAYOUTS, MAX_STRING_SIZE
-from cachannel.protocol.errors import CaprotoTypeError, CaprotoValueError
+from cachannel.protocol.errors import CaprotoKeyError, CaprotoTypeError, CaprotoValueError
 from cachannel.values.decode import IN_RECORD, Record
 
-__all__ = ["Encoded", "choose_type", "encode", "is_text", "own_buffer", "padded"]
+__all__ = ["Encoded", "choose_type", "encode", "is_text", "naming", "own_buffer", "padded"]
 
 _STRING, _ENUM, _CHAR = 0, 3, 4
 _FLOATS: Final = (2, 6)
@@ -36,8 +36,27 @@ def choose_type(data_type: Any, native: int) -> int:
     if data_type is None:
         return native
     if isinstance(data_type, str):
-        return int(field_types[data_type.lower()][_TYPES[native]])
+        try:
+            return int(field_types[data_type.lower()][_TYPES[native]])
+        except KeyError as exc:
+            raise NoSuchGroupError(*exc.args) from None
     return int(ChannelType(data_type))
+
+
+class NoSuchGroupError(CaprotoKeyError):
+    """A name that no group of types has; it is the argument."""
+
+    def __str__(self) -> str:
+        return f"there is no group of types {self.args[0]!r}, only {', '.join(sorted(field_types))}"
+
+
+def naming(exc: ValueError | TypeError, what: str) -> ValueError | TypeError:
+    """Make the same exception that also says what was attempted."""
+    if isinstance(exc, UnicodeEncodeError):
+        # It has more than a text, and makes its own of that.
+        reason = f"{exc.reason}, in a {what}"
+        return UnicodeEncodeError(exc.encoding, exc.object, exc.start, exc.end, reason)
+    return type(exc)(f"{what}: {exc}")
 
 
 def check_type(data_type: Any) -> None:
@@ -93,8 +112,11 @@ def _string(value: Any) -> bytes:
         data = bytes(value)
     elif isinstance(value, bool):
         data = str(int(value)).encode()
-    else:
+    elif hasattr(value, "__float__"):
         data = str(value.item() if hasattr(value, "item") else value).encode(string_encoding())
+    else:
+        message = f"{type(value).__name__} {value!r} cannot be written"
+        raise CaprotoTypeError(message)
     return data[: MAX_STRING_SIZE - 1].ljust(MAX_STRING_SIZE, b"\0")
 
 
@@ -143,6 +165,13 @@ def _elements(data: Any, base: int) -> bytes:
     return array.astype("i8").astype(dtype).tobytes()
 
 
+def _text_of(data: Any) -> Any:
+    """Make text for a CHAR array bytes, be it bare or all that a sequence has."""
+    if not isinstance(data, str | bytes | bytearray) and is_text(data) and len(data) == 1:
+        (data,) = data
+    return data.encode(string_encoding()) if isinstance(data, str) else data
+
+
 def encode(data: Any, data_type: Any, native: int, native_count: int) -> Encoded:
     """Convert data for a write.
 
@@ -160,17 +189,21 @@ def encode(data: Any, data_type: Any, native: int, native_count: int) -> Encoded
     if data_type is None and native == _ENUM and is_text(data):
         dbr_type = _STRING
     base = LAYOUTS[dbr_type].base_type
+    if isinstance(data, memoryview):
+        import numpy as np
+
+        data = np.asarray(data)
     if hasattr(data, "ndim") and hasattr(data, "item") and data.ndim == 0:
         data = data.item()
-    if base == _CHAR and isinstance(data, str):
-        data = data.encode(string_encoding())
+    if base == _CHAR:
+        data = _text_of(data)
     if isinstance(data, str) or (isinstance(data, bytes | bytearray) and base != _CHAR):
         data = [data]
-    elif isinstance(data, bytes | bytearray | memoryview):
+    elif isinstance(data, bytes | bytearray):
         raw = bytes(data)[:native_count]
         return Encoded(dbr_type, len(raw), raw, len(data))
     elif not isinstance(data, Sized) or isinstance(data, dict | set | frozenset):
-        if hasattr(data, "__next__") or not (hasattr(data, "__float__") or base == _STRING):
+        if hasattr(data, "__next__") or not hasattr(data, "__float__"):
             message = f"{type(data).__name__} {data!r} cannot be written"
             raise CaprotoTypeError(message)
         data = [data]

@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 import ast
+import logging
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 from cachannel.commandline import shared
+from cachannel.errors import describe
 from cachannel.protocol.channel_types import AccessRights, ChannelType
 from cachannel.sync.client import connected
 from cachannel.threading.client import PV
 
 __all__ = ["main"]
+
+
+class _AsArray(shared.ValueFormat):
+    """Values as ``str(response.data)`` has them: what this command prints of old."""
+
+    def value(self, response: Any, brackets: bool = True) -> str:
+        """Show all elements."""
+        return str(response.data)
+
+
+class _Refusals(logging.Handler):
+    """Takes the log lines about a plain write: its refusal reaches nobody else."""
+
+    def __init__(self, pv_name: str) -> None:
+        super().__init__(logging.WARNING)
+        self._pv_name = pv_name
+        self.status = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the status of a refusal."""
+        if getattr(record, "pv", None) == self._pv_name:
+            self.status = getattr(record, "status", 0)
 
 
 def _literal(text: str) -> Any:
@@ -89,7 +114,7 @@ def main() -> int:
         layout = "{bare}"
     elif options.wide:
         layout = "{pv_name} {timestamp} {data} {response.status.name}"
-    shown = shared.ValueFormat(options)
+    shown = _AsArray(options)
     for which, response in (("Old", first), ("New", last)):
         shared.show(
             layout, response, shown, which=which, pv_name=options.pv_name,
@@ -115,11 +140,33 @@ def _write(pv: PV, data: Any, kind: str | None, options: Any) -> tuple[Any, str,
     refused = ""
     if pv.access_rights is not None and AccessRights.WRITE not in pv.access_rights:
         refused = "Write access denied"
-    else:
-        answer = pv.write(data, wait=options.notify, notify=options.notify, data_type=encoded)
-        if answer is not None and not answer.status.success:
+    elif options.notify:
+        answer = pv.write(data, data_type=encoded)
+        if not answer.status.success:
             refused = answer.status.description
+    else:
+        return first, *_write_plainly(pv, data, encoded, kind)
     return first, refused, pv.read(data_type=kind)
+
+
+def _write_plainly(pv: PV, data: Any, encoded: Any, kind: Any) -> tuple[str, Any]:
+    """Write without an answer and read. Returns why the write was refused or '', and the reading.
+
+    The server's error message comes before the reading, on the same circuit.
+    """
+    refusals = _Refusals(pv.name)
+    channel_logger = logging.getLogger("cachannel.ch")
+    channel_logger.addHandler(refusals)
+    try:
+        pv.write(data, wait=False, data_type=encoded)
+        last = pv.read(data_type=kind)
+        # Callbacks run behind the log lines of what came before their answers.
+        heard = threading.Event()
+        pv.read(wait=False, callback=lambda _: heard.set())
+        heard.wait(pv.timeout)
+    finally:
+        channel_logger.removeHandler(refusals)
+    return describe(refusals.status) if refusals.status else "", last
 
 
 if __name__ == "__main__":

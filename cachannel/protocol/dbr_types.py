@@ -65,7 +65,7 @@ class DbrTypeBase(ctypes.BigEndianStructure):
         info_fields: what the repr and `to_dict` show, in order.
     """
 
-    DBR_ID: ClassVar[int]
+    DBR_ID: ClassVar[ChannelType]
     info_fields: ClassVar[tuple[str, ...]]
 
     def to_dict(self) -> dict[str, Any]:
@@ -103,6 +103,12 @@ class _Stamped:
 
     secondsSinceEpoch: int  # noqa: N815
     nanoSeconds: int  # noqa: N815
+
+    def __init__(self, *fields: Any, stamp: tuple[int, int] | None = None, **others: Any) -> None:
+        if stamp is not None:
+            others["secondsSinceEpoch"], others["nanoSeconds"] = stamp
+        # The stamp is one field to users, and two here.
+        super().__init__(*_flatten(fields), **others)
 
     @property
     def stamp(self) -> TimeStamp:
@@ -176,7 +182,7 @@ def _structure(layout: DbrLayout) -> type[DbrTypeBase]:
         {
             "_pack_": 1,
             "_fields_": fields,
-            "DBR_ID": layout.dbr_type,
+            "DBR_ID": ChannelType(layout.dbr_type),
             "info_fields": tuple(found),
             "__doc__": f"Metadata of {layout.name}.",
         },
@@ -185,9 +191,9 @@ def _structure(layout: DbrLayout) -> type[DbrTypeBase]:
 
 def _all() -> dict[ChannelType, type[DbrTypeBase]]:
     found = {ChannelType(layout.dbr_type): _structure(layout) for layout in LAYOUTS}
-    # There is nothing graphic about a string; these names give what there is.
+    # A string has no limits: servers answer both with the alarm, as for STS_STRING.
     found[ChannelType.GR_STRING] = found[ChannelType.STS_STRING]
-    found[ChannelType.CTRL_STRING] = found[ChannelType.TIME_STRING]
+    found[ChannelType.CTRL_STRING] = found[ChannelType.STS_STRING]
     return found
 
 

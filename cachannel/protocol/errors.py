@@ -28,6 +28,8 @@ so that ``except ValueError`` and ``except CaprotoValueError`` both work::
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "CannotExceedLimits",
     "CaprotoAttributeError",
@@ -115,7 +117,32 @@ class ValidationError(CaprotoError):
 
 
 class ErrorResponseReceived(CaprotoError):  # noqa: N818
-    """The server answered with an error message; it is the first argument."""
+    """The server answered with an error message.
+
+    The message, an `ErrorResponse`, is the only argument (``error.args[0]``); ``str()`` says in
+    words what was refused and why.
+
+    Attributes:
+        pv_name: whose request was refused; '' when that is not known.
+        operation: what was refused, such as ``'write'``.
+    """
+
+    def __init__(self, *args: Any, pv_name: str = "", operation: str = "request") -> None:
+        super().__init__(*args)
+        self.pv_name = pv_name
+        self.operation = operation
+
+    def __str__(self) -> str:
+        message = self.args[0] if self.args else None
+        status = getattr(message, "status", None)
+        if message is None or status is None:
+            return super().__str__()
+        if self.pv_name:
+            what, why = f"{self.operation} of {self.pv_name!r}", status.description
+        else:
+            what, text = self.operation, bytes(message.error_message)
+            why = text.partition(b"\0")[0].decode(errors="replace") or status.description
+        return f"{what} was refused: {why} ({status.name})"
 
 
 class ProtocolError(CaprotoError):

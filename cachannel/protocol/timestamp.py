@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 __all__ = [
@@ -16,8 +16,8 @@ __all__ = [
 
 EPICS2UNIX_EPOCH: Final = 631152000.0
 """Unix time of the EPICS epoch, seconds."""
-EPICS_EPOCH: Final = datetime(1990, 1, 1)
-"""The EPICS epoch, naive UTC."""
+EPICS_EPOCH: Final = datetime(1990, 1, 1, tzinfo=UTC)
+"""The EPICS epoch."""
 
 _EPOCH: Final = 631152000
 _EPOCH_NS: Final = _EPOCH * 10**9
@@ -83,8 +83,8 @@ class TimeStamp(NamedTuple):
 
 
 def epics_timestamp_to_unix(seconds_since_epoch: int, nano_seconds: int) -> float:
-    """Return the Unix time in seconds of an EPICS stamp."""
-    return _EPOCH + seconds_since_epoch + nano_seconds * 1e-9
+    """Return the Unix time in seconds of an EPICS stamp, cut to whole microseconds."""
+    return TimeStamp(seconds_since_epoch, nano_seconds).timestamp
 
 
 def timestamp_to_epics(timestamp: float | datetime) -> tuple[int, int]:

@@ -240,7 +240,7 @@ class Context(_Context):
             self._exit.set_result(None)
 
     async def run(self, *, log_pv_names: bool = False, startup_hook: Hook | None = None) -> None:
-        """Serve until cancelled or stopped.
+        """Serve until cancelled or stopped; it returns in both cases.
 
         Args:
             log_pv_names: log what is served.
@@ -277,8 +277,11 @@ class Context(_Context):
             self.log_started(sockets.port, sockets.interfaces, log_pv_names)
             await self._exit
         except asyncio.CancelledError:
+            # Returning is caproto's way, and programs have their clean-up behind the server.
             self.log.info("Server task cancelled. Will shut down.")
-            raise
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
         finally:
             await self._shut_down(servers, searches)
             beacons.close()
@@ -315,7 +318,7 @@ async def start_server(
     log_pv_names: bool = False,
     startup_hook: Hook | None = None,
 ) -> None:
-    """Serve PVs in the running loop until cancelled. For the arguments see `run`."""
+    """Serve PVs in the running loop until cancelled, then return. For the arguments see `run`."""
     context = Context(pvdb, interfaces)
     await context.run(log_pv_names=log_pv_names, startup_hook=startup_hook)
 

@@ -14,8 +14,12 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import curio
-from curio.traps import _read_wait, _write_wait
+try:
+    import curio
+    from curio.traps import _read_wait, _write_wait
+except AttributeError as exc:
+    # curio 1.6 looks for what Python 3.12 took away.
+    raise ImportError(f"this release of curio does not work on this Python: {exc}") from exc
 
 from cachannel.protocol.broadcast import SearchResponder
 

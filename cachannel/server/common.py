@@ -6,7 +6,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from cachannel.protocol.settings import ServerSettings
 
@@ -16,7 +16,16 @@ from .data import ChannelData
 from .layer import AsyncLibraryLayer
 from .upkeep import Upkeep
 
-__all__ = ["Circuit", "Context", "ServerExit", "Subscription", "VirtualCircuit"]
+__all__ = [
+    "Circuit",
+    "Context",
+    "DisconnectedCircuit",
+    "LoopExit",
+    "ServerExit",
+    "Subscription",
+    "SubscriptionSpec",
+    "VirtualCircuit",
+]
 
 VirtualCircuit = Circuit
 
@@ -25,6 +34,30 @@ Hook = Callable[[AsyncLibraryLayer], Awaitable[Any]]
 
 class ServerExit(Exception):  # noqa: N818 - the name is a contract
     """Raised by a hook to end the server in good order."""
+
+
+class DisconnectedCircuit(Exception):  # noqa: N818 - the name is a contract
+    """A client is gone. Nothing here raises it; code that catches it finds it."""
+
+
+class LoopExit(Exception):  # noqa: N818 - the name is a contract
+    """A task is to end. Nothing here raises it; code that catches it finds it."""
+
+
+class SubscriptionSpec(NamedTuple):
+    """What subscriptions have in common that are sent the same events.
+
+    Attributes:
+        db_entry: the channel.
+        data_type_name: of the request type.
+        mask: the event bits.
+        channel_filter: of the channel's name.
+    """
+
+    db_entry: Any
+    data_type_name: str
+    mask: int
+    channel_filter: Any
 
 
 class Context:

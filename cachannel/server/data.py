@@ -11,7 +11,6 @@ method) nothing in that is awaited, and the server calls `write_now` instead.
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
@@ -36,11 +35,12 @@ from cachannel.protocol.timestamp import TimeStamp
 
 from .alarm import ChannelAlarm
 from .encoding import Elements, Reply, decode_elements, is_array, numpy, pack_texts, reply
+from .metadata import check_names, meaningful, nothing_known
 
 if TYPE_CHECKING:
     from .subscription import Subscription
 
-__all__ = ["EPOCH_NS", "ChannelData", "decode_metadata"]
+__all__ = ["EPOCH_NS", "ChannelData"]
 
 EPOCH_NS: Final = 631152000 * 10**9
 """The EPICS epoch as Unix time, nanoseconds."""
@@ -80,35 +80,6 @@ def standard(method: _F) -> _F:
     return method
 
 
-def decode_metadata(dbr_type: int, data: memoryview) -> dict[str, Any]:
-    """Return the metadata of a put as a dict by the names of db_access.h.
-
-    A stamp is one entry ``'timestamp'``, a `TimeStamp`.
-    """
-    layout = LAYOUTS[dbr_type]
-    values = layout.wire.unpack_from(data)
-    found = {field.name: value for field, value in zip(layout.fields, values, strict=True)}
-    if "secs" in found:
-        found["timestamp"] = TimeStamp(found.pop("secs"), min(found.pop("nsec"), 999_999_999))
-    return found
-
-
-_NOTHING: Final[dict[str, Any]] = {"s": b"", "d": math.nan, "f": math.nan}
-
-
-def nothing_known(layout: DbrLayout) -> list[Any]:
-    """Return metadata that says nothing: per field a zero, or an empty text.
-
-    Alarm limits that are off are NaN, where the type has it: displays know that as none (rsrv).
-    """
-    return [
-        _NOTHING.get(field.code[-1], 0)
-        if field.code.endswith("s") or field.name.endswith(("_alarm_limit", "_warning_limit"))
-        else 0
-        for field in layout.fields
-    ]
-
-
 class ChannelData:
     """One served value.
 
@@ -124,6 +95,7 @@ class ChannelData:
     """
 
     data_type: ClassVar[ChannelType] = ChannelType.LONG
+    default_value: ClassVar[Any] = 0
 
     _standard: ClassVar[bool] = True
     _standard_read: ClassVar[bool] = True
@@ -312,6 +284,8 @@ class ChannelData:
                     " first; Channel Access has one dimension only"
                 )
         elif not isinstance(value, (list, tuple)) and not self._is_sequence(value):
+            if getattr(value, "ndim", None) == 0:
+                value = value[()]  # an array without dimension is a number
             return value if self._max_length == 1 else [value]
         count = len(value)
         if count > self._max_length:
@@ -373,7 +347,10 @@ class ChannelData:
         Raises:
             Exception: what the checks or the putter raise, also for a value of a wrong shape. The
                 value stays, and the alarm is set to WRITE, MAJOR.
+            CaprotoTypeError: metadata that no class has; nothing changes.
         """
+        if metadata:
+            check_names(metadata, self.name)
         try:
             value = self.preprocess_value(value)
         except Exception:
@@ -397,7 +374,7 @@ class ChannelData:
                 if checked is SkipWrite:
                     return
                 if checked is not None and checked is not value:
-                    value = self._check(self.preprocess_value(checked))
+                    value = self._settle(self.preprocess_value(checked))
             if update_fields:
                 await self.update_fields(value)
             mask = self._commit(value, flags, metadata, verified=verify_value)
@@ -438,6 +415,10 @@ class ChannelData:
 
     def _check(self, value: Any) -> Any:
         """Refuse or normalise a value; the part of `verify_value` that classes share."""
+        return value
+
+    def _settle(self, value: Any) -> Any:
+        """Normalise what a putter returned: limits are for what is written, not for that."""
         return value
 
     def _write_failed(self) -> None:
@@ -506,8 +487,10 @@ class ChannelData:
     async def write_metadata(
         self,
         publish: bool = True,
-        *,
+        units: str | None = None,
+        precision: int | None = None,
         timestamp: float | tuple[int, int] | None = None,
+        *,
         status: int | None = None,
         severity: int | None = None,
         **metadata: Any,
@@ -516,12 +499,19 @@ class ChannelData:
 
         Args:
             publish: send events.
+            units: engineering units.
+            precision: digits after the decimal point.
             timestamp: of the value, see the class.
             status: for the alarm.
             severity: for the alarm.
-            **metadata: ``units``, ``precision``, limits, ``enum_strings``; None leaves a key as
-                it is, and keys that this class does not have are ignored.
+            **metadata: limits, ``value_atol``, ``log_atol``, ``enum_strings``. None leaves a key
+                as it is, and keys that only other classes have are ignored.
+
+        Raises:
+            CaprotoTypeError: metadata that no class has.
         """
+        check_names(metadata, self.name)
+        metadata.update(units=units, precision=precision)
         given = {key: value for key, value in metadata.items() if value is not None}
         self._set_metadata(given)
         if timestamp is not None:
@@ -672,7 +662,7 @@ class ChannelData:
             await self.acknowledge(data_type, data)
             return
         value = self.from_wire(LAYOUTS[data_type].base_type, data)
-        await self.write(value, flags=flags, **self._put_metadata(metadata))
+        await self.write(value, flags=flags, **meaningful(metadata))
 
     async def acknowledge(self, data_type: int, data: Any) -> None:
         """Take what a client put as PUT_ACKS or PUT_ACKT: one number."""
@@ -685,17 +675,6 @@ class ChannelData:
             await self.alarm.write(severity_to_acknowledge=number)
         else:
             await self.alarm.write(must_acknowledge_transient=bool(number))
-
-    @staticmethod
-    def _put_metadata(metadata: dict[str, Any] | None) -> dict[str, Any]:
-        if not metadata:
-            return {}
-        # Numbers of peers are only taken as far as they mean something.
-        known = dict(metadata)
-        for key, table in (("status", AlarmStatus), ("severity", AlarmSeverity)):
-            if key in known and not 0 <= known[key] < len(table):
-                del known[key]
-        return known
 
     # ------------------------------------------------------------------ wire form
 

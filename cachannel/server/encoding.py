@@ -223,7 +223,7 @@ def parse_number(text: str, base: int) -> int | float:
     """
     text = text.strip()
     if not text:
-        return 0
+        return 0.0 if base in (DOUBLE, FLOAT) else 0
     if base in (DOUBLE, FLOAT):
         match = _LEADING_FLOAT.match(text)
         if match is None:

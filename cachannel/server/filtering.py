@@ -95,10 +95,10 @@ class EventFilter:
     def event(self, sub: Subscription, mask: int) -> Reply | None:
         """Return the event for an update with these bits, None if it is not to be sent.
 
-        A mask of zero means the first event, which is always sent.
+        A mask of zero means the first event. It passes `dbnd` and `dec`, while `sync` treats it as
+        any other (rsrv).
         """
         current = sub.view.encoded(sub.dbr_type, sub.count)
-        first = not mask
         if self.filter.dec is not None:
             self._updates += 1
             if (self._updates - 1) % self.filter.dec.n:
@@ -106,7 +106,7 @@ class EventFilter:
         if self.filter.dbnd is not None and not self._beyond(mask & sub.mask):
             return None
         if self.filter.sync is not None:
-            return self._synchronised(current, first)
+            return self._synchronised(current)
         return current
 
     def _beyond(self, mask: int) -> bool:
@@ -123,7 +123,7 @@ class EventFilter:
         # What else the client wants to hear of passes, and the band stays where it is.
         return not mask or bool(mask & _ALWAYS)
 
-    def _synchronised(self, current: Reply, first: bool) -> Reply | None:
+    def _synchronised(self, current: Reply) -> Reply | None:
         """Follow a state as EPICS base's sync filter does: at updates, by the state's edges."""
         assert self.filter.sync is not None
         mode, name = self.filter.sync
@@ -131,8 +131,6 @@ class EventFilter:
         states = getattr(group, "states", None) or {}
         state, before, previous = bool(states.get(name, False)), self._state, self._previous
         self._state, self._previous = state, current
-        if first:
-            return current
         if mode == "while":
             return current if state else None
         if mode == "unless":

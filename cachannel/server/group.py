@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from types import GenericAlias
 from typing import Any, ClassVar
 
 from cachannel.protocol.channel_types import ChannelType
-from cachannel.protocol.errors import CaprotoRuntimeError, CaprotoValueError
+from cachannel.protocol.errors import CaprotoRuntimeError, CaprotoTypeError, CaprotoValueError
 
 from .alarm import ChannelAlarm
 from .data import ChannelData
@@ -109,6 +109,7 @@ class SubGroup:
 
     Raises:
         CaprotoValueError: a dict with a name that is taken.
+        CaprotoTypeError: a dict with something that is no property.
     """
 
     def __init__(
@@ -147,8 +148,10 @@ class SubGroup:
                     props[attr] = copy.copy(given)
                 elif isinstance(given, PVSpec):
                     props[attr] = pvproperty.from_pvspec(given)
-                else:
+                elif isinstance(given, Mapping):
                     props[attr] = pvproperty(**given)
+                else:
+                    raise CaprotoTypeError(f"{attr!r} is no property: {given!r}")
             self._group_dict = props
         elif isinstance(group, type) and issubclass(group, PVGroup):
             self._group_cls = group
@@ -253,9 +256,12 @@ class PVGroupMeta(type):
     ) -> PVGroupMeta:
         cls = super().__new__(mcs, name, bases, dct, **kwargs)
         members: dict[str, Any] = {}
-        for base in reversed(cls.__mro__[1:]):
-            for attr, member in base.__dict__.get("_own_members_", {}).items():
-                members[attr] = member
+        # The first base's come first, each in its place; which one it is, the MRO decides.
+        for base in bases:
+            for attr in getattr(base, "_members_", ()):
+                found = mcs._inherited(cls, attr)
+                if found is not None:
+                    members.setdefault(attr, found)
         own: dict[str, Any] = {}
         for attr, member in dct.items():
             if attr.startswith("_"):
@@ -286,6 +292,14 @@ class PVGroupMeta(type):
                 for nested, group in member.group_cls._subgroups_.items():
                     cls._subgroups_[f"{attr}.{nested}"] = group
         return cls
+
+    @staticmethod
+    def _inherited(cls: type, attr: str) -> Any:
+        """Return the property or subgroup that a class inherits, None if it is none any more."""
+        for base in cls.__mro__[1:]:
+            if attr in base.__dict__:
+                return base.__dict__.get("_own_members_", {}).get(attr)
+        return None
 
 
 def _escape(text: str) -> str:
@@ -352,7 +366,9 @@ class PVGroup(metaclass=PVGroupMeta):
         self.attr_to_pvname: dict[str, str] = {}
         self.groups: dict[str, PVGroup] = {}
         if not hasattr(self, "states"):
-            self.states: dict[str, bool] = getattr(parent, "states", None) or {}
+            # One dictionary for all groups of an IOC, so that a state is the same in all of them.
+            states: dict[str, bool] | None = getattr(parent, "states", None)
+            self.states: dict[str, bool] = {} if states is None else states
         if "name" not in type(self)._members_:
             self.name = type(self).__name__ if name is None else name
         if parent is not None and isinstance(parent, PVGroup):

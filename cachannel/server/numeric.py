@@ -31,6 +31,7 @@ from .encoding import (
     parse_number,
     to_integer,
 )
+from .metadata import LIMITS
 
 __all__ = [
     "ChannelByte",
@@ -46,18 +47,6 @@ _LOG: Final = int(SubscriptionType.DBE_LOG)
 _NO_ALARM: Final = (AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM)
 
 _LARGEST_FLOAT: Final = 3.4028234663852886e38
-
-_LIMITS: Final = (
-    "upper_disp_limit",
-    "lower_disp_limit",
-    "upper_alarm_limit",
-    "lower_alarm_limit",
-    "upper_warning_limit",
-    "lower_warning_limit",
-    "upper_ctrl_limit",
-    "lower_ctrl_limit",
-)
-
 
 _BASE_OF_CODE: Final = {"h": 1, "B": 4, "i": 5}
 
@@ -118,7 +107,7 @@ class ChannelNumeric(ChannelData):
     )
 
     _metadata_keys: ClassVar[frozenset[str]] = frozenset(
-        (*_LIMITS, "units", "value_atol", "log_atol")
+        (*LIMITS, "units", "value_atol", "log_atol")
     )
 
     def __init__(
@@ -176,8 +165,24 @@ class ChannelNumeric(ChannelData):
     lower_warning_limit = property(lambda self: self._lower_warning_limit, doc="LOW, down.")
     upper_ctrl_limit = property(lambda self: self._upper_ctrl_limit, doc="Largest write.")
     lower_ctrl_limit = property(lambda self: self._lower_ctrl_limit, doc="Smallest write.")
-    value_atol = property(lambda self: self._value_atol, doc="Deadband of DBE_VALUE.")
-    log_atol = property(lambda self: self._log_atol, doc="Deadband of DBE_LOG.")
+
+    @property
+    def value_atol(self) -> float:
+        """Deadband of DBE_VALUE; it may be set."""
+        return self._value_atol
+
+    @value_atol.setter
+    def value_atol(self, distance: float) -> None:
+        self._set_metadata({"value_atol": distance})
+
+    @property
+    def log_atol(self) -> float:
+        """Deadband of DBE_LOG; it may be set."""
+        return self._log_atol
+
+    @log_atol.setter
+    def log_atol(self, distance: float) -> None:
+        self._set_metadata({"log_atol": distance})
 
     def _set_metadata(self, metadata: dict[str, Any]) -> int:
         mask = 0
@@ -317,7 +322,7 @@ class ChannelNumeric(ChannelData):
                 values[index] = text[: MAX_UNITS_SIZE - 1]
             elif name == "precision":
                 values[index] = max(-0x8000, min(self._precision, 0x7FFF))
-            elif name in _LIMITS and name not in off:
+            elif name in LIMITS and name not in off:
                 values[index] = _limit(getattr(self, "_" + name), field.code)
 
 
@@ -376,11 +381,13 @@ class ChannelByte(ChannelNumeric):
     """Bytes: CHAR elements that are not text.
 
     Args:
-        strip_null_terminator: cut NULs from the end of what a client puts.
+        strip_null_terminator: cut NULs from the end of bytes; 8 bit arrays that Python code
+            writes, and a single byte, stay as they are.
         **kwargs: see `ChannelNumeric`; a ``string_encoding`` is refused.
     """
 
     data_type = ChannelType.CHAR
+    default_value = b""
 
     def __init__(self, *, strip_null_terminator: bool = True, **kwargs: Any) -> None:
         if kwargs.pop("string_encoding", None):
@@ -398,11 +405,15 @@ class ChannelByte(ChannelNumeric):
     @standard
     def preprocess_value(self, value: Any) -> Any:
         """Make bytes of text or a list of numbers; 8 bit arrays stay as they are."""
-        if is_array(value) and value.dtype.kind in "uib" and value.dtype.itemsize == 1:
+        as_it_is = False
+        if is_array(value):
             if value.ndim != 1:
                 raise CaprotoValueError(
                     f"write to {self.name}: an array of shape {value.shape} has to be flattened"
                 )
+            as_it_is = value.dtype.kind in "uib" and value.dtype.itemsize == 1
+            if not as_it_is:
+                value = self._join(value)
         elif isinstance(value, (memoryview, bytearray)):
             value = bytes(value)  # what is behind them may change, or go
         elif isinstance(value, int) or hasattr(value, "__index__"):
@@ -413,6 +424,8 @@ class ChannelByte(ChannelNumeric):
             value = b""
         elif not isinstance(value, bytes):
             value = self._join(value)
+        if not as_it_is:
+            value = self._stripped(value)
         if len(value) > self._max_length:
             raise CaprotoValueError(
                 f"write to {self.name}: {len(value)} bytes are more than max_length"
@@ -420,11 +433,17 @@ class ChannelByte(ChannelNumeric):
             )
         return value
 
+    def _stripped(self, raw: bytes) -> bytes:
+        strip = self.strip_null_terminator and self._max_length > 1
+        return raw.rstrip(b"\0") if strip else raw
+
     def _join(self, value: Any) -> bytes:
         parts = value.tolist() if hasattr(value, "tolist") else list(value)
         if parts and isinstance(parts[0], (bytes, bytearray)):
             return b"".join(parts)
         try:
+            if any(isinstance(part, str) for part in parts):
+                raise TypeError("text is no number")
             return bytes(to_integer(part) & 0xFF for part in parts)
         except TypeError as exc:
             raise CaprotoValueError(f"write to {self.name}: {value!r} are no bytes") from exc
@@ -454,9 +473,7 @@ class ChannelByte(ChannelNumeric):
                 raw = data.astype("u1").tobytes()
         else:
             raw = bytes((to_integer(data) & 0xFF,))
-        if self.strip_null_terminator and self._max_length > 1:
-            raw = raw.rstrip(b"\0")
-        return raw
+        return self._stripped(raw)
 
     def _elements(self, base: int) -> Elements:
         value = self._value

@@ -46,6 +46,16 @@ __all__ = [
 _default_log = logging.getLogger("cachannel.server")
 
 
+class _ClassDoc:
+    """The docstring of a class whose instances have another one, or None."""
+
+    def __init__(self, text: str | None) -> None:
+        self._text = text
+
+    def __get__(self, instance: Any, owner: type | None = None) -> str | None:
+        return self._text if instance is None else None
+
+
 class PvpropertyData(ChannelData):
     """What a property's channel has beyond a `ChannelData`.
 
@@ -95,6 +105,11 @@ class PvpropertyData(ChannelData):
             self.record_type = record_class._record_type
             self.reported_record_type = self.record_type or self.reported_record_type
             self.field_inst = record_class(prefix="", parent=self, name=f"{self.name}.fields")
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # The doc of a channel is the property's description, and DESC shows it.
+        cls.__doc__ = _ClassDoc(cls.__doc__)  # type: ignore[assignment]
 
     @classmethod
     def of_number(
@@ -180,14 +195,8 @@ class PvpropertyData(ChannelData):
 
     @property
     def fields(self) -> Any:
-        """The record's fields by name.
-
-        Raises:
-            AttributeError: there is no record.
-        """
-        if self.field_inst is None:
-            raise AttributeError(f"{self.name} has no record, hence no fields")
-        return self.field_inst.fields
+        """The record's fields by name; empty without a record."""
+        return {} if self.field_inst is None else self.field_inst.fields
 
     @standard
     async def verify_value(self, value: Any) -> Any:
@@ -212,6 +221,9 @@ class PvpropertyData(ChannelData):
             and self.field_inst is None
             and (self.group is None or not self.group._logs_writes)
         )
+
+
+PvpropertyData.__doc__ = _ClassDoc(PvpropertyData.__doc__)  # type: ignore[assignment]
 
 
 class PvpropertyReadOnlyData(PvpropertyData):

@@ -7,10 +7,14 @@ import inspect
 from collections.abc import Callable
 from enum import IntEnum
 from types import GenericAlias
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from cachannel.protocol.channel_types import AlarmSeverity, ChannelType
-from cachannel.protocol.errors import CaprotoRuntimeError, CaprotoValueError
+from cachannel.protocol.errors import (
+    CaprotoAttributeError,
+    CaprotoRuntimeError,
+    CaprotoValueError,
+)
 
 from .alarm import ChannelAlarm
 from .data import ChannelData
@@ -53,8 +57,30 @@ _new_tuple = tuple.__new__
 _NO_HOOKS = (None, None, None, None)
 
 
-class PVSpec(NamedTuple):
-    """What there is to say about one PV. It never changes; `_replace` makes another."""
+def _dtype_of(value: Any, default: type) -> Any:
+    """Return the dtype that follows from an initial value."""
+    kind = type(value)
+    if kind is float or kind is int or kind is str:  # nearly all
+        return kind
+    if value is None:
+        return default
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return _NUMPY_KINDS.get(value.dtype.kind, value.dtype.type)
+    if isinstance(value, (list, tuple)) or (
+        hasattr(value, "__getitem__") and not isinstance(value, (str, bytes, dict))
+    ):
+        if isinstance(value, (bytearray, memoryview)):
+            return bytes
+        if not len(value):
+            return default
+        value = value[0]
+        if hasattr(value, "dtype"):
+            return _NUMPY_KINDS.get(value.dtype.kind, default)
+    return type(value)
+
+
+class _Fields(NamedTuple):
+    """The fields of a `PVSpec`, in order."""
 
     get: Callable[..., Any] | None = None
     put: Callable[..., Any] | None = None
@@ -73,10 +99,25 @@ class PVSpec(NamedTuple):
     record: Any = None
     cls_kwargs: dict[str, Any] | None = None
 
-    @property
-    def default_dtype(self) -> type:
-        """The dtype when neither a dtype nor a value is given."""
-        return int
+
+class PVSpec(_Fields):
+    """What there is to say about one PV. It never changes; `_replace` makes another.
+
+    The dtype is that of the value if none is given.
+    """
+
+    __slots__ = ()
+
+    default_dtype: ClassVar[type] = int
+    """The dtype when neither a dtype nor a value is given."""
+
+    if not TYPE_CHECKING:  # for type checkers the constructor is that of the fields
+
+        def __new__(cls, *args, **kwargs):
+            spec = super().__new__(cls, *args, **kwargs)
+            if spec.dtype is None:
+                return spec._replace(dtype=_dtype_of(spec.value, cls.default_dtype))
+            return spec
 
     def new_names(self, attr: str | None = None, name: str | None = None) -> PVSpec:
         """Return this specification under another attribute and PV name, where given."""
@@ -87,30 +128,7 @@ class PVSpec(NamedTuple):
     def resolve_dtype(self) -> Any:
         """Return the dtype as given, or as the initial value says."""
         dtype = self.dtype
-        if dtype is not None:
-            return dtype
-        value = self.value
-        kind = type(value)
-        if kind is float or kind is int or kind is str:  # nearly all
-            return kind
-        if value is None:
-            return self.default_dtype
-        if hasattr(value, "dtype") and hasattr(value, "shape"):
-            found = _NUMPY_KINDS.get(value.dtype.kind)
-            if found is None:
-                raise CaprotoValueError(f"{self.attr}: no PV type for {value.dtype} values")
-            return found
-        if isinstance(value, (list, tuple)) or (
-            hasattr(value, "__getitem__") and not isinstance(value, (str, bytes, dict))
-        ):
-            if isinstance(value, (bytearray, memoryview)):
-                return bytes
-            if not len(value):
-                return self.default_dtype
-            value = value[0]
-            if hasattr(value, "dtype"):
-                return _NUMPY_KINDS.get(value.dtype.kind, self.default_dtype)
-        return type(value)
+        return _dtype_of(self.value, self.default_dtype) if dtype is None else dtype
 
     def get_data_class(self, group: Any = None) -> type[ChannelData]:
         """Return the class of the channel.
@@ -153,7 +171,7 @@ class PVSpec(NamedTuple):
         return result
 
     def get_instantiation_info(self, group: Any = None) -> tuple[type[ChannelData], dict[str, Any]]:
-        """Return the channel's class and its arguments, the PV's name excepted.
+        """Return the channel's class and its arguments.
 
         Raises:
             CaprotoValueError: no value for a specification without a group, or no class.
@@ -183,7 +201,7 @@ class PVSpec(NamedTuple):
             if issubclass(cls, PvpropertyEnum):
                 kwargs["enum_class"] = dtype
         kwargs.update(alarm=alarm, value=value, max_length=self.max_length)
-        kwargs.update(group=group, pvspec=self, doc=self.doc)
+        kwargs.update(pvname=self._pvname(group), group=group, pvspec=self, doc=self.doc)
         record = self.fields if self.fields is not None else self.record
         if record is not None:
             kwargs["record"] = record
@@ -213,17 +231,20 @@ class PVSpec(NamedTuple):
             and self.max_length is None
         )
 
+    def _pvname(self, group: Any) -> str:
+        name = self.name
+        if name is None:
+            name = self.attr or ""
+        return name if group is None else group.prefix + expand_macros(name, group.macros)
+
     def create(self, group: Any = None) -> ChannelData:
         """Return the channel.
 
         Raises:
             CaprotoRuntimeError: the data class does not take the arguments.
         """
-        name = self.name
-        if name is None:
-            name = self.attr or ""
         if group is not None:
-            name = group.prefix + expand_macros(name, group.macros)
+            name = self._pvname(group)
             if self._says_only_a_number():
                 table = group.type_map_read_only if self.read_only else group.type_map
                 number_cls = table.get(type(self.value))
@@ -234,13 +255,13 @@ class PVSpec(NamedTuple):
                         channel._bind(group, self)
                     return channel  # type: ignore[no-any-return]
         cls, kwargs = self.get_instantiation_info(group)
-        kwargs["pvname"] = name
         try:
             return cls(**kwargs)
         except TypeError as exc:
             given = sorted(self.cls_kwargs or {})
             raise CaprotoRuntimeError(
-                f"{name}: {cls.__name__} cannot be made with the arguments {given}: {exc}"
+                f"{kwargs['pvname']}: {cls.__name__} cannot be made with the arguments {given}:"
+                f" {exc}"
             ) from exc
 
 
@@ -318,6 +339,8 @@ class pvproperty:  # noqa: N801 - the name is a contract
                 raise CaprotoValueError(
                     f"{name!r}: the name of a property with a record cannot contain a dot"
                 )
+        if dtype is None:
+            dtype = _dtype_of(value, PVSpec.default_dtype)
         # In the order of PVSpec's fields; its own constructor takes four times as long, and there
         # may be very many properties.
         self.pvspec = _new_tuple(
@@ -366,7 +389,7 @@ class pvproperty:  # noqa: N801 - the name is a contract
             AttributeError: there is no record.
         """
         if self.field_spec is None:
-            raise AttributeError(f"{self.attr_name or 'the property'} has no record")
+            raise CaprotoAttributeError(f"{self.attr_name or 'the property'} has no record")
         return self.field_spec
 
     # ------------------------------------------------------------------ descriptor

@@ -171,7 +171,13 @@ class ChannelString(ChannelData):
         return str(value).partition("\0")[0]
 
     def from_wire(self, base: int, data: Any) -> Any:
-        """Return put elements as texts; numbers become their decimal texts."""
+        """Return put elements as texts; numbers become their decimal texts.
+
+        Several characters for one text are that text.
+        """
+        if base == _CHAR and self._max_length == 1 and is_array(data) and len(data) > 1:
+            raw: bytes = data.astype("u1").tobytes()
+            return raw.partition(b"\0")[0].decode(self.string_encoding, "replace")
         return self._texts(base, data)
 
     def raw_text(self) -> bytes:
@@ -256,6 +262,8 @@ class ChannelEnum(ChannelData):
             return [self._state(part) for part in value]
         return self._state(value)
 
+    _settle = _check
+
     def _state(self, value: Any) -> str:
         """Return the name of a state given by name, index or index as text."""
         strings = self._enum_strings
@@ -286,6 +294,17 @@ class ChannelEnum(ChannelData):
         if self.field_inst is not None:
             self.field_inst.metadata_changed()
         return int(SubscriptionType.DBE_PROPERTY)
+
+    async def write_metadata(  # type: ignore[override]
+        self, enum_strings: Sequence[str] | None = None, **kwargs: Any
+    ) -> None:
+        """Store metadata and tell the subscribers of DBE_PROPERTY.
+
+        Args:
+            enum_strings: new names of the states.
+            **kwargs: see `ChannelData.write_metadata`.
+        """
+        await super().write_metadata(enum_strings=enum_strings, **kwargs)
 
     def from_wire(self, base: int, data: Any) -> Any:
         """Return put elements as names of states.

@@ -11,9 +11,10 @@ from cachannel.protocol.dbr import LAYOUTS
 from cachannel.protocol.errors import CaprotoError, Forbidden, RemoteProtocolError
 from cachannel.protocol.messages import HEADER, Command, error, pack
 
-from .data import ChannelData, decode_metadata
+from .data import ChannelData
 from .encoding import Elements, Reply, decode_elements, failure, pack_numbers, pack_texts, reply
 from .jobs import CircuitJobs
+from .metadata import decode_metadata
 from .output import MAX_ZERO_FILL, bounded
 from .subscription import ClientChannel
 

@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Literal, TypedDict, Unpack, overload
 
 from cachannel.client.callbacks import Entry, Item, Outbox, warn_single, weak
-from cachannel.client.common import GLOBAL_DEFAULT_TIMEOUT, seconds
+from cachannel.client.common import GLOBAL_DEFAULT_TIMEOUT, TypeRequest, seconds
 from cachannel.client.engine import Engine
+from cachannel.client.responses import ReadNotifyResponse, ReadResponse, WriteNotifyResponse
 from cachannel.client.values import choose_type, is_text
 from cachannel.protocol.channel_types import ChannelType, SubscriptionType
 from cachannel.protocol.errors import (
@@ -98,7 +99,7 @@ def _not_found(pv_name: str, timeout: float | None) -> CaprotoTimeoutError:
     )
 
 
-def _read_type(pv: PV, data_type: Any, force_int_enums: bool) -> Any:
+def _read_type(pv: PV, data_type: TypeRequest, force_int_enums: bool) -> TypeRequest:
     if data_type is None and not force_int_enums and pv._native_type() == ChannelType.ENUM:
         return ChannelType.STRING
     return data_type
@@ -110,22 +111,66 @@ def _check_metadata(metadata: Any) -> None:
         raise CaprotoNotImplementedError(message)
 
 
-def _write_type(pv: PV, data: Any, data_type: Any) -> Any:
+def _write_type(pv: PV, data: Any, data_type: TypeRequest) -> TypeRequest:
     if data_type is None and pv._native_type() == ChannelType.ENUM and is_text(data):
         return ChannelType.STRING
     return data_type
 
 
-def _write(pv: PV, data: Any, notify: bool, data_type: Any, timeout: float | None) -> Any:
+def _write(
+    pv: PV, data: Any, notify: bool, data_type: TypeRequest, timeout: float | None
+) -> WriteNotifyResponse | None:
     chosen = _write_type(pv, data, data_type)
     return pv.write(data, wait=notify, notify=notify, data_type=chosen, timeout=timeout)
 
 
+class _Connecting(TypedDict, total=False):
+    """Arguments that all functions take; for type checkers, as those below are."""
+
+    timeout: float | None
+    priority: int
+    repeater: bool
+
+
+class _Reading(_Connecting, total=False):
+    data_type: TypeRequest
+    data_count: int | None
+    force_int_enums: bool
+
+
+class _Writing(_Connecting, total=False):
+    data_type: TypeRequest
+    metadata: None
+
+
+class _ReadingTwice(_Connecting, total=False):
+    read_data_type: TypeRequest
+    write_data_type: TypeRequest
+    metadata: None
+    force_int_enums: bool
+
+
+@overload
 def read(
-    pv_name: str, *, data_type: Any = None, data_count: int | None = None,
+    pv_name: str, *, notify: Literal[True] = True, **options: Unpack[_Reading]
+) -> ReadNotifyResponse: ...
+
+
+@overload
+def read(pv_name: str, *, notify: Literal[False], **options: Unpack[_Reading]) -> ReadResponse: ...
+
+
+@overload
+def read(
+    pv_name: str, *, notify: bool, **options: Unpack[_Reading]
+) -> ReadNotifyResponse | ReadResponse: ...
+
+
+def read(
+    pv_name: str, *, data_type: TypeRequest = None, data_count: int | None = None,
     timeout: float | None = GLOBAL_DEFAULT_TIMEOUT, priority: int = 0, notify: bool = True,
     force_int_enums: bool = False, repeater: bool = True,
-) -> Any:  # fmt: skip
+) -> ReadNotifyResponse | ReadResponse:  # fmt: skip
     """Read a PV.
 
     Args:
@@ -147,14 +192,37 @@ def read(
         KeyError, ValueError: no such type.
     """
     with connected(pv_name, priority, timeout, repeater) as pv:
-        data_type = _read_type(pv, data_type, force_int_enums)
-        return pv.read(data_type=data_type, data_count=data_count, timeout=timeout, notify=notify)
+        chosen = _read_type(pv, data_type, force_int_enums)
+        response = pv.read(
+            data_type=chosen, data_count=data_count, timeout=timeout, notify=notify, wait=True
+        )
+        assert response is not None  # it was waited for
+        return response
+
+
+@overload
+def write(
+    pv_name: str, data: Any, *, notify: Literal[False] = False, **options: Unpack[_Writing]
+) -> None: ...
+
+
+@overload
+def write(
+    pv_name: str, data: Any, *, notify: Literal[True], **options: Unpack[_Writing]
+) -> WriteNotifyResponse: ...
+
+
+@overload
+def write(
+    pv_name: str, data: Any, *, notify: bool, **options: Unpack[_Writing]
+) -> WriteNotifyResponse | None: ...
 
 
 def write(
-    pv_name: str, data: Any, *, notify: bool = False, data_type: Any = None, metadata: Any = None,
-    timeout: float | None = GLOBAL_DEFAULT_TIMEOUT, priority: int = 0, repeater: bool = True,
-) -> Any:  # fmt: skip
+    pv_name: str, data: Any, *, notify: bool = False, data_type: TypeRequest = None,
+    metadata: None = None, timeout: float | None = GLOBAL_DEFAULT_TIMEOUT, priority: int = 0,
+    repeater: bool = True,
+) -> WriteNotifyResponse | None:  # fmt: skip
     """Write to a PV.
 
     Args:
@@ -180,12 +248,30 @@ def write(
         return _write(pv, data, notify, data_type, timeout)
 
 
+@overload
 def read_write_read(
-    pv_name: str, data: Any, *, notify: bool = False, read_data_type: Any = None,
-    write_data_type: Any = None, metadata: Any = None,
+    pv_name: str, data: Any, *, notify: Literal[False] = False, **options: Unpack[_ReadingTwice]
+) -> tuple[ReadNotifyResponse, None, ReadNotifyResponse]: ...
+
+
+@overload
+def read_write_read(
+    pv_name: str, data: Any, *, notify: Literal[True], **options: Unpack[_ReadingTwice]
+) -> tuple[ReadNotifyResponse, WriteNotifyResponse, ReadNotifyResponse]: ...
+
+
+@overload
+def read_write_read(
+    pv_name: str, data: Any, *, notify: bool, **options: Unpack[_ReadingTwice]
+) -> tuple[ReadNotifyResponse, WriteNotifyResponse | None, ReadNotifyResponse]: ...
+
+
+def read_write_read(
+    pv_name: str, data: Any, *, notify: bool = False, read_data_type: TypeRequest = None,
+    write_data_type: TypeRequest = None, metadata: None = None,
     timeout: float | None = GLOBAL_DEFAULT_TIMEOUT, priority: int = 0,
     force_int_enums: bool = False, repeater: bool = True,
-) -> tuple[Any, Any, Any]:  # fmt: skip
+) -> tuple[ReadNotifyResponse, WriteNotifyResponse | None, ReadNotifyResponse]:  # fmt: skip
     """Read a PV, write to it, and read it again, on one connection.
 
     Without ``notify=True`` the last reading need not show the new value. The arguments are those
@@ -245,10 +331,10 @@ class Subscription:
         self.callbacks[token] = weak(func, lambda _: self.remove_callback(token))
         return token
 
-    def remove_callback(self, token: int) -> None:
-        """Forget a function; unknown tokens are ignored."""
-        self.callbacks.pop(token, None)
-        self._single.pop(token, None)
+    def remove_callback(self, cb_id: int) -> None:
+        """Forget a function by its token; unknown tokens are ignored."""
+        self.callbacks.pop(cb_id, None)
+        self._single.pop(cb_id, None)
 
     def clear(self) -> None:
         """Forget all functions, and end a block that is running."""

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-import socket
+from typing import TYPE_CHECKING
 
 from cachannel import repeater as _repeater
 from cachannel.protocol.errors import CaprotoRuntimeError
 from cachannel.repeater import spawn_repeater
 
+if TYPE_CHECKING:
+    import socket
+
 __all__ = ["RepeaterAlreadyRunning", "check_for_running_repeater", "run", "spawn_repeater"]
 
 
-class RepeaterAlreadyRunning(CaprotoRuntimeError):  # noqa: N818 - a name that programs catch
-    """Another repeater has the port."""
+class RepeaterAlreadyRunning(  # noqa: N818 - a name that programs catch
+    _repeater.RepeaterAlreadyRunning, CaprotoRuntimeError
+):
+    """Another repeater has the port; an error of `cachannel.repeater` and one of caproto's kind.
+
+    A class of its own, as `cachannel.repeater` runs without the package and its errors.
+    """
 
 
-def check_for_running_repeater(addr: tuple[str, int]) -> None:
-    """Find out whether the port of a repeater is free.
+def check_for_running_repeater(addr: tuple[str, int]) -> socket.socket:
+    """Bind a UDP socket to the address of a repeater.
+
+    Returns:
+        The bound socket; it belongs to the caller.
 
     Raises:
-        RepeaterAlreadyRunning: it is not.
+        RepeaterAlreadyRunning: the port is taken, so a repeater runs already.
+        OSError: the address cannot be bound for another reason.
     """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
-        try:
-            trial.bind(addr)
-        except OSError as exc:
-            message = f"something has the port {addr[1]} already: {exc}"
-            raise RepeaterAlreadyRunning(message) from exc
+    try:
+        return _repeater.check_for_running_repeater(addr)
+    except _repeater.RepeaterAlreadyRunning as exc:
+        raise RepeaterAlreadyRunning(str(exc)) from exc
 
 
 def run(host: str = "0.0.0.0") -> None:

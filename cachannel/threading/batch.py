@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cachannel._native import ffi, lib
 from cachannel.client.blocks import Block
-from cachannel.client.common import DisconnectedError, deadline_after
+from cachannel.client.common import DisconnectedError, TypeRequest, deadline_after
 from cachannel.client.pv import logger
-from cachannel.client.responses import ReadNotifyResponse
+from cachannel.client.responses import ReadNotifyResponse, WriteNotifyResponse
 from cachannel.client.statuses import DROPPED, LOST, NORMAL, NOWTACCESS
 from cachannel.client.values import Encoded, choose_type
 from cachannel.errors import describe
@@ -28,6 +28,8 @@ _now = time.monotonic
 _new_response = ReadNotifyResponse.__new__
 
 _READ, _NUMBER, _NUMBER_TOLD, _OTHER = range(4)
+_COLUMNS: Final = 6
+"""What a run of reads has for each: PV, type, count, callback, id and circuit."""
 _FLOATS: Final = (2, 6)
 _LONG: Final = 5
 _SIZES: Final = {2: 4, 5: 4, 6: 8}
@@ -42,9 +44,21 @@ class _Answers(Block):
         self, context: BaseContext, manager: Any, timeout: float | None, deadline: float | None
     ) -> None:
         outbox: Outbox = context._outbox if manager is None else manager.outbox
-        super().__init__(context._engine, outbox, manager)
+        super().__init__(context._engine, outbox, manager, context.max_workers == 1)
         self._timeout = timeout
         self._deadline = deadline
+
+    def call(self, answers: list[Any], nothing: None) -> None:
+        pairs = iter(answers)
+        for record, buffer in zip(pairs, pairs, strict=True):
+            try:
+                self._answer(record, buffer)
+            except BaseException:  # also SystemExit: it must not end the thread
+                logger.exception("a callback failed: %r", self)
+
+    def _answer(self, record: Record, buffer: Any) -> None:
+        """Complete the request of one answer."""
+        raise NotImplementedError
 
     def _late(self, what: str, pv: PV) -> bool:
         deadline = self._deadline
@@ -55,15 +69,29 @@ class _Answers(Block):
 
 
 class _Reads(_Answers):
-    __slots__ = ()
+    """Reads; what is pending are their callbacks."""
 
-    def call(self, record: Record, buffer: Any) -> None:
-        pv, dbr_type, count, callback, _, _ = self.pending.pop(record[0])
-        ioid = self._ids[record[0] - self._first]
+    __slots__ = ("_any_length", "_counts", "_pvs", "_types")
+
+    def send(
+        self, pvs: list[PV], types: list[int], counts: list[int],
+        callbacks: list[Callable[[ReadNotifyResponse], object]], channels: list[int],
+    ) -> None:  # fmt: skip
+        """Send the reads, given as columns."""
+        self._pvs = pvs
+        self._types = types
+        self._counts = counts
+        self._any_length = not any(counts)
+        self.read(channels, types, counts, callbacks)
+
+    def _answer(self, record: Record, buffer: Any) -> None:
+        callback = self.pending.pop(record[0])
+        index = record[0] - self._first
+        ioid = self._ids[index]
         if not self.pending:
             self.release()
         deadline = self._deadline
-        if record[7] == NORMAL and not count and (deadline is None or _now() <= deadline):
+        if record[7] == NORMAL and self._any_length and (deadline is None or _now() <= deadline):
             # ReadNotifyResponse.from_record, without the call: this is done for every answer.
             response = _new_response(ReadNotifyResponse)
             response._record = record
@@ -71,14 +99,17 @@ class _Reads(_Answers):
             response._ident = ioid
             response._data = None
             callback(response)
-        elif record[1] != DROPPED and not self._late("read of", pv):
+            return
+        pv = self._pvs[index]
+        if record[1] != DROPPED and not self._late("read of", pv):
+            dbr_type, count = self._types[index], self._counts[index]
             callback(pv._read_response(record, buffer, dbr_type, count, ioid))
 
 
 class _Writes(_Answers):
     __slots__ = ()
 
-    def call(self, record: Record, buffer: Any) -> None:
+    def _answer(self, record: Record, buffer: Any) -> None:
         pv, value, callback = self.pending.pop(record[0])
         ioid = self._ids[record[0] - self._first]
         if not self.pending:
@@ -90,7 +121,7 @@ class _Writes(_Answers):
             value = Encoded(native, 1, bytes(_SIZES[native]), 1)
         response = pv._write_response(record[7], record[3], value, ioid)
         if isinstance(response, ErrorResponseReceived):
-            logger.warning("%s: write refused: %s", pv.name, response)
+            logger.warning("%s", response)
         else:
             callback(response)
 
@@ -125,8 +156,12 @@ class Batch:
         deadline = deadline_after(self.timeout)
         try:
             for kind, context, run in runs:
-                for manager, group in _by_circuit(kind, run):
-                    self._send(kind, context, manager, group, deadline)
+                if kind == _READ:
+                    for manager, columns in _reads_by_circuit(run):
+                        _Reads(context, manager, self.timeout, deadline).send(*columns)
+                    continue
+                for manager, group in _writes_by_circuit(run):
+                    self._write(kind, context, manager, group, deadline)
         finally:
             for context in dict.fromkeys(context for _, context, _ in runs):
                 context._flush_soon()
@@ -137,7 +172,7 @@ class Batch:
         self._runs.append((kind, context, self._run))
         return self._run
 
-    def _send(
+    def _write(
         self,
         kind: int,
         context: BaseContext,
@@ -145,10 +180,6 @@ class Batch:
         group: list[Any],
         deadline: float | None,
     ) -> None:
-        if kind == _READ:
-            _, types, counts, _, ids, _ = zip(*group, strict=True)
-            _Reads(context, manager, self.timeout, deadline).read(ids, types, counts, group)
-            return
         channels = [request[0]._id for request in group]
         writes = _Writes(context, manager, self.timeout, deadline)
         if kind == _NUMBER:
@@ -172,19 +203,19 @@ class Batch:
                     )
 
     @staticmethod
-    def _native(pv: PV) -> int:
+    def _native(pv: PV, operation: str) -> int:
         """Return the native type of a connected PV."""
         native: int = lib.cc_field_type(pv._id) if pv._id else -1
         if native < 0:
-            message = f"{pv.name!r} is not connected"
+            message = f"{operation} of {pv.name!r}: it is not connected"
             raise DisconnectedError(message)
         # The news of the connection is on its way to the PV, and a refusal may overtake it.
         pv._native = native
         return native
 
     def read(
-        self, pv: PV, callback: Callable[[ReadNotifyResponse], object], data_type: Any = None,
-        data_count: int | None = None,
+        self, pv: PV, callback: Callable[[ReadNotifyResponse], object],
+        data_type: TypeRequest = None, data_count: int | None = None,
     ) -> None:  # fmt: skip
         """Read a connected PV.
 
@@ -198,17 +229,19 @@ class Batch:
             DisconnectedError: the PV is not connected.
             KeyError, ValueError: no such type.
         """
-        native = pv._native if pv._up else self._native(pv)
+        native = pv._native if pv._up else self._native(pv, "read")
         dbr_type = native if data_type is None else choose_type(data_type, native)
         context = pv.context
         if self._kind != _READ or self._context is not context:
             self._begin(_READ, context)
-        # Id and circuit, too: to look at 10,000 PVs once more costs more than the columns.
-        self._run.append((pv, dbr_type, data_count or 0, callback, pv._id, pv._manager))
+        # Id and circuit, too: to look at 10,000 PVs once more costs more than the columns. All in
+        # one list, as 10,000 tuples that stay would make the garbage collector run for longer
+        # than the reads take.
+        self._run += (pv, dbr_type, data_count or 0, callback, pv._id, pv._manager)
 
     def write(
-        self, pv: PV, data: Any, callback: Callable[[Any], object] | None = None,
-        data_type: Any = None, data_count: int | None = None,
+        self, pv: PV, data: Any, callback: Callable[[WriteNotifyResponse], object] | None = None,
+        data_type: TypeRequest = None, data_count: int | None = None,
     ) -> None:  # fmt: skip
         """Write to a connected PV.
 
@@ -224,7 +257,7 @@ class Batch:
             DisconnectedError: the PV is not connected.
             ValueError, TypeError: the data cannot be sent.
         """
-        native = pv._native if pv._up else self._native(pv)
+        native = pv._native if pv._up else self._native(pv, "write")
         value = data[0] if type(data) is list and len(data) == 1 and data_count is None else data
         kind = type(value)
         if data_type is None and (
@@ -235,7 +268,7 @@ class Batch:
         else:
             kinds, request = _OTHER, pv._encode(data, data_type, native, data_count)
             if isinstance(request, int):
-                message = f"{pv.name!r} cannot be written as {data_type!r}"
+                message = f"write of {pv.name!r}: no write can have the type {data_type!r}"
                 raise CaprotoError(message)
         context = pv.context
         if self._kind != kinds or self._context is not context:
@@ -243,17 +276,27 @@ class Batch:
         self._run.append((pv, request, callback))
 
 
-def _by_circuit(kind: int, run: list[Any]) -> list[tuple[Any, list[Any]]]:
-    """Group requests by their circuits, keeping the order on each."""
-    if kind == _READ:
-        managers = {read[5] for read in run}
-    else:
-        managers = {request[0]._manager for request in run}
+def _reads_by_circuit(run: list[Any]) -> list[tuple[Any, list[list[Any]]]]:
+    """Group reads by their circuits, keeping the order on each; each group is columns."""
+    *columns, managers = (run[column::_COLUMNS] for column in range(_COLUMNS))
+    if len(set(managers)) == 1 and managers[0] is not None:
+        return [(managers[0], columns)]
+    groups: dict[Any, list[list[Any]]] = {}
+    for row in zip(*columns, strict=True):
+        group = groups.setdefault(row[0].circuit_manager, [[] for _ in columns])
+        for column, field in zip(group, row, strict=True):
+            column.append(field)
+    return list(groups.items())
+
+
+def _writes_by_circuit(run: list[Any]) -> list[tuple[Any, list[Any]]]:
+    """Group writes by their circuits, keeping the order on each."""
+    managers = {write[0]._manager for write in run}
     if len(managers) == 1 and None not in managers:
         return [(managers.pop(), run)]
     groups: dict[Any, list[Any]] = {}
-    for request in run:
-        groups.setdefault(request[0].circuit_manager, []).append(request)
+    for write in run:
+        groups.setdefault(write[0].circuit_manager, []).append(write)
     return list(groups.items())
 
 

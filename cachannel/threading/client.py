@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from cachannel._ca.handles import fetch
 from cachannel._native import lib
@@ -22,8 +22,11 @@ from cachannel.client.common import (
     ContextDisconnectedError,
     DeadCircuitError,
     DisconnectedError,
+    ReadOptions,
     ThreadingClientException,
     Timeout,
+    TypeRequest,
+    WriteOptions,
     deadline_after,
     left_until,
 )
@@ -31,14 +34,24 @@ from cachannel.client.context import BaseContext
 from cachannel.client.engine import BaseBroadcaster
 from cachannel.client.many import Names, Readings, read_many, write_many
 from cachannel.client.pv import BasePV, check_notify, logger
-from cachannel.client.responses import EventAddResponse, WriteNotifyResponse
+from cachannel.client.responses import (
+    EventAddResponse,
+    ReadNotifyResponse,
+    ReadResponse,
+    WriteNotifyResponse,
+)
 from cachannel.client.statuses import ATTEMPTS, DISCONN, DROPPED, LOST, NORMAL
-from cachannel.client.stream import LIMIT, Updates
+from cachannel.client.stream import LIMIT, Batched, Updates
 from cachannel.client.subscription import BaseSubscription
 from cachannel.client.values import Encoded, choose_type, own_buffer
+from cachannel.protocol.channel_types import AccessRights
 from cachannel.protocol.errors import CaprotoTimeoutError, ErrorResponseReceived
 from cachannel.threading.batch import Batch
 from cachannel.values.decode import Record
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = [
     "PV",
@@ -84,8 +97,8 @@ class VirtualCircuitManager(BaseCircuitManager):
         """Let updates through again, beginning with the latest of each subscription."""
         self._on()
 
-    def send(self, *commands: Any) -> None:
-        """Obey messages that switch events off and on.
+    def send(self, *commands: Any, extra: Any = None) -> None:
+        """Obey messages that switch events off and on; ``extra`` has no effect.
 
         Raises:
             CaprotoNotImplementedError: any other message; libca sends those.
@@ -97,9 +110,10 @@ class VirtualCircuitManager(BaseCircuitManager):
         self._close_channels()
 
 
-class PV(BasePV[Subscription]):
+class PV(BasePV[Subscription, VirtualCircuitManager]):
     """A process variable of a context; made by `Context.get_pvs` only."""
 
+    context: Context
     _subscription_class = Subscription
 
     def _outbox(self, func: Callable[..., object]) -> Outbox:
@@ -181,11 +195,39 @@ class PV(BasePV[Subscription]):
         self.wait_for_connection(timeout=timeout)
         return self._last_heard()
 
+    @overload
+    def read(
+        self, *, wait: Literal[True] = True, notify: Literal[True] = True,
+        callback: Callable[[ReadNotifyResponse], object] | None = None,
+        **options: Unpack[ReadOptions],
+    ) -> ReadNotifyResponse: ...  # fmt: skip
+
+    @overload
+    def read(
+        self, *, notify: Literal[False], wait: Literal[True] = True,
+        callback: Callable[[ReadResponse], object] | None = None,
+        **options: Unpack[ReadOptions],
+    ) -> ReadResponse: ...  # fmt: skip
+
+    @overload
+    def read(
+        self, *, wait: Literal[False], notify: bool = True,
+        callback: Callable[[ReadNotifyResponse], object] | None = None,
+        **options: Unpack[ReadOptions],
+    ) -> None: ...  # fmt: skip
+
+    @overload
+    def read(
+        self, *, wait: bool = True, notify: bool = True,
+        callback: Callable[[ReadNotifyResponse], object] | None = None,
+        **options: Unpack[ReadOptions],
+    ) -> ReadNotifyResponse | ReadResponse | None: ...  # fmt: skip
+
     def read(
         self, *, wait: bool = True, callback: Callable[[Any], object] | None = None,
-        timeout: Timeout = PV_DEFAULT_TIMEOUT, data_type: Any = None,
+        timeout: Timeout = PV_DEFAULT_TIMEOUT, data_type: TypeRequest = None,
         data_count: int | None = None, notify: bool = True,
-    ) -> Any:  # fmt: skip
+    ) -> ReadNotifyResponse | ReadResponse | None:  # fmt: skip
         """Read the PV.
 
         Args:
@@ -301,11 +343,32 @@ class PV(BasePV[Subscription]):
         outbox = self._outbox(callback)
         outbox.post((Entry.strong(callback, outbox), None, response))
 
+    @overload
+    def write(
+        self, data: Any, *, wait: Literal[True] = True,
+        callback: Callable[[WriteNotifyResponse], object] | None = None,
+        **options: Unpack[WriteOptions],
+    ) -> WriteNotifyResponse: ...  # fmt: skip
+
+    @overload
+    def write(
+        self, data: Any, *, wait: Literal[False],
+        callback: Callable[[WriteNotifyResponse], object] | None = None,
+        **options: Unpack[WriteOptions],
+    ) -> None: ...  # fmt: skip
+
+    @overload
+    def write(
+        self, data: Any, *, wait: bool = True,
+        callback: Callable[[WriteNotifyResponse], object] | None = None,
+        **options: Unpack[WriteOptions],
+    ) -> WriteNotifyResponse | None: ...  # fmt: skip
+
     def write(
         self, data: Any, *, wait: bool = True, callback: Callable[[Any], object] | None = None,
-        timeout: Timeout = PV_DEFAULT_TIMEOUT, notify: bool | None = None, data_type: Any = None,
-        data_count: int | None = None,
-    ) -> Any:  # fmt: skip
+        timeout: Timeout = PV_DEFAULT_TIMEOUT, notify: bool | None = None,
+        data_type: TypeRequest = None, data_count: int | None = None,
+    ) -> WriteNotifyResponse | None:  # fmt: skip
         """Write to the PV.
 
         Args:
@@ -325,7 +388,7 @@ class PV(BasePV[Subscription]):
             ErrorResponseReceived: the server answered with an error message.
             ValueError, TypeError: the data cannot be sent; nothing was.
         """
-        notify = check_notify(notify, wait, callback)
+        notify = check_notify(self.name, notify, wait, callback)
         limit = self._limit(timeout)
         deadline = deadline_after(limit)
         self._pending += 1
@@ -401,7 +464,7 @@ class PV(BasePV[Subscription]):
                 return
             response = self._write_response(record[7], record[3], encoded, ioid)
             if isinstance(response, ErrorResponseReceived):
-                logger.warning("%s: write refused: %s", self.name, response)
+                logger.warning("%s", response)
             elif callback is not None:
                 outbox.put((Entry.strong(callback, outbox), None, response))
 
@@ -508,7 +571,7 @@ class SharedBroadcaster(BaseBroadcaster):
         Raises:
             CaprotoNotImplementedError: always; libca sends them.
         """
-        BaseCircuitManager._obey(self, commands)  # type: ignore[arg-type]
+        self._refuse(commands)
 
 
 class Context(BaseContext):
@@ -523,6 +586,8 @@ class Context(BaseContext):
             of the events; with more they only begin in that order.
     """
 
+    broadcaster: SharedBroadcaster
+    pvs: dict[tuple[str, int], PV]
     _broadcaster_class = SharedBroadcaster
     _pv_class = PV
     _circuit_class = VirtualCircuitManager
@@ -556,8 +621,10 @@ class Context(BaseContext):
         )
 
     def get_pvs(
-        self, *names: str, priority: int = 0, connection_state_callback: Any = None,
-        access_rights_callback: Any = None, timeout: Timeout = CONTEXT_DEFAULT_TIMEOUT,
+        self, *names: str, priority: int = 0,
+        connection_state_callback: Callable[[PV, str], object] | None = None,
+        access_rights_callback: Callable[[PV, AccessRights], object] | None = None,
+        timeout: Timeout = CONTEXT_DEFAULT_TIMEOUT,
     ) -> list[PV]:  # fmt: skip
         """Make PVs, which connect in the background.
 
@@ -577,8 +644,8 @@ class Context(BaseContext):
         )
 
     def read_many(
-        self, names: Names, *, timeout: Timeout = CONTEXT_DEFAULT_TIMEOUT, data_type: Any = None,
-        data_count: int | None = None, throw: bool = True,
+        self, names: Names, *, timeout: Timeout = CONTEXT_DEFAULT_TIMEOUT,
+        data_type: TypeRequest = None, data_count: int | None = None, throw: bool = True,
     ) -> Readings:  # fmt: skip
         """Read many PVs with one request; see `Readings`.
 
@@ -597,7 +664,7 @@ class Context(BaseContext):
     def write_many(
         self, names: Names, values: Any, *, wait: bool = True,
         timeout: Timeout = CONTEXT_DEFAULT_TIMEOUT, throw: bool = True,
-    ) -> list[Any]:  # fmt: skip
+    ) -> list[Exception | None]:  # fmt: skip
         """Write to many PVs with one request.
 
         Args:
@@ -612,10 +679,21 @@ class Context(BaseContext):
         """
         return write_many(self, names, values, wait, timeout, throw)
 
+    @overload
     def monitor_many(
-        self, names: Names, *, data_type: Any = "time", mask: int | None = None,
+        self, names: Names, *, numpy: Literal[False] = False, data_type: TypeRequest = "time",
+        mask: int | None = None, limit: int = LIMIT,
+    ) -> Updates[Batched]: ...  # fmt: skip
+
+    @overload
+    def monitor_many(
+        self, names: Names, *, numpy: Literal[True], mask: int | None = None, limit: int = LIMIT,
+    ) -> Updates[npt.NDArray[np.void]]: ...  # fmt: skip
+
+    def monitor_many(
+        self, names: Names, *, data_type: TypeRequest = "time", mask: int | None = None,
         numpy: bool = False, limit: int = LIMIT,
-    ) -> Updates:  # fmt: skip
+    ) -> Updates[Any]:  # fmt: skip
         """Follow many PVs, which may connect later; iterating gives batches, see `Updates`.
 
         Args:

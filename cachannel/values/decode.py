@@ -38,6 +38,7 @@ _CODES: Final = ("40s", "h", "f", "H", "B", "i", "d")
 _DTYPES: Final = ("S40", "i2", "f4", "u2", "u1", "i4", "f8")
 _SCALARS: Final = tuple(Struct("=" + code) for code in _CODES)
 _STRING, _ENUM = 0, 3
+_STSACK: Final = 37
 
 
 def text(data: bytes) -> str | bytes:
@@ -58,6 +59,7 @@ def elements(record: Record, buffer: Any, offset: int, use_numpy: bool) -> Any:
 
     Exactly one element is a scalar, none is ``[]``, several are a list. With `use_numpy`, several
     (or no) numbers are an ndarray of shape ``(count,)`` that may be kept and written to.
+    DBR_STSACK_STRING is one text always: that of the first element.
     """
     dbr_type = record[3]
     if record[2] == IN_RECORD:
@@ -70,6 +72,8 @@ def elements(record: Record, buffer: Any, offset: int, use_numpy: bool) -> Any:
         (value,) = _SCALARS[base].unpack_from(buffer, start)
         return text(value) if base == _STRING else value
     if base == _STRING:
+        if dbr_type == _STSACK:
+            return text(bytes(buffer[start : start + 40])) if count else ""
         data = bytes(buffer[start : start + 40 * count])
         return [text(data[i : i + 40]) for i in range(0, 40 * count, 40)]
     if use_numpy:

@@ -1,3 +1,6 @@
+import time as time
+
+from cachannel import epicsPV as epicsPV
 from cachannel.epicsMotor import (
     epicsMotor as epicsMotor,
     epicsMotorException as epicsMotorException,

@@ -25,7 +25,7 @@ def doctor(environment: dict[str, str], *arguments: str) -> Outcome:
 
 
 def test_all_that_is_in_force_is_shown(environment, ioc) -> None:
-    lines = doctor(environment, "-w", "0.5", "catest").succeeded().lines
+    lines = doctor(environment, "-w", "5", "catest").succeeded().lines
     text = "\n".join(lines)
     assert lines[0].startswith("cachannel ")
     assert "    EPICS_CA_ADDR_LIST          127.0.0.1               (environment)" in lines
@@ -41,7 +41,7 @@ def test_all_that_is_in_force_is_shown(environment, ioc) -> None:
 def test_two_servers_of_one_name_are_told(make_ioc, environment, ioc, ports) -> None:
     make_ioc('record(ao, "catest") {}')
     both = environment | {"EPICS_CA_ADDR_LIST": f"127.0.0.1:{ports.main} 127.0.0.1:{ports.other}"}
-    done = doctor(both, "--json", "-w", "1", "catest")
+    done = doctor(both, "--json", "-w", "5", "catest")
     assert done.code == 1
     found = json.loads(done.stdout)
     assert "several servers have this name" in found["verdict"]
@@ -92,7 +92,7 @@ def test_a_server_that_takes_no_connection_is_told(ports) -> None:
 
 
 def test_what_may_not_be_read_is_told(environment) -> None:
-    done = doctor(environment, "-w", "0.5", "canoaccess")
+    done = doctor(environment, "-w", "5", "canoaccess")
     assert done.code == 1
     assert "access security lets nobody here read it" in done.lines[-1]
 

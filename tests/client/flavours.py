@@ -9,7 +9,7 @@ import cachannel.asyncio.client as asyncio_client
 import cachannel.sync.client as sync_client
 import cachannel.threading.client as threading_client
 
-TIMEOUT = 10.0
+TIMEOUT = 60.0
 
 
 class Following:
@@ -150,7 +150,7 @@ class AsyncioFlavour(Flavour):
     def close(self) -> None:
         self.do(self.context.disconnect())
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(10)
+        self.thread.join(60)
         self.loop.close()
 
 

@@ -1,6 +1,7 @@
 """What all three clients do alike, against the IOC of EPICS base and against ours."""
 
 import warnings
+from array import array
 from collections.abc import Iterator
 from typing import Any
 
@@ -99,6 +100,23 @@ def test_a_string_is_a_list_of_bytes(client: Any) -> None:
     assert response.data.tobytes() == b"a string".ljust(40, b"\0")
 
 
+@pytest.mark.parametrize("data_type", [ChannelType.GR_STRING, ChannelType.CTRL_STRING])
+def test_what_a_string_has_no_limits_for_is_its_alarm(client: Any, data_type: Any) -> None:
+    response = client.read("castring", data_type=data_type)
+    assert response.data == [b"a string"]
+    assert response.metadata.to_dict() == {"status": 0, "severity": 0}
+    assert response.payload_size == 48
+
+
+def test_an_array_with_acknowledgement_counts_all_its_texts(flavour: Any) -> None:
+    flavour.write("cawaveh", [1, 2, 3])
+    response = flavour.read("cawaveh", data_type=ChannelType.STSACK_STRING)
+    assert response.metadata.value == b"1"
+    assert len(response.data) == 0
+    assert (response.data_count, response.payload_size) == (3, 48 + 80)
+    assert bytes(response)[-40:].rstrip(b"\0").startswith(b"3")
+
+
 def test_fewer_elements_than_there_are(client: Any) -> None:
     client.write("cawaveh", [1, 2, 3, 4])
     assert list(client.read("cawaveh").data) == [1, 2, 3, 4]
@@ -183,6 +201,38 @@ def test_text_goes_to_an_enumeration_by_name(client: Any) -> None:
 def test_text_to_chars_is_the_array_itself(client: Any) -> None:
     client.write("calongtext", "hello")
     assert client.read("calongtext").data.tobytes() == b"hello"
+
+
+@pytest.mark.parametrize("text", [["long text"], (b"long text",), np.array(["long text"])])
+def test_one_text_in_a_sequence_goes_to_chars_as_text(client: Any, text: Any) -> None:
+    assert client.write("calongtext", text).data_count == 9
+    assert bytes(client.read("calongtext").data) == b"long text"
+
+
+@pytest.mark.parametrize("data", [None, object(), {"a": 1}, {"a"}, [None], [["a"]], 5j])
+def test_what_is_neither_text_nor_number_is_refused_for_a_string(client: Any, data: Any) -> None:
+    with pytest.raises(TypeError):
+        client.write("castring", data)
+    assert client.read("castring").data == [b"a string"]
+
+
+def test_a_number_goes_to_a_string_as_its_text(client: Any) -> None:
+    client.write("castring", 2.5)
+    assert client.read("castring").data == [b"2.5"]
+    client.write("castring", [np.int64(7)])
+    assert client.read("castring").data == [b"7"]
+    client.write("castring", "a string")
+
+
+def test_a_view_of_memory_is_taken_element_by_element(client: Any) -> None:
+    assert client.write("cawave", memoryview(array("d", [1.5, 2.5]))).data_count == 2
+    assert list(client.read("cawave").data) == [1.5, 2.5]
+    client.write("cawave", memoryview(b"ab"))
+    assert list(client.read("cawave").data) == [97, 98]
+    client.write("calongtext", memoryview(b"ab"))
+    assert bytes(client.read("calongtext").data) == b"ab"
+    client.write("calongtext", memoryview(array("d", [1, 2])))
+    assert list(client.read("calongtext").data) == [1, 2]
 
 
 def test_an_unknown_pv_times_out_and_is_named(client: Any) -> None:

@@ -2,14 +2,18 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from own_server import OwnServer
 
+from cachannel.client.requests import WriteNotifyRequest
+from cachannel.client.responses import ErrorResponse
+from cachannel.protocol.enums import ECA
 from cachannel.protocol.errors import CaprotoTimeoutError, ErrorResponseReceived
-from cachannel.threading.client import Batch
+from cachannel.threading.client import Batch, Context, DisconnectedError
 from support.waiting import wait_until
 
 MANY = 10_000
@@ -92,7 +96,91 @@ def test_an_error_message_of_a_server_is_raised(client: Any, own: OwnServer) -> 
     assert error.status.name == "ECA_PUTFAIL"
     assert error.original_request.command == 19
     assert b"own:refuses" in bytes(error.error_message)
+    text = "write of 'own:refuses' was refused: Channel write request failed (ECA_PUTFAIL)"
+    assert str(caught.value) == text
+    assert (caught.value.pv_name, caught.value.operation) == ("own:refuses", "write")
     assert client.read("own:refuses").data[0] == 1.0
+
+
+def test_an_error_message_of_elsewhere_is_shown_with_the_text_of_the_server() -> None:
+    assert str(ErrorResponseReceived()) == ""
+    assert str(ErrorResponseReceived("a text")) == "a text"
+    request = WriteNotifyRequest([1.5], 6, 1, 3, 4)
+    told = ErrorResponseReceived(ErrorResponse(request, 3, ECA.PUTFAIL, "valve is locked"))
+    assert str(told) == "request was refused: valve is locked (ECA_PUTFAIL)"
+    silent = ErrorResponseReceived(ErrorResponse(request, 3, ECA.PUTFAIL, ""))
+    assert str(silent) == "request was refused: Channel write request failed (ECA_PUTFAIL)"
+
+
+def test_what_cannot_be_written_is_said_with_the_name(client: Any) -> None:
+    refused = {"no number": ValueError, "\u2603": ValueError, object(): TypeError}
+    for data, error in refused.items():
+        with pytest.raises(error, match="write of 'catest'"):
+            client.write("catest", data)
+    with pytest.raises(UnicodeEncodeError, match="write of 'castring'"):
+        client.write("castring", "\u2603")
+
+
+def test_what_cannot_be_written_to_one_of_many_is_said_with_its_name(lasting: Any) -> None:
+    names = ["catest", "castring"]
+    errors = do(lasting, lasting.context.write_many(names, [1.5, "\u2603"], throw=False))
+    assert errors[0] is None
+    assert isinstance(errors[1], UnicodeEncodeError)
+    assert "write of 'castring'" in str(errors[1])
+
+
+def test_an_unknown_group_of_types_is_named_among_those_there_are(client: Any) -> None:
+    with pytest.raises(KeyError, match="no group of types 'nope', only control, graphic") as told:
+        client.read("catest", data_type="nope")
+    assert told.value.args == ("nope",)
+
+
+def test_requests_of_a_batch_that_cannot_be_sent_name_operation_and_pv(
+    threading_client: Any,
+) -> None:
+    (missing,) = threading_client.context.get_pvs("no:such:pv")
+    with Batch() as batch:
+        with pytest.raises(DisconnectedError, match="read of 'no:such:pv'"):
+            batch.read(missing, print)
+        with pytest.raises(DisconnectedError, match="write of 'no:such:pv'"):
+            batch.write(missing, 1)
+
+
+def test_a_callback_of_a_batch_that_raises_keeps_no_other_from_its_answer(
+    threading_client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    pv = threading_client.pv("catest")
+    pv.wait_for_connection()
+    seen: list[int] = []
+
+    def take(number: int) -> Any:
+        def taken(response: Any) -> None:
+            seen.append(number)
+            if number in (3, 4):
+                raise SystemExit if number == 3 else ValueError("on purpose")
+
+        return taken
+
+    with caplog.at_level(logging.ERROR, logger="cachannel.ch"), Batch() as batch:
+        for number in range(100):
+            batch.read(pv, take(number))
+        for number in range(100, 110):
+            batch.write(pv, 1.0, take(number))
+    wait_until(lambda: len(seen) == 110)
+    assert sorted(seen) == list(range(110))
+    assert caplog.text.count("a callback failed") == 2
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_reads_of_a_batch_run_on_as_many_threads_as_there_are(ioc: Any, workers: int) -> None:
+    running = threading.Barrier(workers + 1)
+    with Context(timeout=10, max_workers=workers) as context:
+        (pv,) = context.get_pvs("catest")
+        pv.wait_for_connection()
+        with Batch() as batch:
+            for _ in range(workers):
+                batch.read(pv, lambda response: running.wait(20))
+        running.wait(20)
 
 
 def test_an_error_message_to_a_callback_is_logged(

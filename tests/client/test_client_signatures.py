@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Any, assert_type
 
 import pytest
 
+from cachannel import repeater
 from cachannel.asyncio import client as asyncio_client
 from cachannel.client.common import PV_DEFAULT_TIMEOUT
 from cachannel.client.responses import ReadNotifyResponse, ReadResponse
-from cachannel.sync import client as sync_client
-from cachannel.sync.repeater import RepeaterAlreadyRunning
+from cachannel.protocol.errors import CaprotoRuntimeError
+from cachannel.sync import client as sync_client, repeater as sync_repeater
+from cachannel.sync.repeater import RepeaterAlreadyRunning, check_for_running_repeater
 from cachannel.threading import client as threading_client
 
 CONTEXT = "broadcaster=None, *, timeout=2.0, host_name=None, client_name=None, max_workers=1"
@@ -59,6 +61,24 @@ def test_the_signatures_of_the_sync_client(name: str) -> None:
 
 def test_a_taken_repeater_port_is_a_runtime_error() -> None:
     assert issubclass(RepeaterAlreadyRunning, RuntimeError)
+    with check_for_running_repeater(("127.0.0.1", 0)) as bound:
+        address = bound.getsockname()
+        with pytest.raises(RepeaterAlreadyRunning, match=str(address[1])):
+            check_for_running_repeater(address)
+
+
+def test_the_signatures_of_circuits_and_sync_subscriptions() -> None:
+    assert shown(sync_client.Subscription.remove_callback) == "cb_id"
+    assert shown(sync_client.Subscription.block) == (
+        "duration=None, timeout=1, force_int_enums=False, repeater=True"
+    )
+    for module in (threading_client, asyncio_client):
+        assert shown(module.VirtualCircuitManager.send) == "*commands, extra=None"
+
+
+def test_a_running_repeater_is_an_error_under_both_import_paths() -> None:
+    assert issubclass(sync_repeater.RepeaterAlreadyRunning, repeater.RepeaterAlreadyRunning)
+    assert issubclass(sync_repeater.RepeaterAlreadyRunning, CaprotoRuntimeError)
 
 
 if TYPE_CHECKING:

@@ -31,9 +31,20 @@ def state(*names):
 
 def until(condition):
     """Wait until something is true; what is printed after it tells when it never was."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.002)
+
+
+def monitored(name, value):
+    """Wait until a monitor that began after those of a device has brought a value.
+
+    A get may be ahead of monitors, whose first event is then older than what it has read.
+    """
+    values = []
+    pv = epics.PV(name, callback=lambda value, **kws: values.append(value))
+    until(lambda: value in values)
+    pv.disconnect()
 
 
 def rois(device, *expected):
@@ -422,11 +433,14 @@ def analog(folder):
     out = ao("catest")
     out.VAL = 3.25
     until(lambda: out.VAL == out.OVAL == 3.25)
+    monitored("catest.VAL", 3.25)
+    monitored("catest.OVAL", 3.25)
     show("ao", float(out.VAL), float(out.DRVH), out.EGU, out.NAME, float(out.OVAL))
     show("ai", ai("caundefined.").NAME, ai("caundefined").DTYP)
     switch = bo("cabo")
     switch.put("VAL", 1)
     until(lambda: switch.VAL == 1)
+    monitored("cabo.VAL", 1)
     show("bo", int(switch.VAL), switch.ONAM, switch.get("VAL", as_string=True))
     show("bi", bi("cabi").ZNAM, bi("cabi").NAME)
 

@@ -24,7 +24,7 @@ def everything(pv: PV) -> dict[str, object]:
     results: dict[str, object] = {}
     results["cached"] = pv.get() is not None or pv.get(use_monitor=False) is not None
     results["fresh"] = pv.get(use_monitor=False) is not None
-    results["waited"] = epics.get_pv("catest").put(1.5, wait=True, timeout=10)
+    results["waited"] = epics.get_pv("catest").put(1.5, wait=True, timeout=60)
     state = PV("cambbo")
     state.put("one", wait=True)
     results["state"] = state.get(as_string=True, use_monitor=False)
@@ -32,7 +32,7 @@ def everything(pv: PV) -> dict[str, object]:
     results["many"] = None not in epics.caget_many(["catest", "calong", "castring"])
     results["put many"] = epics.caput_many(["calong"], [3], wait="all")
     made = PV("cabo")
-    results["connected"] = made.wait_for_connection(10)
+    results["connected"] = made.wait_for_connection(60)
     told = threading.Event()
     made.put(1, callback=lambda **kw: told.set())
     # On the dispatcher that is after this function has returned.
@@ -60,7 +60,7 @@ def in_access_callback(done: Callable[[PV], None]) -> PV:
 
 def in_put_callback(done: Callable[[PV], None]) -> PV:
     pv = PV("cascratch1")
-    assert pv.wait_for_connection(10)
+    assert pv.wait_for_connection(60)
     pv.put(2, callback=lambda **kw: done(pv))
     return pv
 
@@ -86,12 +86,12 @@ def run(kind: Callable[[Callable[[PV], None]], PV]) -> dict[str, object]:
         finished.set()
 
     pv = kind(done)
-    assert finished.wait(30), f"{kind.__name__} hangs"
+    assert finished.wait(60), f"{kind.__name__} hangs"
     if failures:
         raise failures[0]
     told = results[0]["told"]
     assert isinstance(told, threading.Event)
-    results[0]["told"] = told.wait(10)
+    results[0]["told"] = told.wait(60)
     pv.disconnect()
     return results[0]
 
@@ -126,7 +126,7 @@ def test_in_another_thread(kind: Callable[[Callable[[PV], None]], PV], own_conte
 @pytest.fixture
 def pv_of_the_test() -> Iterator[PV]:
     pv = PV("cascratch2")
-    assert pv.wait_for_connection(10)
+    assert pv.wait_for_connection(60)
     yield pv
     pv.disconnect()
 
@@ -154,17 +154,17 @@ def test_a_callback_that_waits_holds_up_no_other_thread(pv_of_the_test: PV) -> N
 
     def wait(**kw: object) -> None:
         inside.set()
-        release.wait(20)
+        release.wait(60)
 
     pv_of_the_test.add_callback(wait)
     epics.caput("cascratch2", 5)
-    assert inside.wait(10)
+    assert inside.wait(60)
     try:
         # Gets, puts and connections of other threads need no dispatcher.
         assert epics.caget("calong", use_monitor=False) is not None
         assert epics.caput("catest", 2.5, wait=True) == 1
         fresh = PV("cawavef")
-        assert fresh.wait_for_connection(10)
+        assert fresh.wait_for_connection(60)
         assert fresh.get(use_monitor=False) is not None
     finally:
         release.set()

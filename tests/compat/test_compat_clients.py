@@ -31,7 +31,7 @@ def test_the_pv_below() -> None:
 def test_a_context_of_the_user() -> None:
     with Context() as context:
         pv = epics.PV("catest", context=context)
-        assert pv.wait_for_connection(5)
+        assert pv.wait_for_connection(60)
         assert pv._caproto_pv.context is context
         assert pv._caproto_pv.connected
         assert pv.context == ca.current_context()
@@ -62,7 +62,7 @@ def test_the_demonstration_of_the_shim(run_script: Callable[..., Outcome]) -> No
                 enough.set()
         x = epics.PV("cacalc")
         assert type(x.add_callback(f)) is int
-        assert enough.wait(20)
+        assert enough.wait(60)
         x.clear_callbacks()
         assert pv._caproto_pv.connected and pv._caproto_pv.context.pvs
         # The interpreter ends while both clients are connected.

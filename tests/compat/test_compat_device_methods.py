@@ -52,7 +52,7 @@ def device_ioc(folder: Path, port: int, repeater_port: int) -> Iterator[None]:
         yield
     finally:
         process.stdin.close()
-        process.wait(10)
+        process.wait(60)
         process.stdout.close()
 
 

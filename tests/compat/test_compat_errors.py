@@ -50,7 +50,7 @@ def test_without_a_connection(action: Callable[[PV], object]) -> None:
 def test_without_an_answer(make_ioc: Callable[..., SoftIoc]) -> None:
     server = make_ioc('record(ao, "raise:value") {}')
     pv = PV("raise:value", auto_monitor=False)
-    assert pv.wait_for_connection(10)
+    assert pv.wait_for_connection(60)
     server.freeze()
     try:
         with pytest.raises(ca.ChannelAccessTimeout, match="raise:value") as caught:
@@ -60,4 +60,4 @@ def test_without_an_answer(make_ioc: Callable[..., SoftIoc]) -> None:
             pv.put(1, wait=True, timeout=0.1)
     finally:
         server.thaw()
-    wait_until(lambda: pv.get(timeout=5) == 1.0)
+    wait_until(lambda: pv.get(timeout=60) == 1.0)

@@ -18,6 +18,7 @@ from epics_compat.pv import PV
 from support.ioc import SoftIoc
 from support.waiting import wait_until
 
+# Each test has names of its own: those of an IOC that ended would take long to connect again.
 FIRST = """
 record(ao, "fault:value") { field(VAL, "1.5") field(PINI, "YES") field(PREC, "2") }
 record(waveform, "fault:wave") { field(FTVL, "DOUBLE") field(NELM, "5") }
@@ -37,7 +38,10 @@ record(waveform, "fault:wave") { field(FTVL, "LONG") field(NELM, "9") }
 
 def connected(name: str, **keywords: object) -> PV:
     pv = PV(name, **keywords)
-    assert pv.wait_for_connection(10)
+    assert pv.wait_for_connection(60)
+    if pv.auto_monitor:
+        # A get may be ahead of the monitor, whose first event would then bring an older value.
+        wait_until(lambda: pv._args["value"] is not None)
     return pv
 
 
@@ -66,7 +70,7 @@ def test_restart_with_another_type_and_size(make_ioc: Callable[..., SoftIoc]) ->
     wait_until(lambda: rights[-1] == (False, False))
     server.databases = [SECOND]
     server.start()
-    wait_until(lambda: ("time_enum", 1) in events, 30)
+    wait_until(lambda: ("time_enum", 1) in events, 60)
     assert changes == [True, False, True]
     assert rights == [(True, True), (False, False), (True, True)]
     assert pv.type == "time_enum"
@@ -81,25 +85,25 @@ def test_restart_with_another_type_and_size(make_ioc: Callable[..., SoftIoc]) ->
 
 
 def test_disconnect_in_the_middle(make_ioc: Callable[..., SoftIoc]) -> None:
-    server = make_ioc(FIRST)
-    pv = connected("fault:slow")
+    server = make_ioc(FIRST.replace("fault:", "cut:"))
+    pv = connected("cut:slow")
     results: list[object] = []
 
     def put() -> None:
-        results.append(pv.put(1, wait=True, timeout=60))
+        results.append(pv.put(1, wait=True, timeout=600))
 
     thread = threading.Thread(target=put)
     thread.start()
-    other = connected("fault:delay.PACT", auto_monitor=False)
+    other = connected("cut:delay.PACT", auto_monitor=False)
     wait_until(lambda: other.get() == 1)
     server.kill()
-    thread.join(20)
+    thread.join(60)
     assert results == [-1]
 
 
 def test_a_get_goes_on_with_the_next_connection(make_ioc: Callable[..., SoftIoc]) -> None:
-    server = make_ioc(FIRST)
-    pv = connected("fault:value", auto_monitor=False)
+    server = make_ioc(FIRST.replace("fault:", "back:"))
+    pv = connected("back:value", auto_monitor=False)
     server.freeze()
     results: list[object] = []
     thread = threading.Thread(target=lambda: results.append(pv.get(timeout=60)))
@@ -114,15 +118,15 @@ def test_a_get_goes_on_with_the_next_connection(make_ioc: Callable[..., SoftIoc]
 
 
 def test_a_get_whose_server_stays_away(make_ioc: Callable[..., SoftIoc]) -> None:
-    server = make_ioc(FIRST)
-    pv = connected("fault:value", auto_monitor=False)
+    server = make_ioc(FIRST.replace("fault:", "away:"))
+    pv = connected("away:value", auto_monitor=False)
     server.freeze()
     killer = threading.Timer(0.2, server.kill)
     killer.start()
     since = time.monotonic()
-    with pytest.warns(UserWarning, match=r"ca.get\('fault:value'\) timed out after 1.0\d? sec"):
+    with pytest.warns(UserWarning, match=r"ca.get\('away:value'\) timed out after 1.0\d? sec"):
         assert pv.get(timeout=1.0) is None
-    assert 0.9 < time.monotonic() - since < 5
+    assert 0.9 < time.monotonic() - since < 20
     killer.join()
     assert pv.connected is False
     # The low-level get waits for the connection and then gives None.
@@ -145,12 +149,12 @@ def test_a_get_that_the_server_answers_with_an_error() -> None:
     # Text that is no number cannot be had as one.
     for _ in range(2):
         with pytest.raises(ca.ChannelAccessGetFailure, match="castringin") as caught:
-            ca.get(chid, ftype=dbr.DOUBLE, timeout=5)
+            ca.get(chid, ftype=dbr.DOUBLE, timeout=60)
         assert caught.value.status == 152
         assert caught.value.chid == chid.value
     ca.get(chid, ftype=dbr.DOUBLE, wait=False)
     with pytest.raises(ca.ChannelAccessGetFailure):
-        ca.get_complete(chid, ftype=dbr.DOUBLE, timeout=5)
+        ca.get_complete(chid, ftype=dbr.DOUBLE, timeout=60)
     assert pv.get() == "read me"
 
 
@@ -182,30 +186,31 @@ def test_no_read_access() -> None:
 @pytest.mark.usefixtures("ioc")
 def test_several_threads_share_a_pending_get() -> None:
     chid = ca.create_channel("camillion", connect=True)
-    epics.caput("camillion", range(100_000), wait=True, timeout=20)
+    epics.caput("camillion", range(100_000), wait=True, timeout=60)
     lengths: list[int] = []
     for _ in range(5):
         ca.get(chid, wait=False)
         threads = [
-            threading.Thread(target=lambda: lengths.append(len(ca.get_complete(chid, timeout=10))))
+            threading.Thread(target=lambda: lengths.append(len(ca.get_complete(chid, timeout=60))))
             for _ in range(4)
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
     assert lengths == [100_000] * 20
 
 
 @pytest.mark.usefixtures("ioc")
-def test_time_outs_are_kept() -> None:
+def test_time_outs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ca, "DEFAULT_CONNECTION_TIMEOUT", 60.0)
     since = time.monotonic()
     missing = PV("no:such:pv")
     assert missing.wait_for_connection(0.2) is False
     assert epics.caget("no:such:pv", connection_timeout=0.2) is None
     assert epics.caget_many(["no:such:pv"] * 3, connection_timeout=0.2) == [None] * 3
     assert ca.connect_channel(missing.chid, timeout=0.2) is False
-    assert 0.75 < time.monotonic() - since < 2.0
+    assert 0.75 < time.monotonic() - since < 20
     entry = ca.get_cache("no:such:pv")
     assert entry is not None
     assert entry.failures >= 3
@@ -213,8 +218,8 @@ def test_time_outs_are_kept() -> None:
 
 
 def test_a_get_that_runs_out_of_time(make_ioc: Callable[..., SoftIoc]) -> None:
-    server = make_ioc(FIRST)
-    pv = connected("fault:value", auto_monitor=False)
+    server = make_ioc(FIRST.replace("fault:", "late:"))
+    pv = connected("late:value", auto_monitor=False)
     os.kill(server.pid, signal.SIGSTOP)
     try:
         tasks = Path(f"/proc/{server.pid}/task")
@@ -222,7 +227,7 @@ def test_a_get_that_runs_out_of_time(make_ioc: Callable[..., SoftIoc]) -> None:
             lambda: all(") T " in (t / "stat").read_text() for t in tasks.iterdir()),
             what="the IOC standing still",
         )
-        with pytest.warns(UserWarning, match=r"ca.get\('fault:value'\) timed out after 0.10 sec"):
+        with pytest.warns(UserWarning, match=r"ca.get\('late:value'\) timed out after 0.10 sec"):
             assert pv.get(timeout=0.1) is None
         with warnings.catch_warnings(record=True) as seen:
             warnings.simplefilter("always")
@@ -231,8 +236,8 @@ def test_a_get_that_runs_out_of_time(make_ioc: Callable[..., SoftIoc]) -> None:
         assert pv.put(2, wait=True, timeout=0.1) == -1
     finally:
         os.kill(server.pid, signal.SIGCONT)
-    assert pv.get(timeout=5) == 1.5
-    assert pv.get(timeout=5) == 2.0
+    assert pv.get(timeout=60) == 1.5
+    assert pv.get(timeout=60) == 2.0
 
 
 @pytest.mark.usefixtures("ioc")
@@ -264,7 +269,7 @@ def test_nothing_grows(make_ioc: Callable[..., SoftIoc]) -> None:
         events: list[object] = []
         pvs = [PV(f"grow:{i}", callback=lambda **kw: events.append(1)) for i in range(count)]
         for pv in pvs:
-            assert pv.wait_for_connection(10)
+            assert pv.wait_for_connection(60)
         wait_until(lambda: len(events) >= count)
         for pv in pvs:
             pv.disconnect()
@@ -274,9 +279,10 @@ def test_nothing_grows(make_ioc: Callable[..., SoftIoc]) -> None:
     before, memory = _state(), _resident()
     for _ in range(20):
         once()
-    after = _state()
-    assert after[1:] == before[1:]
-    assert after[0] <= before[0] + count
+    assert _state()[0] <= before[0] + count
+    wait_until(lambda: _state()[1:3] == before[1:3], what="the end of subscriptions and threads")
+    # libca opens two sockets some seconds after a context was made.
+    assert _state()[3] <= before[3] + 2
     assert _resident() - memory < 3_000_000
     # Channels that nobody uses end a little later.
     wait_until(lambda: not any(name.startswith("grow:") for name in ca._cache[_here()]), 20)

@@ -16,6 +16,13 @@ from support.waiting import wait_until
 pytestmark = pytest.mark.usefixtures("ioc")
 
 
+def connected(*names: str) -> None:
+    """Connect those of them that exist: the short times of a test are for the others."""
+    for name in names:
+        if "such" not in name:
+            assert epics.PV(name).wait_for_connection(60)
+
+
 def test_caget_and_caput() -> None:
     assert epics.caput("catest", 2.5, wait=True) == 1
     wait_until(lambda: epics.caget("catest") == 2.5)
@@ -72,6 +79,7 @@ def test_caget_many() -> None:
     epics.caput("cawavel", [1, 2, 3], wait=True)
     epics.caput("calongtext", "text", wait=True)
     names = ["catest", "no:such", "cambbo", "castring", "cawavel", "calongtext"]
+    connected(*names)
     before = len(epics.pv._PVcache_)
     values = epics.caget_many(iter(names), connection_timeout=0.2)
     assert values[:3] == [4.0, None, 2]
@@ -95,6 +103,7 @@ def test_caget_many() -> None:
 def test_caput_many(wait: object) -> None:
     names = ["catest", "no:such", "cambbo", "castring", "cawavel", "calong", "caread"]
     values = [1.25, 1, "three", "text", [9, 8], 7.9, 3]
+    connected(*names)
     done = epics.caput_many(names, values, wait=wait, connection_timeout=0.3)
     assert done == [1, -1, 1, 1, 1, 1, -1]
     assert epics.caget_many(names, connection_timeout=0.1)[:4] == [1.25, None, 3, "text"]
@@ -181,7 +190,7 @@ def test_pvs_are_usable_from_any_thread() -> None:
         thread.start()
         thread.join()
     assert results == [1, 5.0, 5.0, 5.0] * 2
-    assert all(pv.wait_for_connection(5) for pv in made)
+    assert all(pv.wait_for_connection(60) for pv in made)
 
 
 @pytest.mark.parametrize("script", ["import epics", "import epics.devices as d\nimport epics"])
@@ -286,7 +295,7 @@ def test_exit_with_live_monitors_and_callbacks(run_script: Callable[..., Outcome
         events = []
         pvs = [epics.PV("cacalc", callback=lambda **kw: (events.append(1), time.sleep(0.001)))
                for _ in range(20)]
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while len(events) < 40 and time.monotonic() < deadline:
             time.sleep(0.01)
         assert len(events) >= 40

@@ -23,10 +23,10 @@ def monitored(name, queue):
         if len(seen) >= 2:
             enough.set()
     pv = epics.PV(name, callback=changed)
-    pv.wait_for_connection(10)
+    pv.wait_for_connection(60)
     pv.put(1, wait=True)
     pv.put(2, wait=True)
-    queue.put((enough.wait(20), epics.ca.initial_context == epics.ca.current_context()))
+    queue.put((enough.wait(60), epics.ca.initial_context == epics.ca.current_context()))
 
 def value(name):
     return epics.caget(name, use_monitor=False)
@@ -36,7 +36,7 @@ if __name__ == "__main__":
     multiprocessing.set_start_method(method)
     events = []
     pv = epics.PV("calong", callback=lambda **kws: events.append(kws["value"]))
-    assert pv.wait_for_connection(10) and pv.put(3, wait=True) == 1
+    assert pv.wait_for_connection(60) and pv.put(3, wait=True) == 1
     if kind == "CAPool":
         with epics.CAPool(2) as pool:
             print(pool.map(value, ["calong"] * 4))
@@ -58,7 +58,7 @@ if __name__ == "__main__":
     # The parent goes on: gets, puts, and its monitor.
     assert pv.put(9, wait=True) == 1 and pv.get(use_monitor=False) == 9
     import time
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while 9 not in events:
         assert time.monotonic() < deadline, events
         time.sleep(0.005)
@@ -85,14 +85,14 @@ def test_a_fork_while_a_callback_runs(run_script: Callable[..., Outcome]) -> Non
         inside, release = threading.Event(), threading.Event()
         def hold(**kws):
             inside.set()
-            release.wait(20)
+            release.wait(60)
         pv = epics.PV("calong", callback=hold)
-        assert inside.wait(10)
+        assert inside.wait(60)
         child = os.fork()
         if child == 0:
             ok = epics.caget("calong", use_monitor=False) is not None
             other = epics.PV("cabo")
-            ok = ok and other.wait_for_connection(10) and other.get() is not None
+            ok = ok and other.wait_for_connection(60) and other.get() is not None
             pv.disconnect()
             os._exit(0 if ok else 1)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))

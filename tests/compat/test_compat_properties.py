@@ -35,7 +35,10 @@ def _database(folder: Path, units: str) -> Path:
 
 def connected(name: str, **kws: object) -> epics.PV:
     pv = epics.PV(name, **kws)
-    assert pv.wait_for_connection(10)
+    assert pv.wait_for_connection(60)
+    if pv.auto_monitor:
+        # A get may be ahead of the monitor, whose first event would then bring an older value.
+        wait_until(lambda: pv._args["value"] is not None)
     return pv
 
 
@@ -78,7 +81,7 @@ def test_metadata_after_a_restart(make_ioc: Callable[..., SoftIoc], tmp_path: Pa
     wait_until(lambda: not pv.connected)
     server.databases = [_database(tmp_path, "inch")]
     server.start()
-    wait_until(lambda: pv.units == "inch", 30)
+    wait_until(lambda: pv.units == "inch", 60)
 
 
 @pytest.mark.usefixtures("records")

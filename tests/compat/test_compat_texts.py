@@ -97,13 +97,13 @@ def test_info_of_a_double(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_info_of_an_enum() -> None:
     pv = epics.PV("capropenum", auto_monitor=False)
-    assert pv.wait_for_connection(10)
+    assert pv.wait_for_connection(60)
     assert pv.info == _filled(ENUM, pv)
 
 
 def test_info_tells_of_callbacks_and_monitor_delta() -> None:
     pv = epics.PV("caprop", monitor_delta=0.5, callback=_callback)
-    assert pv.wait_for_connection(10)
+    assert pv.wait_for_connection(60)
     try:
         lines = (pv.info or "").splitlines()
     finally:

@@ -3,7 +3,9 @@
 ``python page.py PAGE SETUP``: blocks marked ``python`` are executed, those marked ``pycon`` are
 sessions whose output is compared (``...`` stands for anything). ``await`` is allowed outside of
 functions. SETUP is Python that runs first: what the page takes for granted. A block that runs for
-ever ends by raising `Enough`, or with Ctrl-C. Exits with 1 and a report when something differs.
+ever ends by raising `Enough`, or with Ctrl-C. SETUP may have CHECKS: by the number of a block, a
+function that is true when the block has done what it shall do; ``printed()`` gives what blocks
+have printed so far. Exits with 1 and a report when something differs.
 """
 
 import ast
@@ -13,12 +15,14 @@ import doctest
 import io
 import re
 import sys
+import time
 import traceback
 import types
 from pathlib import Path
 from typing import Any
 
 FENCE = re.compile(r"^```(python|pycon)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+WAIT = 30.0
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
 
 
@@ -32,7 +36,10 @@ class Page:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.loop = asyncio.new_event_loop()
-        self.namespace: dict[str, Any] = {"__name__": "__main__", "Enough": Enough}
+        self.out = io.StringIO()
+        self.namespace: dict[str, Any] = {
+            "__name__": "__main__", "Enough": Enough, "printed": self.out.getvalue,
+        }  # fmt: skip
         self.failures = 0
 
     def run(self, source: str, name: str, mode: str) -> None:
@@ -59,6 +66,19 @@ class Page:
         except BaseException:
             self.fail(name, source, traceback.format_exc())
 
+    def check(self, number: int, name: str) -> None:
+        """Wait until a block has done what it shall do; callbacks may need a moment."""
+        held = self.namespace.get("CHECKS", {}).get(number)
+        deadline = time.monotonic() + WAIT
+        try:
+            while held is not None and not held():
+                if time.monotonic() > deadline:
+                    self.fail(name, "", f"its check did not hold; printed: {self.out.getvalue()}")
+                    return
+                time.sleep(0.01)
+        except BaseException:
+            self.fail(name, "", traceback.format_exc())
+
     def session(self, source: str, name: str) -> None:
         """Execute a session, and compare what it prints."""
         checker = doctest.OutputChecker()
@@ -84,7 +104,12 @@ class Page:
         """Run every block."""
         for number, (kind, source) in enumerate(FENCE.findall(self.path.read_text()), 1):
             name = f"{self.path.name}, block {number}"
-            (self.session if kind == "pycon" else self.block)(source, name)
+            if kind == "pycon":
+                self.session(source, name)
+                continue
+            with contextlib.redirect_stdout(self.out):
+                self.block(source, name)
+                self.check(number, name)
 
 
 def main() -> int:

@@ -45,26 +45,49 @@ def _stop_when_it_serves():
         return
 threading.Thread(target=_stop_when_it_serves, daemon=True).start()
 """
-CHANNEL = """
+FAMILY = """
+from CaChannel.util import caput as _put
+names = ["demo:temperature", "demo:setpoint"]
+_put("demo:temperature", 20.5, wait=True, timeout=30)
+_put("demo:setpoint", 0, wait=True, timeout=30)
+"""
+FIRST_STEPS = """
+CHECKS = {
+    1: lambda: float(printed()) == 20.5,
+    2: lambda: values == [22.0, 0.0],
+    3: lambda: values == [22.0, 0.0],
+    4: lambda: "demo:temperature 22.0" in printed(),
+}
+"""
+RECIPES = """
 from CaChannel import CaChannel as _Channel, ca
 from CaChannel.util import caget
-import numpy as np
 chan = _Channel("demo:door")
 chan.searchw()
 chan.getw(ca.DBR_STRING)
 chan = _Channel("demo:temperature")
 chan.searchw()
-class latest:
+class _Latest(dict):
     def __setitem__(self, key, value):
-        assert len(key) == len(value)
-        raise Enough
-latest = latest()
+        self.update(zip(key.tolist(), value.tolist(), strict=True))
+        if len(self) == len(names):
+            raise Enough
+latest = _Latest()
+CHECKS = {
+    2: lambda: info["pv_units"] == "degC",
+    3: lambda: __import__("cachannel").USE_NUMPY is True,
+    4: lambda: caget("demo:setpoint") == 5,
+    5: lambda: "ECA.NORMAL" in printed(),
+    6: lambda: "demo:temperature CA_OP.CONN_UP" in printed(),
+    7: lambda: latest == {0: 5.0, 1: 5.0},
+    8: lambda: logging.getLogger("cachannel.libca").level == logging.INFO,
+}
 """
 # What each page takes for granted.
 PAGES = {
     "README.md": NAMES + ENOUGH + SERVED,
-    "docs/first-steps.md": NAMES,
-    "docs/recipes.md": NAMES + CHANNEL,
+    "docs/first-steps.md": FAMILY + FIRST_STEPS,
+    "docs/recipes.md": FAMILY + RECIPES,
     "docs/pyepics.md": "",
     "docs/clients.md": "",
     "docs/sync-client.md": "",
@@ -102,7 +125,7 @@ def walk(demo: SoftIoc) -> Iterator[dict[str, str]]:
     environment = demo.env | server_environment(own, demo.repeater_port)
     yield environment | {"EPICS_CA_ADDR_LIST": addresses, "CACHANNEL_REPEATER": "NO"}
     process.terminate()
-    process.wait(10)
+    process.wait(60)
     process.stdout.close()
 
 

@@ -14,7 +14,7 @@ from ophyd.status import wait as wait_status
 from ophyd.utils import LimitError
 
 
-def wait_until(condition, timeout=10.0):
+def wait_until(condition, timeout=60.0):
     """Wait for a condition."""
     deadline = time.monotonic() + timeout
     while not condition():
@@ -24,7 +24,7 @@ def wait_until(condition, timeout=10.0):
 
 def signal(name: str, **keywords):
     made = EpicsSignal(name, name=name.replace(":", "_"), **keywords)
-    made.wait_for_connection(timeout=10)
+    made.wait_for_connection(timeout=60)
     return made
 
 
@@ -40,7 +40,7 @@ def signal_reads_and_writes():
     assert made.read()["cascratch1"]["value"] == 3.25
     assert made.describe()["cascratch1"]["dtype"] == "number"
     status = made.set(4.5)
-    wait_status(status, timeout=10)
+    wait_status(status, timeout=60)
     assert made.get() == 4.5
     assert made.limits is not None
 
@@ -70,7 +70,7 @@ def enums_arrays_and_strings():
 
 def read_only_signal_and_metadata():
     made = EpicsSignalRO("catest", name="catest", auto_monitor=True)
-    made.wait_for_connection(timeout=10)
+    made.wait_for_connection(timeout=60)
     metadata = []
     made.subscribe(lambda **kw: metadata.append(kw), event_type=made.SUB_META)
     wait_until(lambda: made.metadata["connected"])
@@ -80,15 +80,18 @@ def read_only_signal_and_metadata():
 
 def motor_moves():
     motor = EpicsMotor("m1", name="m1")
-    motor.wait_for_connection(timeout=10)
+    motor.wait_for_connection(timeout=60)
     assert motor.egu == "mm"
     assert motor.limits == (-100.0, 100.0)
-    motor.move(5.0, wait=True, timeout=20)
+    motor.move(5.0, wait=True, timeout=60)
     assert motor.position == 5.0
     assert not motor.moving
+    # Ten seconds, to be found moving also on a busy machine; then faster.
+    motor.velocity.put(1.0, wait=True)
     status = motor.move(-5.0, wait=False)
     wait_until(lambda: motor.moving)
-    wait_status(status, timeout=20)
+    motor.velocity.put(50.0, wait=True)
+    wait_status(status, timeout=60)
     assert status.success
     assert motor.user_readback.get(use_monitor=False) == -5.0
     # A motion that is stopped ends its status.
@@ -99,7 +102,7 @@ def motor_moves():
     motor.stop()
     wait_until(lambda: status.done)
     assert motor.position < 95.0
-    motor.move(0.0, wait=True, timeout=20)
+    motor.move(0.0, wait=True, timeout=60)
     try:
         motor.move(1000.0, wait=True)
     except LimitError:
@@ -110,7 +113,7 @@ def motor_moves():
 def a_scan_of_a_motor():
     motor = EpicsMotor("m1", name="m1")
     detector = signal("catest")
-    motor.wait_for_connection(timeout=10)
+    motor.wait_for_connection(timeout=60)
     documents = []
     engine = RunEngine({}, during_task=None)
     engine(bp.scan([detector], motor, 0, 2, 5), lambda name, doc: documents.append((name, doc)))
@@ -130,7 +133,7 @@ class Axis(Device):
 def a_scan_of_bluesky():
     axis = Axis("", name="axis")
     detector = signal("catest")
-    axis.wait_for_connection(timeout=10)
+    axis.wait_for_connection(timeout=60)
     documents = []
     engine = RunEngine({}, during_task=None)
     engine(
@@ -149,7 +152,7 @@ def a_device_with_a_thousand_components():
     big = type("Big", (Device,), parts)
     since = time.monotonic()
     device = big("big:", name="big")
-    device.wait_for_connection(timeout=30)
+    device.wait_for_connection(timeout=60)
     print(f"{time.monotonic() - since:.2f} s")
     assert len(device.read()) == 1000
     device.destroy()
@@ -158,7 +161,7 @@ def a_device_with_a_thousand_components():
 def signals_come_and_go():
     for _ in range(100):
         made = EpicsSignal("cascratch1", name="coming")
-        made.wait_for_connection(timeout=10)
+        made.wait_for_connection(timeout=60)
         made.destroy()
     try:
         EpicsSignal("no:such:pv", name="none").wait_for_connection(timeout=0.2)

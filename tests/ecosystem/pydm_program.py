@@ -13,7 +13,7 @@ from pydm.widgets import PyDMEnumComboBox, PyDMLabel, PyDMLineEdit
 app = PyDMApplication(use_main_window=False)
 
 
-def wait_until(condition, timeout=20.0):
+def wait_until(condition, timeout=60.0):
     """Let Qt work until something is true."""
     deadline = time.monotonic() + timeout
     while not condition():

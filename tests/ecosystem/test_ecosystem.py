@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 def run(program: str, *arguments: str, ioc: SoftIoc) -> str:
     environment = ioc.env | {"CACHANNEL_REPEATER": "NO", "PYTHONWARNINGS": "default"}
     command = ["-m", "epics_compat", str(HERE / program), *arguments]
-    outcome = run_python(command, environment, timeout=120)
+    outcome = run_python(command, environment, timeout=240)
     assert outcome.code == 0, outcome
     return outcome.stdout
 

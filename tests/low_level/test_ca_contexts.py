@@ -160,7 +160,7 @@ def test_each_thread_has_its_own_context(ioc: SoftIoc) -> None:
     for thread in threads:
         thread.join(60)
     assert failures == []
-    assert counts() == before
+    wait_until(lambda: counts() == before, what="the end of all contexts")
 
 
 def test_context_of_an_ended_thread_is_freed(ioc: SoftIoc) -> None:
@@ -187,7 +187,7 @@ def test_destroying_ends_channels_and_waits(connect) -> None:  # type: ignore[no
     assert ca.put(chid, 1) in (ca.ECA.BADCHID, ca.ECA.DISCONN)
     assert value.get() is None or isinstance(value.get(), float)
     del value
-    assert counts()[1:] == before[1:]
+    wait_until(lambda: counts()[1:] == before[1:], what="the end of channel and request")
 
 
 def test_thread_in_pend_event_survives_the_end_of_its_context(ioc: SoftIoc) -> None:
@@ -273,7 +273,7 @@ def test_channels_made_while_the_context_closes_are_refused_or_ended(ioc: SoftIo
         for thread in threads:
             thread.join(SOON)
         assert all(answer > 0 or -answer == ca.ECA.NOCACTX for answer in answers)
-    assert counts() == before
+    wait_until(lambda: counts() == before, what="the end of all contexts")
 
 
 def test_callback_belongs_to_the_context_of_its_channel(connect) -> None:

@@ -126,7 +126,7 @@ def test_count_that_is_no_number(connect, wrong: object) -> None:  # type: ignor
     chid = connect("cawave")
     with pytest.raises(ValueError, match="count"):
         ca.get(chid, None, wrong)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="chtype"):
+    with pytest.raises(ValueError, match="the type must be an integer"):
         ca.get(chid, wrong)  # type: ignore[arg-type]
 
 

@@ -183,5 +183,9 @@ def test_counts_come_back_after_many_subscriptions(connect) -> None:
         evids = [ca.create_subscription(chid, print)[1] for _ in range(5)]
         for evid in evids:
             assert ca.clear_subscription(evid) == NORMAL
-    lib.cc_get_counts(after)
-    assert after.subscriptions == before.subscriptions
+
+    def all_ended() -> bool:
+        lib.cc_get_counts(after)
+        return after.subscriptions == before.subscriptions
+
+    wait_until(all_ended, what="the end of all subscriptions")

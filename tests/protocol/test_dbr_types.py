@@ -5,6 +5,7 @@ import pytest
 from cachannel.protocol.channel_types import AlarmSeverity, AlarmStatus, ChannelType
 from cachannel.protocol.dbr import LAYOUTS
 from cachannel.protocol.dbr_types import DBR_TYPES, DbrStringArray
+from cachannel.protocol.timestamp import TimeStamp
 
 
 @pytest.mark.parametrize("dbr_type", [t for t in ChannelType if t not in (21, 28)])
@@ -29,6 +30,24 @@ def test_time():
     }
     assert bytes(metadata) == packed
     assert "AlarmStatus.HIHI" in repr(metadata)
+
+
+def test_a_structure_takes_a_stamp_whole_or_by_name():
+    """The time stamp of a new structure is one field, as in C."""
+    cls = DBR_TYPES[ChannelType.TIME_DOUBLE]
+    packed = LAYOUTS[20].wire.pack(3, 2, 5, 6000)
+    assert bytes(cls(3, 2, TimeStamp(5, 6000))) == packed
+    assert bytes(cls(3, 2, (5, 6000))) == packed
+    assert bytes(cls(status=3, severity=2, stamp=(5, 6000))) == packed
+    assert bytes(cls(3, 2, secondsSinceEpoch=5, nanoSeconds=6000)) == packed
+    assert bytes(cls()) == bytes(16)
+
+
+def test_the_number_of_a_structure_is_its_type():
+    """Of the two string types that there are not: what a server answers with."""
+    assert DBR_TYPES[ChannelType.CTRL_LONG].DBR_ID is ChannelType.CTRL_LONG
+    for dbr_type in (ChannelType.GR_STRING, ChannelType.CTRL_STRING):
+        assert DBR_TYPES[dbr_type].DBR_ID is ChannelType.STS_STRING
 
 
 def test_control():

@@ -33,6 +33,7 @@ def test_unix_times():
     assert TimeStamp.from_unix_timestamp(0.0) == (0, 0)
     assert timestamp_to_epics(631152001) == (1, 0)
     assert epics_timestamp_to_unix(1, 500_000_000) == 631152001.5
+    assert epics_timestamp_to_unix(5, 7999) == TimeStamp(5, 7999).timestamp == 631152005.000007
     moment = datetime(2020, 1, 2, 3, 4, 5)
     assert TimeStamp(*timestamp_to_epics(moment)).as_datetime() == moment
 

@@ -87,7 +87,7 @@ def bench_run(bench, *messages):
     async def run():
         bench.feed(*messages)
         while bench.tasks:
-            await asyncio.wait_for(bench.tasks.pop(0), 10)
+            await asyncio.wait_for(bench.tasks.pop(0), 60)
         return bench.output()
 
     return asyncio.run(run())

@@ -97,7 +97,7 @@ class Server:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        assert self.ready.wait(30), self.faults
+        assert self.ready.wait(60), self.faults
 
     def _read(self):
         tail = []
@@ -125,7 +125,7 @@ class Server:
         """End the process."""
         self.process.kill()
         self.process.wait()
-        self._reader.join(10)
+        self._reader.join(60)
         self.process.stdin.close()
         self.process.stdout.close()
 
@@ -138,7 +138,7 @@ class Circuit:
         # Each from another address of loopback, or the ports would run out.
         source = f"127.0.{1 + number // 250 % 250}.{1 + number % 250}"
         self.socket = socket.create_connection(
-            ("127.0.0.1", port), timeout=10, source_address=(source, 0)
+            ("127.0.0.1", port), timeout=60, source_address=(source, 0)
         )
         host, port = self.socket.getsockname()
         self.address = f"{host}:{port}"
@@ -317,7 +317,7 @@ def fuzz_server(messages, seed=1, library="asyncio", at_once=60):
                 host, port = last.socket.getsockname()
                 address = f"{host}:{port}"
                 last.send(pack(200))
-                deadline = time.monotonic() + 20
+                deadline = time.monotonic() + 60
                 while address not in server.closed:
                     assert time.monotonic() < deadline, "a closed circuit is not in the log"
                     time.sleep(0.01)

@@ -56,7 +56,7 @@ class HooksIOC(PVGroup):
 
         threading.Timer(0.05, event.set).start()
         threading.Timer(0.05, queue.put, (3,)).start()
-        say("woken", await event.wait(), await event.wait(timeout=5), await queue.async_get())
+        say("woken", await event.wait(), await event.wait(timeout=60), await queue.async_get())
         event.clear()
         say("cleared", event.is_set())
 

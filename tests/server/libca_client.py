@@ -67,7 +67,7 @@ def on_event(args):
     events.append((args.usr or 0, args.status, first))
 
 
-def until(condition, seconds=20):
+def until(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen"
@@ -87,7 +87,7 @@ def create(*names):
 def get(channel, count=1):
     values = (c_double * count)()
     assert ca.ca_array_get(6, count, channel, values) == 1
-    assert ca.ca_pend_io(10.0) == 1
+    assert ca.ca_pend_io(60.0) == 1
     return list(values)
 
 

@@ -12,19 +12,9 @@ from pathlib import Path
 from cachannel.protocol.messages import Command, pack, unpack_from
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests"))  # for the programs here that run without pytest
 
-
-def free_port() -> int:
-    """Return a port that nobody uses for TCP or UDP at the moment."""
-    while True:
-        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port = tcp.getsockname()[1]
-            try:
-                udp.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
+from support.ports import free_port  # noqa: E402
 
 
 def environment(port: int) -> dict[str, str]:
@@ -58,7 +48,7 @@ class Process:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         try:
             while True:
                 if ready is not None and ready in self.output():
@@ -94,7 +84,7 @@ class Process:
         self.close()
 
 
-def search(port, name, *, timeout=5.0, number=7):
+def search(port, name, *, timeout=60.0, number=7):
     """Search a name by UDP; return the TCP port that serves it, None if nobody answers."""
     message = pack(Command.VERSION, 1, 13, 99) + pack(
         Command.SEARCH, 5, 13, number, number, name.encode() + b"\0"
@@ -116,7 +106,7 @@ def search(port, name, *, timeout=5.0, number=7):
 class Client:
     """A circuit, message by message."""
 
-    def __init__(self, port, *, timeout=10.0):
+    def __init__(self, port, *, timeout=60.0):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self.buffer = b""
         self.next_cid = 1

@@ -162,7 +162,7 @@ def hold(port, conversation):
     sends completions and events from threads of their own, so these are waited for.
     """
     found, sids = [], [0, 0]
-    with socket.create_connection(("127.0.0.1", port), timeout=3) as sock:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as sock:
         # What a server says unasked comes before the first answer.
         for step in conversation:
             step = step.replace(OTHER.to_bytes(4, "big"), sids[-2].to_bytes(4, "big"))
@@ -241,7 +241,7 @@ def test_searches_are_answered_alike(servers, datagram):
     answers = []
     for server in servers:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(5)
+            sock.settimeout(60)
             sock.sendto(datagram, ("127.0.0.1", server.port))
             messages = list(unpack(sock.recv(65536), complete=True))
         found = [m for m in messages if m.command == Command.SEARCH]

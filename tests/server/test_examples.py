@@ -37,7 +37,7 @@ def test_lists_serves_and_ends(name):
                 sid, kind, _, _ = client.create(pv)
                 assert client.read(sid, kind).parameter1 == 1
         process.process.send_signal(signal.SIGINT)
-        assert process.process.wait(10) == 0
+        assert process.process.wait(60) == 0
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -50,7 +50,7 @@ def test_import_starts_nothing(name):
 def test_help_shows_options():
     """--help tells the options and the version, and ends with status 0."""
     command = [sys.executable, "-m", "cachannel.ioc_examples.macros", "--help"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0
     for option in ("--prefix", "--list-pvs", "--async-lib", "--interfaces", "--beamline", "-q"):
         assert option in result.stdout

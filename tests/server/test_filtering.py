@@ -1,10 +1,14 @@
 """Filters of channel names, as subscribers see them."""
 
 import asyncio
+import itertools
 import struct
+import time
+from pathlib import Path
 
 import pytest
 from bench_circuit import Bench, make, subscribe, values_of
+from server_wire import Client, Process
 
 from cachannel.protocol.messages import Command, pack
 from cachannel.server.numeric import ChannelDouble
@@ -54,13 +58,21 @@ def test_decimation_filter():
     assert values_of(bench.output()) == [2.0, 5.0]
 
 
-@pytest.mark.parametrize(
-    ("mode", "expected"),
-    [("while", [2.0, 3.0]), ("unless", [1.0, 4.0, 5.0]), ("first", [2.0]), ("last", [3.0]),
-     ("before", [1.0]), ("after", [4.0])],
-)  # fmt: skip
-def test_sync_filter(mode, expected):
-    """Updates in relation to a state, as EPICS base's sync filter gives them."""
+SYNC_STEPS = ((1.0, False), (2.0, True), (3.0, True), (4.0, False), (5.0, False))
+SYNC_EVENTS = {
+    "while": [2.0, 3.0],
+    "unless": [0.0, 1.0, 4.0, 5.0],
+    "first": [2.0],
+    "last": [3.0],
+    "before": [1.0],
+    "after": [4.0],
+}
+"""By mode, what is sent of 0.0 at the start and the values above, each behind its state."""
+
+
+@pytest.mark.parametrize("mode", SYNC_EVENTS)
+def test_sync_filter(mode):
+    """Updates in relation to a state, the first event too."""
     from cachannel.server import PVGroup, pvproperty
 
     class G(PVGroup):
@@ -72,13 +84,70 @@ def test_sync_filter(mode, expected):
 
     group = G("")
     bench = Bench(group.pvdb)
-    bench.talk(subscribe(bench.create(f'x.{{"sync":{{"m":"{mode}","s":"on"}}}}')))
+    found = bench.talk(subscribe(bench.create(f'x.{{"sync":{{"m":"{mode}","s":"on"}}}}')))
 
     async def change(state):
         async with group.update_state("on", state):
             pass
 
-    for value, state in ((1.0, False), (2.0, True), (3.0, True), (4.0, False), (5.0, False)):
+    for value, state in SYNC_STEPS:
         asyncio.run(change(state))
         group.x.write_now(value)
-    assert values_of(bench.output()) == expected
+    assert values_of(found + bench.output()) == SYNC_EVENTS[mode]
+
+
+@pytest.fixture(scope="module")
+def base_ioc():
+    """The IOC of EPICS base, with a state, and a function that sets it from its console."""
+    database = str(Path(__file__).parent / "rsrv.db")
+    with Process(["-m", "epicscorelibs.ioc", "-d", database], probe="wfs") as server:
+        numbers = itertools.count()
+
+        def tell(line):
+            number = next(numbers)
+            server.process.stdin.write(f'{line}; print("done", {number})\n')
+            server.process.stdin.flush()
+            deadline = time.monotonic() + 20
+            while f"done {number}\n" not in server.output():
+                assert time.monotonic() < deadline, server.output()
+                time.sleep(0.005)
+
+        tell(
+            "import ctypes; from epicscorelibs.path import get_lib;"
+            " db = ctypes.CDLL(get_lib('dbCore')); db.dbStateCreate.restype = ctypes.c_void_p;"
+            " on = ctypes.c_void_p(db.dbStateCreate(b'on'))"
+        )
+        yield server, lambda state: tell(f"db.dbState{'Set' if state else 'Clear'}(on)")
+
+
+@pytest.mark.parametrize("mode", SYNC_EVENTS)
+def test_sync_filter_of_the_ioc_of_base(base_ioc, mode):
+    """It sends the same; caproto's server has the first event of every mode, and others later."""
+    server, set_state = base_ioc
+    with Client(server.port) as client:
+        plain = client.create("rec")[0]
+        set_state(False)
+        assert client.put(plain, 6, 1, struct.pack(">d", 0.0)).parameter1 == 1
+        sid = client.create(f'rec.{{"sync":{{"m":"{mode}","s":"on"}}}}')[0]
+        # The events of a circuit are decided on and sent in one order. One without a filter behind
+        # each says that the filter is through with the value.
+        client.subscribe(sid, 6, 1, 1, subid=5)
+        client.subscribe(plain, 6, 1, 1, subid=6)
+        events = until(client, 0.0)
+        for value, state in SYNC_STEPS:
+            set_state(state)
+            client.send(pack(Command.WRITE, 6, 1, plain, 7, struct.pack(">d", value)))
+            events += until(client, value)
+        assert values_of(events) == SYNC_EVENTS[mode]
+
+
+def until(client, value):
+    """Return the events of subscription 5 that come before subscription 6 has this value."""
+    found = []
+    while True:
+        message = client.receive()
+        assert message.command == Command.EVENT_ADD
+        if message.parameter2 == 5:
+            found.append(message)
+        elif values_of([message]) == [value]:
+            return found

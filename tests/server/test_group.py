@@ -12,7 +12,12 @@ import pytest
 
 import cachannel.server as server
 from cachannel.protocol.channel_types import AccessRights, AlarmSeverity, AlarmStatus, ChannelType
-from cachannel.protocol.errors import CaprotoRuntimeError, CaprotoValueError, SkipWrite
+from cachannel.protocol.errors import (
+    CaprotoRuntimeError,
+    CaprotoTypeError,
+    CaprotoValueError,
+    SkipWrite,
+)
 from cachannel.server import (
     PVGroup,
     PVSpec,
@@ -391,6 +396,8 @@ def test_dict_subgroup():
     assert seen == [(9, 4, group)]
     with pytest.raises(CaprotoValueError, match="prefix"):
         SubGroup({"prefix": {"value": 1}})
+    with pytest.raises(CaprotoTypeError, match="'k'"):
+        SubGroup({"k": 5})
     with pytest.raises(AttributeError):
         _ = G.sub.nonsense
 

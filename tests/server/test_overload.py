@@ -29,6 +29,12 @@ def memory(process):
     return int(text.partition("VmRSS:")[2].split()[0]) * 1024
 
 
+def quieten(server):
+    """End the updates; arrays of 8 MB that come and go would disturb who measures memory."""
+    with Client(server.port) as client:
+        client.put(client.create("load:go")[0], 5, 1, struct.pack(">i", 0))
+
+
 # Seconds within which the bystander is answered, at the 99th percentile. The promise is 0.05, to be
 # checked on a quiet machine with RESPONSIVE=0.05 in the environment; a machine that is busy with
 # something else gets more, and a server that starves its other clients takes longer than that.
@@ -57,16 +63,21 @@ class Bystander:
 
     def __exit__(self, *exc):
         self._stop.set()
-        self._thread.join(20)
+        self._thread.join(60)
         self.client.socket.close()
+
+    def watch(self, seconds):
+        """Go on for some seconds, longer if a busy machine leaves fewer than 200 reads."""
+        time.sleep(seconds)
+        wait_until(lambda: len(self.seconds) > 200)
 
     def slowest_of_a_hundred(self):
         """Return the 99th percentile, seconds."""
-        assert len(self.seconds) > 100
+        assert len(self.seconds) > 200
         return sorted(self.seconds)[int(len(self.seconds) * 0.99)]
 
 
-def wait_until(condition, seconds=20):
+def wait_until(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -86,12 +97,12 @@ def test_client_that_never_reads(server):
     for subid in range(3000, 3010):
         greedy.subscribe(array, 6, 0, 1, subid)
     with Bystander(server.port) as bystander:
-        time.sleep(3)
+        bystander.watch(3)
     assert bystander.slowest_of_a_hundred() < RESPONSIVE
     # Ten subscriptions share the payloads of an array that is written five times a second.
     assert memory(server) - before < 150_000_000
+    quieten(server)
     with Client(server.port) as client:
-        client.put(client.create("load:go")[0], 5, 1, struct.pack(">i", 0))
         last = client.read(client.create("load:x0")[0], 6).payload
         assert client.read(client.create("load:x0")[0], 6).payload == last
     newest = None
@@ -104,12 +115,13 @@ def test_client_that_never_reads(server):
 
 def test_many_idle_clients(server):
     """A thousand clients that say nothing cost little, and their leaving is noticed."""
+    quieten(server)
     before = memory(server)
     clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(1000)]
     for client in clients:
         assert client.recv(16) == pack(Command.VERSION, 0, 13)
     with Bystander(server.port) as bystander:
-        time.sleep(0.5)
+        bystander.watch(0.5)
     assert bystander.slowest_of_a_hundred() < RESPONSIVE
     assert memory(server) - before < 20_000_000
     for client in clients:
@@ -127,13 +139,13 @@ def test_circuits_that_come_and_go(server):
                 client.subscribe(sid, 20)
                 client.receive()
 
-    with Client(server.port) as client:  # no arrays that come and go while memory is measured
-        client.put(client.create("load:go")[0], 5, 1, struct.pack(">i", 0))
+    quieten(server)
     rush(100)
     wait_until(lambda: "(total: 0)" in server.output().rsplit("\n", 2)[-2])
     before = memory(server)
     with Bystander(server.port) as bystander:
         rush(400)
+        bystander.watch(0)
     assert bystander.slowest_of_a_hundred() < RESPONSIVE
     wait_until(lambda: "(total: 0)" in server.output().rsplit("\n", 2)[-2])
     assert memory(server) - before < 5_000_000
@@ -143,6 +155,7 @@ def test_circuits_that_come_and_go(server):
 
 def test_payload_that_never_comes(server):
     """A gigabyte announced costs nothing, and neither does a gigabyte half sent."""
+    quieten(server)
     before = memory(server)
     with Client(server.port) as client:
         sid = client.create("load:array")[0]
@@ -154,7 +167,7 @@ def test_payload_that_never_comes(server):
             client.send(bytes(1 << 20))
         assert memory(server) - before < 5_000_000
         with Bystander(server.port) as bystander:
-            time.sleep(0.3)
+            bystander.watch(0.3)
         assert bystander.slowest_of_a_hundred() < RESPONSIVE
 
 
@@ -168,6 +181,6 @@ def test_requests_without_reading(server):
             for _ in range(100):
                 client.send(pack(Command.READ_NOTIFY, 6, 0, sid, 1) * 1000)
         with Bystander(server.port) as bystander:
-            time.sleep(0.5)
+            bystander.watch(0.5)
         assert bystander.slowest_of_a_hundred() < RESPONSIVE
         assert memory(server) - before < 60_000_000

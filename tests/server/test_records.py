@@ -139,7 +139,7 @@ def test_scan_field_wakes_the_scan():
         await asyncio.sleep(0.02)
         assert group.a.value == 0
         await group.a.fields["SCAN"].write(".1 second")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while group.a.value < 2:
                 await asyncio.sleep(0.01)
         await group.a.fields["SCAN"].write("Passive")

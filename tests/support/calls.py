@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-SOON = 20.0
+SOON = 60.0
 """Seconds after which something that should come at once counts as lost."""
 
 

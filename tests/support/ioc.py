@@ -118,7 +118,7 @@ class SoftIoc:
                 start_new_session=True,
             )
         try:
-            wait_until(self._is_ready, 30, what="the start of the IOC")
+            wait_until(self._is_ready, what="the start of the IOC")
         except AssertionError as error:
             output = self.output
             self.kill()
@@ -133,7 +133,7 @@ class SoftIoc:
         version = struct.pack(">HHHHII", 0, 0, 0, 13, 0, 0)
         with (
             contextlib.suppress(OSError),
-            socket.create_connection((LOOPBACK, self.port), timeout=5) as connection,
+            socket.create_connection((LOOPBACK, self.port), timeout=60) as connection,
         ):
             connection.sendall(version)
             return connection.recv(16) != b""
@@ -147,7 +147,7 @@ class SoftIoc:
         with contextlib.suppress(OSError):
             self._process.stdin.close()
         try:
-            self._process.wait(10)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

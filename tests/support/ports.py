@@ -1,9 +1,45 @@
 """Free network ports of 127.0.0.1 and the EPICS environment that stays on it."""
 
 import contextlib
+import random
 import socket
+from collections.abc import Iterator
+from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
+BLOCK = 100
+# Not the module's generator, which tests of hypothesis set to the same state again and again.
+RANDOM = random.SystemRandom()
+
+
+def never_given_by_the_kernel() -> range:
+    """The ports that no socket gets which asks for any port, by bind to 0 or by connect.
+
+    A port from among the others may be gone before the server of a test binds it, or while an IOC
+    is down that shall come back to it.
+    """
+    low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    found = max(range(10000, low), range(high + 1, 65536), key=len)
+    return found if len(found) >= BLOCK else range(10000, 65536)
+
+
+def _ports() -> Iterator[int]:
+    """Ports that no other run of the tests uses, each of them once."""
+    ports = never_given_by_the_kernel()
+    while True:
+        first = RANDOM.choice(ports[: len(ports) // BLOCK * BLOCK : BLOCK])
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            # A name without a file, which others see for as long as this process lives.
+            claim.bind(f"\0cachannel-tests-ports-{first}")
+        except OSError:
+            claim.close()
+            continue
+        claim.detach()
+        yield from range(first, first + BLOCK)
+
+
+_PORTS = _ports()
 
 
 def free_port() -> int:
@@ -13,14 +49,15 @@ def free_port() -> int:
     a Channel Access server wants the same number for both protocols.
     """
     while True:
-        with contextlib.ExitStack() as stack:
-            tcp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-            tcp.bind((LOOPBACK, 0))
-            port: int = tcp.getsockname()[1]
-            udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            with contextlib.suppress(OSError):
-                udp.bind(("", port))
-                return port
+        port = next(_PORTS)
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+            contextlib.suppress(OSError),
+        ):
+            tcp.bind(("", port))
+            udp.bind(("", port))
+            return port
 
 
 def client_environment(server_ports: list[int], repeater_port: int) -> dict[str, str]:
@@ -37,6 +74,8 @@ def client_environment(server_ports: list[int], repeater_port: int) -> dict[str,
         "EPICS_CA_AUTO_ARRAY_BYTES": "YES",
         "EPICS_CA_CONN_TMO": "30",
         "EPICS_CA_MAX_SEARCH_PERIOD": "60",
+        # The command waits a second otherwise, which is little on a busy machine.
+        "EPICS_CLI_TIMEOUT": "20",
     }
 
 

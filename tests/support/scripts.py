@@ -30,7 +30,7 @@ class Outcome:
 
 
 def run_python(
-    arguments: Sequence[str], environment: dict[str, str], timeout: float = 60
+    arguments: Sequence[str], environment: dict[str, str], timeout: float = 120
 ) -> Outcome:
     """Run ``python`` with these arguments; warnings of Python are errors there too."""
     variables = clean_environment() | {"PYTHONWARNINGS": "error"} | environment
@@ -46,6 +46,6 @@ def run_python(
     return Outcome(done.stdout, done.stderr, done.returncode)
 
 
-def run_text(text: str, environment: dict[str, str], timeout: float = 60) -> Outcome:
+def run_text(text: str, environment: dict[str, str], timeout: float = 120) -> Outcome:
     """Run the text of a script; its common indentation is removed."""
     return run_python(["-c", textwrap.dedent(text)], environment, timeout)

@@ -101,7 +101,7 @@ class Terminal:
         self.output += data.decode("utf-8", "replace")
         return bool(data)
 
-    def expect(self, pattern: str, *, start: int = 0, timeout: float = 20.0) -> str:
+    def expect(self, pattern: str, *, start: int = 0, timeout: float = 60.0) -> str:
         """Read until the text matches, control sequences removed.
 
         Args:
@@ -117,7 +117,7 @@ class Terminal:
                 raise AssertionError(message)
         return plain(self.output[start:])
 
-    def wait(self, timeout: float = 20.0) -> Outcome:
+    def wait(self, timeout: float = 60.0) -> Outcome:
         """Wait for the end. Returns all output as `stdout`."""
         deadline = time.monotonic() + timeout
         while self._read(deadline - time.monotonic()):

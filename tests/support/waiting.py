@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def wait_until(
-    condition: Callable[[], T], timeout: float = 10.0, *, what: str = "", interval: float = 0.005
+    condition: Callable[[], T], timeout: float = 60.0, *, what: str = "", interval: float = 0.005
 ) -> T:
     """Call ``condition`` until it returns something true, and return that.
 

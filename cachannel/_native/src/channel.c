@@ -444,8 +444,8 @@ int cc_choose_read(cc_channel *channel, int *type, int64_t *count, int zero_is_o
         return ECA_BADCOUNT;
     if (*count == 0 && zero_is_one)
         *count = 1;
-    /* These two have no array form: the rest would be leftovers of the server's memory. */
-    if (*type == DBR_STSACK_STRING || *type == DBR_CLASS_NAME)
+    /* This one has no array form: the rest would be leftovers of the server's memory. */
+    if (*type == DBR_CLASS_NAME)
         *count = 1;
     return ECA_NORMAL;
 }

@@ -298,7 +298,7 @@ void cc_describe(cc_record *record, long type, long count, const void *dbr)
     }
     record->nbytes = (uint32_t)(dbr_value_offset[type]
                                 + (size_t)record->count * dbr_value_size[type]);
-    if (type == DBR_STSACK_STRING || type == DBR_CLASS_NAME)
+    if (type == DBR_CLASS_NAME)
         record->nbytes = dbr_size[type];
     if (cc_is_number(type, count)) {
         const void *value = data + dbr_value_offset[type];
