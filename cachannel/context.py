@@ -523,9 +523,12 @@ def _log_exception(record: Record, data: bytes) -> None:
 
 
 def _start_repeater() -> None:
-    from cachannel.repeater import spawn_repeater
+    # Imported here and in there at the first call; a child that was forked in the middle of an
+    # import would wait for ever at its own.
+    with _forks.held_off():
+        from cachannel.repeater import spawn_repeater
 
-    spawn_repeater()
+        spawn_repeater()
 
 
 _ending = False
