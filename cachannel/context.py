@@ -65,9 +65,9 @@ _libca_logger = logging.getLogger("cachannel.libca")
 
 
 class _Forks:
-    """Keeps a fork and the begin or end of a context apart.
+    """Keeps a fork and the begin or end of a context or a queue apart.
 
-    libca and libCom guard both with locks of the whole process. A child that was forked while
+    libca and libCom guard them with locks of the whole process. A child that was forked while
     another thread held one would wait for it for ever, or be aborted, with its first context.
     """
 
@@ -98,6 +98,19 @@ os.register_at_fork(
     after_in_parent=_forks.after_in_parent,
     after_in_child=_forks.after_in_child,
 )
+
+
+def new_queue(limit_records: int, limit_bytes: int) -> Any:
+    """Create a queue of events."""
+    with _forks.held_off():
+        return lib.cc_queue_create(limit_records, limit_bytes)
+
+
+def destroy_queue(queue: Any) -> None:
+    """Destroy a queue that no context and no thread uses any more."""
+    with _forks.held_off():
+        lib.cc_queue_destroy(queue)
+
 
 _contexts: weakref.WeakSet[Context] = weakref.WeakSet()
 _numbers = itertools.count(1)
@@ -184,7 +197,7 @@ class Context:
         self._messages: Callable[[str], object] | None = None
         if repeater:
             _start_repeater()
-        self.queue = lib.cc_queue_create(queue_records, queue_bytes)
+        self.queue = new_queue(queue_records, queue_bytes)
         self._batch = ffi.new("cc_batch *")
         self._sinks: list[Any] = []
         self.after_batch: list[Callable[[], object]] = []
@@ -195,7 +208,7 @@ class Context:
         if self.id < 0:
             status, self.id = -self.id, 0
             self.closed = True
-            lib.cc_queue_destroy(self.queue)
+            destroy_queue(self.queue)
             check(status, operation="create a context")
         _contexts.add(self)
         lib.cc_context_messages(self.id, preemptive)
@@ -454,7 +467,7 @@ class Context:
     def _destroy_queue(self) -> None:
         queue, self.queue = self.queue, ffi.NULL
         if queue:
-            lib.cc_queue_destroy(queue)
+            destroy_queue(queue)
 
     def __del__(self) -> None:
         if not getattr(self, "closed", True):
