@@ -72,9 +72,9 @@ _NO_REPEATER: Final = (
 
 
 class _Forks:
-    """Keeps a fork and the begin or end of a context apart.
+    """Keeps a fork and the begin or end of a context or a queue apart.
 
-    libca and libCom guard both with locks of the whole process. A child that was forked while
+    libca and libCom guard them with locks of the whole process. A child that was forked while
     another thread held one would wait for it for ever, or be aborted, with its first context.
     """
 
@@ -105,6 +105,19 @@ os.register_at_fork(
     after_in_parent=_forks.after_in_parent,
     after_in_child=_forks.after_in_child,
 )
+
+
+def new_queue(limit_records: int, limit_bytes: int) -> Any:
+    """Create a queue of events."""
+    with _forks.held_off():
+        return lib.cc_queue_create(limit_records, limit_bytes)
+
+
+def destroy_queue(queue: Any) -> None:
+    """Destroy a queue that no context and no thread uses any more."""
+    with _forks.held_off():
+        lib.cc_queue_destroy(queue)
+
 
 _contexts: weakref.WeakSet[Context] = weakref.WeakSet()
 _numbers = itertools.count(1)
@@ -192,7 +205,7 @@ class Context:
         self._repeater = repeater
         if repeater:
             _start_repeater()
-        self.queue = lib.cc_queue_create(queue_records, queue_bytes)
+        self.queue = new_queue(queue_records, queue_bytes)
         self._batch = ffi.new("cc_batch *")
         self._sinks: list[Any] = []
         self.after_batch: list[Callable[[], object]] = []
@@ -203,7 +216,7 @@ class Context:
         if self.id < 0:
             status, self.id = -self.id, 0
             self.closed = True
-            lib.cc_queue_destroy(self.queue)
+            destroy_queue(self.queue)
             check(status, operation="create a context")
         _contexts.add(self)
         lib.cc_context_messages(self.id, preemptive)
@@ -477,7 +490,7 @@ class Context:
     def _destroy_queue(self) -> None:
         queue, self.queue = self.queue, ffi.NULL
         if queue:
-            lib.cc_queue_destroy(queue)
+            destroy_queue(queue)
 
     def __del__(self) -> None:
         if not getattr(self, "closed", True):
@@ -546,9 +559,12 @@ def _log_exception(record: Record, data: bytes) -> None:
 
 
 def _start_repeater() -> None:
-    from cachannel.repeater import spawn_repeater
+    # Imported here and in there at the first call; a child that was forked in the middle of an
+    # import would wait for ever at its own.
+    with _forks.held_off():
+        from cachannel.repeater import spawn_repeater
 
-    spawn_repeater()
+        spawn_repeater()
 
 
 _ending = False

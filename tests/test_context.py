@@ -168,7 +168,8 @@ def test_callback_that_raises_is_reported_and_stops_nothing(
         unraisable.next()
     assert first.exc_type is error
     assert first.object is callback
-    assert [entry.name for entry in caplog.records][:2] == ["cachannel.callback"] * 2
+    # Others may log as well, as libca does when the server of an earlier test is gone.
+    assert [entry.name for entry in caplog.records].count("cachannel.callback") >= 2
     assert "from the callback" in caplog.text
     assert first.exc_traceback is not None
 

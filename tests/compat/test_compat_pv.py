@@ -434,6 +434,31 @@ def test_connection_and_access_callbacks() -> None:
     pv.disconnect()
 
 
+def test_values_come_after_the_connection_to_a_channel_that_is_there() -> None:
+    """The callbacks of rights and connection run here then, and those of values elsewhere."""
+    connected("cabo")
+    came = threading.Event()
+    seen: list[str] = []
+
+    def slow(read: bool, write: bool, pv: PV) -> None:
+        came.wait(0.5)
+        seen.append("access")
+
+    def told(**kw: object) -> None:
+        seen.append("value")
+        came.set()
+
+    pv = PV(
+        "cabo",
+        connection_callback=lambda **kw: seen.append("conn"),
+        access_callback=slow,
+        callback=told,
+    )
+    wait_until(lambda: "value" in seen)
+    assert seen == ["access", "conn", "value"]
+    pv.disconnect()
+
+
 def test_news_that_come_before_the_pv_knows_its_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     opened = _core.open_entry
 
