@@ -4,6 +4,8 @@ import asyncio
 import copy
 import datetime
 import enum
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,10 +13,10 @@ from server_wire import environment, free_port
 
 import cachannel
 import cachannel.server.common as common
-from cachannel.asyncio.server import Context, start_server
+from cachannel.asyncio.server import Context, ServerExit, start_server
 from cachannel.logs import LogFormatter, PVFilter
 from cachannel.protocol.errors import CaprotoAttributeError, CaprotoValueError
-from cachannel.server import PVGroup, PVSpec, SubGroup, pvproperty
+from cachannel.server import PVGroup, PVSpec, SubGroup, pvproperty, run as serve
 from cachannel.server.numeric import ChannelByte, ChannelDouble, ChannelInteger
 from cachannel.server.text import ChannelEnum, ChannelString
 
@@ -365,3 +367,33 @@ def test_a_server_can_be_stopped(loopback):
         await asyncio.wait_for(task, 20)
 
     run(main())
+
+
+@pytest.mark.parametrize("library", ["asyncio", "trio"])
+def test_old_scripts_name_their_server(loopback, library):
+    """``caproto.<library>.server`` stands for ours; a hook may end the server in good order."""
+    seen = []
+
+    async def hook(async_lib):
+        seen.append(async_lib.name)
+        raise ServerExit
+
+    pvdb = {"x": ChannelDouble(value=1.0)}
+    serve(pvdb, module_name=f"caproto.{library}.server", startup_hook=hook)
+    assert seen == [library]
+
+
+@pytest.mark.parametrize("library", ["trio", "curio"])
+def test_only_its_server_needs_a_library(library):
+    """Without it, importing that server is an ImportError and all else works."""
+    code = f"""
+import sys
+sys.modules[{library!r}] = None
+import cachannel.server.common, cachannel.server.records, cachannel.asyncio.server
+try:
+    import cachannel.{library}.server
+except ImportError:
+    print("refused")
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (result.stdout.strip(), result.stderr) == ("refused", "")
