@@ -43,7 +43,7 @@ from cachannel.client.responses import (
 from cachannel.client.statuses import ATTEMPTS, DISCONN, DROPPED, LOST, NORMAL
 from cachannel.client.stream import LIMIT, Batched, Updates
 from cachannel.client.subscription import BaseSubscription
-from cachannel.client.values import Encoded, choose_type, own_buffer
+from cachannel.client.values import Encoded, choose_type, count_of, own_buffer
 from cachannel.protocol.channel_types import AccessRights
 from cachannel.protocol.errors import CaprotoTimeoutError, ErrorResponseReceived
 from cachannel.threading.batch import Batch
@@ -401,7 +401,7 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
                 try:
                     if isinstance(encoded, int):
                         chosen = choose_type(data_type, native)
-                        result: Any = WriteNotifyResponse(chosen, 0, encoded, ids[0])
+                        result: Any = WriteNotifyResponse(chosen, count_of(data), encoded, ids[0])
                         break
                     if not notify:
                         if self._put(encoded) in LOST and attempt < ATTEMPTS - 1:
