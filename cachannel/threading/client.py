@@ -322,7 +322,7 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
             if record[1] == DROPPED or callback is None:
                 return
             if deadline is not None and time.monotonic() > deadline:
-                logger.warning("a read of %s was answered after %g s", self.name, timeout)
+                logger.warning("a read of %s was answered later than %g s", self.name, timeout)
                 return
             buffer = own_buffer(record, buffer, offset)
             response = self._read_response(record, buffer, dbr_type, asked, ioid, notify)
@@ -460,7 +460,7 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
             if record[1] == DROPPED:
                 return
             if deadline is not None and time.monotonic() > deadline:
-                logger.warning("a write to %s was answered after %g s", self.name, timeout)
+                logger.warning("a write to %s was answered later than %g s", self.name, timeout)
                 return
             response = self._write_response(record[7], record[3], encoded, ioid)
             if isinstance(response, ErrorResponseReceived):
