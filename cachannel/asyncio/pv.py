@@ -30,7 +30,7 @@ from cachannel.client.common import (
 from cachannel.client.pv import BasePV, check_notify, logger
 from cachannel.client.responses import ReadNotifyResponse, ReadResponse, WriteNotifyResponse
 from cachannel.client.statuses import ATTEMPTS, DROPPED, LOST, NORMAL
-from cachannel.client.values import Encoded, choose_type
+from cachannel.client.values import Encoded, choose_type, count_of
 from cachannel.protocol.errors import CaprotoTimeoutError, ErrorResponseReceived
 from cachannel.values.decode import Record
 
@@ -363,7 +363,7 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
                 try:
                     if isinstance(encoded, int):
                         chosen = choose_type(data_type, native)
-                        result: Any = WriteNotifyResponse(chosen, 0, encoded, ids[0])
+                        result: Any = WriteNotifyResponse(chosen, count_of(data), encoded, ids[0])
                         break
                     if not notify:
                         if self._put(encoded) in LOST:

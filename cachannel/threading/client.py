@@ -43,7 +43,7 @@ from cachannel.client.responses import (
 from cachannel.client.statuses import ATTEMPTS, DISCONN, DROPPED, LOST, NORMAL
 from cachannel.client.stream import LIMIT, Batched, Updates
 from cachannel.client.subscription import BaseSubscription
-from cachannel.client.values import Encoded, choose_type, own_buffer
+from cachannel.client.values import Encoded, choose_type, count_of, own_buffer
 from cachannel.protocol.channel_types import AccessRights
 from cachannel.protocol.errors import CaprotoTimeoutError, ErrorResponseReceived
 from cachannel.threading.batch import Batch
@@ -322,7 +322,7 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
             if record[1] == DROPPED or callback is None:
                 return
             if deadline is not None and time.monotonic() > deadline:
-                logger.warning("a read of %s was answered after %g s", self.name, timeout)
+                logger.warning("a read of %s was answered later than %g s", self.name, timeout)
                 return
             buffer = own_buffer(record, buffer, offset)
             response = self._read_response(record, buffer, dbr_type, asked, ioid, notify)
@@ -401,7 +401,7 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
                 try:
                     if isinstance(encoded, int):
                         chosen = choose_type(data_type, native)
-                        result: Any = WriteNotifyResponse(chosen, 0, encoded, ids[0])
+                        result: Any = WriteNotifyResponse(chosen, count_of(data), encoded, ids[0])
                         break
                     if not notify:
                         if self._put(encoded) in LOST and attempt < ATTEMPTS - 1:
@@ -460,7 +460,7 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
             if record[1] == DROPPED:
                 return
             if deadline is not None and time.monotonic() > deadline:
-                logger.warning("a write to %s was answered after %g s", self.name, timeout)
+                logger.warning("a write to %s was answered later than %g s", self.name, timeout)
                 return
             response = self._write_response(record[7], record[3], encoded, ioid)
             if isinstance(response, ErrorResponseReceived):

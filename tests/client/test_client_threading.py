@@ -27,6 +27,25 @@ def test_a_batch_sends_all_at_its_end(ioc: Any) -> None:
         pvs[1].write(3)
 
 
+def test_a_batch_is_sent_also_when_its_block_raises(ioc: Any) -> None:
+    with Context(timeout=10) as context:
+        (pv,) = context.get_pvs("cascratch1")
+        pv.write(0)
+        seen: list[Any] = []
+
+        def fail() -> None:
+            with Batch() as batch:
+                batch.write(pv, 7)
+                batch.read(pv, seen.append)
+                message = "on purpose"
+                raise LookupError(message)
+
+        with pytest.raises(LookupError, match="on purpose"):
+            fail()
+        wait_until(lambda: seen)
+        assert seen[0].data[0] == 7
+
+
 def test_a_batch_refuses_a_pv_that_is_not_connected(ioc: Any) -> None:
     with Context() as context, Batch() as batch:
         (pv,) = context.get_pvs("cadoesnotexist")
