@@ -20,6 +20,8 @@ class Callbacks(State):
 
     def run_callbacks(self) -> None:
         """Run all callbacks here and now, in the order of their indices."""
+        if self.context is None:
+            self._checked()
         indices = list(self.callbacks)
         if len(indices) > 1:
             try:
@@ -34,6 +36,8 @@ class Callbacks(State):
 
         An exception in it is reported to `sys.unraisablehook`, and stops nothing.
         """
+        if self.context is None:
+            self._checked()
         try:
             function, extra = self.callbacks[index]
         except KeyError:
@@ -92,6 +96,7 @@ class Callbacks(State):
 
     def remove_callback(self, index: Any = None) -> None:
         """Remove a callback; an unknown index is ignored."""
+        self._checked()
         self.callbacks.pop(index, None)
 
     def clear_callbacks(

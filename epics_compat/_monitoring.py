@@ -27,9 +27,9 @@ class Monitoring(State):
 
     @auto_monitor.setter
     def auto_monitor(self, value: Any) -> None:
-        entry = self._entry
+        entry = self._checked()
         self._auto_monitor = value
-        if entry is None or not self.connected:
+        if not self.connected:
             return
         with entry.lock:
             if value is None:
@@ -57,6 +57,8 @@ class Monitoring(State):
             value: Any = record[12]
             if kind != 20 and kind != 16:
                 value = int(value)
+                if kind == 18:
+                    value = _values.of_channel(record, value, args["nelm"])
             args["value"] = value
             args["status"] = record[4]
             args["severity"] = record[5]
@@ -65,7 +67,7 @@ class Monitoring(State):
             args["timestamp"] = seconds + 1e-6 * (nanoseconds // 1000)
         else:
             items = _values.event_items(record, buffer, offset)
-            value = _values.of_channel(items["value"], args["nelm"])
+            value = _values.of_channel(record, items["value"], args["nelm"])
             args.update(items, value=value)
         args["count"] = record[8]
         self._set_char_value(value)

@@ -65,7 +65,7 @@ class Text(State):
                 args["char_value"] = f"%.{precision}{letter}" % value
         elif (
             isinstance(value, numpy.ndarray) and value.dtype.kind == "u"
-            and len(value) >= ca.AUTOMONITOR_MAXLENGTH
+            and (args["nelm"] or 0) >= ca.AUTOMONITOR_MAXLENGTH
         ):  # fmt: skip
             args["char_value"] = f"<array size={len(value)}, type={args['type']}>"
         else:
@@ -73,10 +73,14 @@ class Text(State):
 
     @property
     def char_value(self) -> Any:
-        """The value as text: numbers with their precision, enums by the name of the state."""
+        """The value as text: numbers with their precision, enums by the name of the state.
+
+        ``'None'`` when there is no value.
+        """
         args = self._args
         base = dbr.native_type(args["ftype"]) if args["ftype"] is not None else -1
         wanted = {dbr.FLOAT: "precision", dbr.DOUBLE: "precision", dbr.ENUM: "enum_strs"}.get(base)
         if wanted is not None and args[wanted] is None and self.connected:
             self.get_ctrlvars(timeout=1, warn=False)
-        return self._getarg("char_value")
+        text = self._getarg("char_value")
+        return "None" if text is None else text

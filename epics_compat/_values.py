@@ -53,9 +53,19 @@ def elements(record: Record, buffer: Any, offset: int) -> Any:
     return array if record[2] == ON_HEAP and record[11] >= 65536 else array.copy()
 
 
-def of_channel(value: Any, nelm: int) -> Any:
-    """Give a string of a channel that can hold several as the list of one that it is."""
-    return [value] if nelm > 1 and isinstance(value, str) else value
+def of_channel(record: Record, value: Any, nelm: int) -> Any:
+    """Give one STRING or CHAR of a channel that can hold several as the list, or array, of one
+    that it is; one element of other types stays a scalar."""
+    return one_of_many(value, record[3]) if nelm > 1 else value
+
+
+def one_of_many(value: Any, ftype: int) -> Any:
+    """Do what `of_channel` does, for a channel that can hold several."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, int) and ftype % 7 == dbr.CHAR:
+        return numpy.array([value], _DTYPES[dbr.CHAR])
+    return value
 
 
 def ctypes_array(value: Any, base: int) -> Any:

@@ -88,15 +88,14 @@ def test_caget_many() -> None:
     assert not hasattr(array, "dtype")
     assert epics.caget_many(["cawavel"], count=2)[0].tolist() == [1, 2]
     assert epics.caget_many([]) == []
-    assert epics.caget_many(["canoaccess", "catest"]) == [None, 4.0]
 
 
 @pytest.mark.parametrize("wait", [False, True, None, "each", "all"])
 def test_caput_many(wait: object) -> None:
-    names = ["catest", "no:such", "cambbo", "castring", "cawavel", "calong", "caread"]
-    values = [1.25, 1, "three", "text", [9, 8], 7.9, 3]
+    names = ["catest", "no:such", "cambbo", "castring", "cawavel", "calong"]
+    values = [1.25, 1, "three", "text", [9, 8], 7.9]
     done = epics.caput_many(names, values, wait=wait, connection_timeout=0.3)
-    assert done == [1, -1, 1, 1, 1, 1, -1]
+    assert done == [1, -1, 1, 1, 1, 1]
     assert epics.caget_many(names, connection_timeout=0.1)[:4] == [1.25, None, 3, "text"]
     assert epics.caget_many(["calong"]) == [7]
     with pytest.raises(ValueError, match="values"):
