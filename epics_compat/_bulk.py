@@ -211,4 +211,6 @@ def _put_all(
         left = max((end or 0.0) - time.monotonic(), 0.0)
         done = request.wait(left) and _io.completion(request) == dbr.ECA_NORMAL
         results[index] = 1 if done else -1
+    if timeout is not None and pvs:
+        _core.engine_context().settle(_io.SETTLE)
     return results

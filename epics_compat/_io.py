@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("cachannel.epics_compat")
 
+SETTLE: Final = 0.1
+"""Seconds: a callback that takes longer does not hold up a put that waits."""
 _KEPT: Final = 65536
 """Bytes: `keep` keeps what is smaller."""
 _LOST: Final = frozenset((ECA.DISCONN, ECA.DISCONNCHID, ECA.CHANDESTROY, ECA.UNRESPTMO))
@@ -328,6 +330,9 @@ def put(
         raise CASeverityException("put", eca_message(status))
     if request.wait(min(timeout, 1e9)):
         status = completion(request)
+        if channel.subscribed:
+            # What the record sent before it was done is known when this returns.
+            channel.context.settle(SETTLE)
         if told is not None:
             told(status)
         if status not in _LOST:
