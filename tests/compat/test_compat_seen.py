@@ -12,6 +12,7 @@ import pytest
 
 import epics_compat as epics
 from epics_compat import ca, dbr, utils
+from epics_compat.autosave import restore_pvs
 from epics_compat.pv import PV
 from support.waiting import wait_until
 
@@ -343,3 +344,13 @@ def test_whole_steps_of_a_motor_are_ints() -> None:
     assert [str(step) for step in steps] == [
         "0.001", "0.002", "0.005", "0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1", "2", "5",
     ]  # fmt: skip
+
+
+def test_what_a_save_file_may_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Braces go with arrays only, and a name without a value is no line."""
+    path = tmp_path / "file.sav"
+    path.write_text("castring {braced}\nno:such:saved\ncawave @array@ { [3, 4] }\n<END>\n", "utf-8")
+    assert restore_pvs(str(path))
+    assert capsys.readouterr().out == ""
+    wait_until(lambda: epics.caget("castring", use_monitor=False) == "{braced}")
+    wait_until(lambda: epics.caget("cawave", use_monitor=False).tolist() == [3, 4])
