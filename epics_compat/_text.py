@@ -56,13 +56,7 @@ class Text(State):
     def _set_char_value(self, value: Any) -> None:
         args = self._kept or self._args
         if isinstance(value, float):
-            precision = args["precision"]
-            if precision is None:
-                args["char_value"] = str(value)
-            else:
-                size = abs(value + 1e-9)
-                letter = "f" if 1e-5 < size < 1e5 or size != size else "g"
-                args["char_value"] = f"%.{precision}{letter}" % value
+            args["char_value"] = _values.float_text(value, args["precision"])
         elif (
             isinstance(value, numpy.ndarray) and value.dtype.kind == "u"
             and (args["nelm"] or 0) >= ca.AUTOMONITOR_MAXLENGTH

@@ -132,8 +132,25 @@ def char_text(value: Any) -> str:
     return data.split(b"\0", 1)[0].decode("latin-1").rstrip()
 
 
-def float_text(value: float, precision: int) -> str:
+class _Formats(dict[int, str]):
+    """Formats by their precision, made when they are needed."""
+
+    def __init__(self, letter: str) -> None:
+        self._letter = letter
+
+    def __missing__(self, precision: int) -> str:
+        self[precision] = made = f"%.{max(precision, 0)}{self._letter}"
+        return made
+
+
+_FIXED: Final = _Formats("f")
+_GENERAL: Final = _Formats("g")
+
+
+def float_text(value: float, precision: int | None) -> str:
     """Format as PV does: ``%f`` with the precision, ``%g`` for the very large and small."""
+    if precision is None:
+        return str(value)
     size = abs(value + 1e-9)
-    letter = "f" if 1e-5 < size < 1e5 or size != size else "g"
-    return f"%.{max(precision, 0)}{letter}" % value
+    formats = _FIXED if 1e-5 < size < 1e5 or size != size else _GENERAL
+    return formats[precision] % value
