@@ -190,7 +190,10 @@ def test_install(run_script: Callable[..., Outcome], script: str) -> None:
         + textwrap.dedent(script)
         + textwrap.dedent(
             """
-            import sys, epics.ca, epics.pv, epics.autosave.save_restore
+            import sys, epics
+            assert sys.modules["epics.pv"] is epics.pv and sys.modules["epics.ca"] is epics.ca
+            assert "epics.devices" not in sys.modules and "epics._core" not in sys.modules
+            import epics.ca, epics.pv, epics.autosave.save_restore
             from epics.devices import Scaler
             import epics.device
             from epics import PV, ca, device
@@ -223,6 +226,12 @@ def test_install_comes_too_late(run_script: Callable[..., Outcome]) -> None:
     assert outcome.succeeded().stdout == (
         "epics is imported already, from /elsewhere/epics/__init__.py\n"
     )
+
+
+def test_running_a_program_that_is_not_there() -> None:
+    outcome = run_python(["-m", "epics_compat", "no_such_program.py"], {})
+    assert outcome.code == 2
+    assert outcome.stderr == "python -m epics_compat: there is no file 'no_such_program.py'\n"
 
 
 def test_running_a_program(tmp_path: Path, ioc: SoftIoc) -> None:
