@@ -195,6 +195,9 @@ class Context:
         self._running = 0
         self._dispatcher = 0
         self._flush_wanted = False
+        # Batches whose callbacks have run, and how many there were when `settle` gave up.
+        self._delivered = 0
+        self._stuck = -1
         # Who takes batches out of the queue holds this; a batch is good until the next is taken.
         self._consuming = threading.Lock()
         self._orphaned = False
@@ -311,6 +314,7 @@ class Context:
         batch = self._batch
         length: int = lib.cc_queue_take(self.queue, batch)
         if not length:
+            self._delivered += 1
             return 0
         records = ffi.buffer(batch.records, length * _RECORD_SIZE)
         data = ffi.buffer(batch.bytes, batch.nbytes) if batch.nbytes else b""
@@ -340,8 +344,10 @@ class Context:
                     report(exc, owner)
         finally:
             self._running = _AFTER_BATCH
+            self._delivered += 1
             try:
-                for function in self.after_batch:
+                # A copy: `settle` of another thread puts functions in and out.
+                for function in (*self.after_batch,):
                     function()
             finally:
                 self._running = 0
@@ -349,6 +355,44 @@ class Context:
                 self._flush_wanted = False
                 self.flush()
         return length
+
+    def settle(self, timeout: float) -> bool:
+        """Wait until the callbacks of what is queued now have run, unless in one of them.
+
+        Args:
+            timeout: seconds; a callback that takes longer is not waited for again.
+
+        Returns:
+            Whether they have.
+        """
+        if self.closed or self.in_callback:
+            return False
+        with self._closing:
+            # The queue goes some time after `closed` is set.
+            if self.closed:
+                return False
+            mark = int(lib.cc_queue_mark(self.queue))
+        if self._delivered >= mark:
+            return True
+        if not self.preemptive:
+            self.deliver()
+            return self._delivered >= mark
+        if self._stuck == self._delivered:
+            return False
+        event = threading.Event()
+
+        def look() -> None:
+            if self._delivered >= mark:
+                event.set()
+
+        self.after_batch.append(look)
+        try:
+            look()
+            if not event.wait(timeout):
+                self._stuck = self._delivered
+        finally:
+            self.after_batch.remove(look)
+        return event.is_set()
 
     def pend(self, timeout: float) -> None:
         """Wait for `timeout` seconds; without a dispatcher, run callbacks as they come.

@@ -65,14 +65,14 @@ def sg_block(gid: Any, timeout: float = 10.0) -> int:
 
 
 @withCA
-def sg_test(gid: Any) -> bool:
-    """Return True when all of a group is done.
+def sg_test(gid: Any) -> int:
+    """Return 339 (ECA_IODONE) when all of a group is done.
 
     Raises:
         CASeverityException: something is under way.
     """
     if all(request.done for request in _group(gid)):
-        return True
+        return dbr.ECA_IODONE
     raise CASeverityException("sg_test", eca_message(_IN_PROGRESS))
 
 

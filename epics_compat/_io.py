@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("cachannel.epics_compat")
 
+SETTLE: Final = 0.1
+"""Seconds: a callback that takes longer does not hold up a put that waits."""
+_KEPT: Final = 65536
+"""Bytes: `keep` keeps what is smaller."""
 _LOST: Final = frozenset((ECA.DISCONN, ECA.DISCONNCHID, ECA.CHANDESTROY, ECA.UNRESPTMO))
 
 put_completes: list[Any] = []
@@ -137,6 +141,20 @@ def _answer(entry: Entry, request: Request) -> tuple[Any, Any] | None:
     return answer
 
 
+def keep(entry: Entry, ftype: int, count: int, answer: tuple[Any, Any]) -> None:
+    """Keep the answer of a get for `complete`, unless it is large."""
+    record = answer[0]
+    if record[2] == _values.IN_RECORD or record[11] < _KEPT:
+        entry.get_results[ftype] = pending = _core.Pending(None, count)
+        pending.answer, pending.taken = _to_copy(answer), True
+
+
+def _to_copy(answer: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Let whoever decodes an answer copy it, as somebody else has its memory."""
+    record, buffer = answer
+    return answer if buffer is None else ((*record[:2], 2, *record[3:]), buffer)
+
+
 def begin(entry: Entry, ftype: int, count: int) -> None:
     """Start a get that `complete` takes; one that is under way is shared."""
     pending = entry.get_results.get(ftype)
@@ -160,6 +178,7 @@ def complete(entry: Entry, ftype: int, timeout: float | None) -> tuple[Any, Any]
     if pending.taken:
         return pending.answer  # type: ignore[no-any-return]
     limit = default_timeout(pending.count) if timeout is None else timeout
+    assert pending.request is not None
     if not pending.request.wait(limit):
         warn_late(entry.pvname, limit)
         return None
@@ -175,10 +194,7 @@ def complete(entry: Entry, ftype: int, timeout: float | None) -> tuple[Any, Any]
         if answer is None:
             entry.get_results.pop(ftype, None)
             return None
-        if answer[1] is not None:
-            # Whoever takes it again must not get the memory that the first one got.
-            record = answer[0]
-            answer = ((*record[:2], 2, *record[3:]), answer[1])
+        answer = _to_copy(answer)
         pending.answer, pending.taken = answer, True
     return answer
 
@@ -203,6 +219,9 @@ def start_put(entry: Entry, value: Any, ftype: int) -> Request:
     encoded = encode(value, ftype, max(entry.nelm, 1))
     status, request = channel.put_request(encoded)
     if request is None:
+        if status in _LOST:
+            message = f"put: {entry.pvname!r} is not connected"
+            raise ChannelAccessDisconnected(message, entry.pvname)
         raise CASeverityException("put", eca_message(status))
     return request
 
@@ -311,6 +330,9 @@ def put(
         raise CASeverityException("put", eca_message(status))
     if request.wait(min(timeout, 1e9)):
         status = completion(request)
+        if channel.subscribed:
+            # What the record sent before it was done is known when this returns.
+            channel.context.settle(SETTLE)
         if told is not None:
             told(status)
         if status not in _LOST:

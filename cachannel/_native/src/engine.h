@@ -78,7 +78,8 @@ struct cc_queue {
     int waiting;             /* the consumer sleeps and wants the event */
     int closed;
     int woken;               /* cc_queue_wake was called */
-    uint32_t generation;     /* counts the batches handed out */
+    uint32_t generation;     /* counts the batches handed out, from 1 on */
+    uint64_t taken;          /* counts them from 0 on, and never wraps */
     uint32_t limit_records;
     uint64_t limit_bytes;
     uint64_t heap_bytes;     /* of the batch being filled */
