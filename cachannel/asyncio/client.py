@@ -19,7 +19,7 @@ from cachannel.asyncio.pv import PV, coarse
 from cachannel.asyncio.reading import ReadBlock, Reading, disconnected
 from cachannel.asyncio.stream import Updates
 from cachannel.asyncio.subscription import Subscription
-from cachannel.client.callbacks import CallbackHandler, Outbox, Workers
+from cachannel.client.callbacks import CallbackHandler, Outbox
 from cachannel.client.common import (
     CONTEXT_DEFAULT_TIMEOUT,
     GLOBAL_DEFAULT_TIMEOUT,
@@ -30,7 +30,7 @@ from cachannel.client.common import (
     left_until,
 )
 from cachannel.client.context import BaseContext
-from cachannel.client.engine import BaseBroadcaster
+from cachannel.client.engine import BaseBroadcaster, by_address
 from cachannel.client.many import (
     Names,
     Readings,
@@ -73,10 +73,6 @@ class SharedBroadcaster(BaseBroadcaster):
                 context._abandon()
         self._close()
 
-    def cancel(self, *names: str) -> None:
-        """Stop searching for names until `Context.get_pvs` asks for them again."""
-        self._cancel(names)
-
     async def register(self) -> None:
         """Make sure that there is a repeater; libca registers with it by itself."""
         from cachannel.repeater import spawn_repeater
@@ -86,15 +82,10 @@ class SharedBroadcaster(BaseBroadcaster):
     async def search(self, results_queue: Any, *names: str) -> None:
         """Find servers; (address, names) is put into the asyncio queue for each."""
         async with Context(self) as context:
-            found: dict[Any, list[str]] = {}
             pvs = await context.get_pvs(*names)
             await asyncio.gather(*(pv.wait_for_connection() for pv in pvs), return_exceptions=True)
-            for pv in pvs:
-                manager = pv.circuit_manager
-                if manager is not None:
-                    found.setdefault(manager.circuit.address, []).append(pv.name)
-            for address, known in found.items():
-                await results_queue.put((address, known))
+            for answer in by_address(pvs):
+                await results_queue.put(answer)
 
     async def send(self, *commands: Any) -> None:
         """Refuse to send datagrams.
@@ -138,8 +129,6 @@ class Context(BaseContext):
         )  # fmt: skip
         self._inbox = Inbox(self._loop, self._loop_died)
         self._loop_outbox = Outbox(self._engine.dirty, self._inbox.send)
-        self._workers = Workers(self.max_workers)
-        self._outbox = Outbox(self._engine.dirty, self._workers.send)
         self._deadlines = Deadlines(self._loop)
         self._flushing = False
         # Reads that go out at the end of this turn of the loop, by the length of their time-out.
@@ -169,11 +158,7 @@ class Context(BaseContext):
     def _abandon(self) -> None:
         for stream in list(self._streams):
             stream.close(wake=False)
-        circuits = self._shut()
-        self.broadcaster._remove(self)
-        self._workers.stop()
-        for circuit in circuits:
-            circuit.workers.stop()
+        self._end()
 
     def _flush_soon(self) -> None:
         # 10,000 subscriptions that are made in one turn of the loop go out together.
@@ -502,13 +487,8 @@ class Context(BaseContext):
 
     async def disconnect(self) -> None:
         """End all channels, circuits and tasks of this context; for good."""
-        circuits = self._shut()
-        if not circuits and self not in self.broadcaster._contexts:
+        if not self._end():
             return
-        self.broadcaster._remove(self)
-        self._workers.stop()
-        for circuit in circuits:
-            circuit.workers.stop()
         self._deadlines.clear()
         reads, self._reads = self._reads, {}
         for readings in reads.values():
