@@ -16,14 +16,13 @@ from cachannel._native import lib
 from cachannel.asyncio.circuit import VirtualCircuitManager
 from cachannel.asyncio.loop import CLOSED, COMPLETION, LATE, Deadlines, Inbox, Waiting
 from cachannel.asyncio.pv import PV, coarse
-from cachannel.asyncio.reading import ReadBlock, Reading, disconnected
+from cachannel.asyncio.reading import ReadBlock, Reading, all_disconnected, disconnected
 from cachannel.asyncio.stream import Updates
 from cachannel.asyncio.subscription import Subscription
 from cachannel.client.callbacks import CallbackHandler, Outbox
 from cachannel.client.common import (
     CONTEXT_DEFAULT_TIMEOUT,
     GLOBAL_DEFAULT_TIMEOUT,
-    ContextDisconnectedError,
     Timeout,
     TypeRequest,
     deadline_after,
@@ -32,6 +31,7 @@ from cachannel.client.common import (
 from cachannel.client.context import BaseContext
 from cachannel.client.engine import BaseBroadcaster, by_address
 from cachannel.client.many import (
+    Many,
     Names,
     Readings,
     ReadMany,
@@ -315,8 +315,9 @@ class Context(BaseContext):
             for handler, token in watched:
                 handler.remove_callback(token)
 
-    async def _connect_all(self, pvs: Sequence[Any], deadline: float | None) -> None:
-        """Wait until PVs are connected or the time is over."""
+    async def _connect_all(self, request: Many, deadline: float | None) -> None:
+        """Wait until the PVs of a request are connected or the time is over."""
+        pvs: Sequence[Any] = request.absent
         waiting: list[tuple[Any, Waiting]] = []
         with self._lock:
             for pv in pvs:
@@ -332,7 +333,8 @@ class Context(BaseContext):
         self._inflight.update(futures)
         try:
             await asyncio.wait(futures, timeout=left_until(deadline))
-            self._check_open()
+            if self._closed:
+                raise all_disconnected(pvs, request.operation)
         finally:
             self._inflight.difference_update(futures)
             with self._lock:
@@ -341,12 +343,7 @@ class Context(BaseContext):
                         pv._waiters.remove(future)
                     future.cancel()
 
-    def _check_open(self) -> None:
-        if self._closed:
-            message = "the context was disconnected meanwhile"
-            raise ContextDisconnectedError(message)
-
-    async def _bulk_done(self, bulk: Any, deadline: float | None) -> None:
+    async def _bulk_done(self, request: Many, bulk: Any, deadline: float | None) -> None:
         """Wait for the last answer, or until the time is over."""
         future = Waiting(loop=self._loop)
         owners, outbox = self._engine.ca.owners, self._loop_outbox
@@ -360,8 +357,7 @@ class Context(BaseContext):
                 lib.cc_bulk_tell(bulk, token)
                 and await self._answer(future, coarse(left_at_least(deadline))) is CLOSED
             ):
-                message = "the context was disconnected meanwhile"
-                raise ContextDisconnectedError(message)
+                raise all_disconnected(request.pvs, request.operation)
         finally:
             owners.pop(token, None)
 
@@ -391,11 +387,11 @@ class Context(BaseContext):
         read.begin()
         lib.cc_flush(self._engine.ca.id)
         if read.missing:
-            await self._connect_all(read.absent, deadline)
+            await self._connect_all(read, deadline)
             read.go_on()
             lib.cc_flush(self._engine.ca.id)
         for bulk in read.bulks:
-            await self._bulk_done(bulk, deadline)
+            await self._bulk_done(read, bulk, deadline)
         return read.result(limit, throw)
 
     async def write_many(
@@ -429,12 +425,12 @@ class Context(BaseContext):
         others = self._write_others(write)
         lib.cc_flush(self._engine.ca.id)
         if write.missing:
-            await self._connect_all(write.absent, deadline)
+            await self._connect_all(write, deadline)
             write.go_on()
             others += self._write_others(write)
             lib.cc_flush(self._engine.ca.id)
         for _, bulk in write.bulks:
-            await self._bulk_done(bulk, deadline)
+            await self._bulk_done(write, bulk, deadline)
         write.collect()
         for index, future in others:
             answer = await self._answer(future, coarse(left_at_least(deadline)))

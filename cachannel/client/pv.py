@@ -454,7 +454,7 @@ class BasePV(Generic[S, M]):
         manager = self.circuit_manager
         silence = None if manager is None else manager.silence
         if silence is None:
-            message = f"{self.name!r} is not connected"
+            message = f"time since {self.name!r} was heard from: it is not connected"
             raise DisconnectedError(message)
         return float(silence)
 
