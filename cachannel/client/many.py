@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, overload
 
 from cachannel._native import ffi, lib
 from cachannel.client.common import (
@@ -29,7 +29,16 @@ if TYPE_CHECKING:
 Names = Sequence[str | BasePV[Any, Any]]
 """Names, or PVs of the context."""
 
-__all__ = ["Names", "ReadMany", "Readings", "WriteMany", "read_many", "resolve", "write_many"]
+__all__ = [
+    "Many",
+    "Names",
+    "ReadMany",
+    "Readings",
+    "WriteMany",
+    "read_many",
+    "resolve",
+    "write_many",
+]
 
 _GRACE: Final = 0.25
 """Seconds that connected PVs have to answer when unknown ones have used up the time."""
@@ -293,7 +302,10 @@ class Many:
     Attributes:
         pvs: the PVs in the order of the names.
         missing: positions of those that were not connected at the beginning.
+        operation: what is done, for messages.
     """
+
+    operation: ClassVar[str]
 
     def __init__(self, context: BaseContext, names: Names) -> None:
         self.pvs = resolve(context, names)
@@ -332,6 +344,8 @@ class Many:
 
 class ReadMany(Many):
     """A read of many PVs under way."""
+
+    operation = "read"
 
     def __init__(
         self, context: BaseContext, names: Names, data_type: Any, count: int | None
@@ -389,13 +403,15 @@ class WriteMany(Many):
         bulks: what else to wait for, with the positions.
     """
 
+    operation = "write"
+
     def __init__(self, context: BaseContext, names: Names, values: Any, wait: bool) -> None:
         super().__init__(context, names)
         length = len(self.pvs)
         if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
             values = [values] * length
         if len(values) != length:
-            message = f"{length} PVs but {len(values)} values"
+            message = f"write of {length} PVs: there are {len(values)} values"
             raise CaprotoValueError(message)
         kind = getattr(getattr(values, "dtype", None), "kind", "")
         if hasattr(values, "tolist") and kind in tuple("iuf"):

@@ -54,6 +54,41 @@ def test_the_signatures_of_contexts_and_pvs(module: Any) -> None:
     assert shown(module.PV.subscribe) == SUBSCRIBE
 
 
+def methods(cls: type) -> dict[str, Any]:
+    """The public functions of a class, inherited ones too."""
+    found = inspect.getmembers(cls, inspect.isfunction)
+    return {name: function for name, function in found if not name.startswith("_")}
+
+
+# What one client has and the other has not, or not with the same arguments.
+DIFFERENT = {
+    "Context": {"disconnect", "monitor", "search"},
+    "SharedBroadcaster": {"disconnect", "search", "search_now"},
+}
+
+
+@pytest.mark.parametrize(
+    "name", ["PV", "Context", "Subscription", "SharedBroadcaster", "VirtualCircuitManager"]
+)
+def test_the_two_clients_with_contexts_have_the_same_methods_and_describe_all_arguments(
+    name: str,
+) -> None:
+    ours = [methods(getattr(module, name)) for module in (threading_client, asyncio_client)]
+    different = DIFFERENT.get(name, set())
+    first, second = (
+        {key: shown(function) for key, function in found.items() if key not in different}
+        for found in ours
+    )
+    assert first == second
+    for found in ours:
+        for key, function in found.items():
+            text = inspect.getdoc(function) or ""
+            assert text, key
+            if "Args:" in text:
+                parameters = [p for p in inspect.signature(function).parameters if p != "self"]
+                assert [p for p in parameters if f"{p}: " not in text] == []
+
+
 @pytest.mark.parametrize("name", SYNC)
 def test_the_signatures_of_the_sync_client(name: str) -> None:
     assert shown(getattr(sync_client, name)) == SYNC[name]
