@@ -17,7 +17,7 @@ from cachannel.client.common import (
 from cachannel.client.context import BaseContext
 from cachannel.client.pv import BasePV
 from cachannel.client.responses import ReadNotifyResponse
-from cachannel.client.values import Encoded, choose_type, refused
+from cachannel.client.values import Encoded, choose_type, padded, refused
 from cachannel.errors import describe
 from cachannel.protocol.errors import CaprotoError, CaprotoTimeoutError, CaprotoValueError
 from cachannel.values.decode import RECORD, elements
@@ -105,9 +105,10 @@ class Readings(Sequence[ReadNotifyResponse]):
         status: CA status of each, 1 for success.
     """
 
-    def __init__(self, names: list[str], parts: list[Part]) -> None:
+    def __init__(self, names: list[str], parts: list[Part], count: int = 0) -> None:
         length = len(names)
         self.names = names
+        self._count = count
         self._parts = parts
         self._where: list[tuple[Any, int]] | None = None
         if len(parts) == 1 and len(parts[0].indices) == length:
@@ -147,7 +148,8 @@ class Readings(Sequence[ReadNotifyResponse]):
         buffer = None
         if record[13]:
             buffer = bytearray(ffi.buffer(ffi.cast("char *", record[13]), record[11]))
-        return (*record[:2], 2 if record[2] == 3 else record[2], *record[3:]), buffer
+        record = (*record[:2], 2 if record[2] == 3 else record[2], *record[3:])
+        return padded(record, buffer, self._count)
 
     @overload
     def __getitem__(self, index: int) -> ReadNotifyResponse: ...
@@ -188,12 +190,13 @@ class Readings(Sequence[ReadNotifyResponse]):
     def values(self) -> list[Any]:
         """The values: a number, or text, or an array for each; None for a failure."""
         values: list[Any] = ffi.unpack(self._numbers, len(self)) if self.names else []
-        if self._floats == len(values):
+        arrays = self._count > 1
+        if self._floats == len(values) and not arrays:
             return values
         for index, state in enumerate(self._state):
-            if state == _INTEGER:
+            if state == _INTEGER and not arrays:
                 values[index] = int(values[index])
-            elif state == _OTHER:
+            elif state == _OTHER or (arrays and state in (_FLOAT, _INTEGER)):
                 record, buffer = self._answer(index)
                 values[index] = elements(record, buffer, 0, True)
             elif state != _FLOAT:
@@ -366,7 +369,7 @@ class ReadMany(Many):
 
     def result(self, timeout: float | None, throw: bool) -> Readings:
         """Look at the answers, and raise for the first failure if asked to."""
-        readings = Readings([pv.name for pv in self.pvs], self.parts)
+        readings = Readings([pv.name for pv in self.pvs], self.parts, self._count or 0)
         if not readings.ok:
             for index, code in enumerate(readings.status):
                 # libca's word for a channel that was lost just before it was read.

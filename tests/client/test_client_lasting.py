@@ -339,6 +339,21 @@ def test_many_pvs_are_read_with_one_call(lasting: Any) -> None:
         do(lasting, lasting.context.read_many(names))
 
 
+def test_more_elements_of_many_than_there_are_come_as_zeros(lasting: Any) -> None:
+    names = ["catest", "calong", "castring", "cawaveh", "canoaccess"]
+    lasting.write("catest", 1.5)
+    lasting.write("cawaveh", [1, 2])
+    readings = do(lasting, lasting.context.read_many(names, throw=False, data_count=12))
+    assert [reading.data_count for reading in readings] == [12, 12, 12, 12, 0]
+    assert list(readings[0].data) == list(lasting.read("catest", data_count=12).data)
+    assert readings[2].data == [b"a string"] + [b""] * 11
+    first, second, text, array, refused = readings.values
+    assert [list(first), list(second)] == [[1.5] + [0] * 11, [3] + [0] * 11]
+    assert text == ["a string"] + [""] * 11
+    assert list(array) == [1, 2] + [0] * 10
+    assert refused is None
+
+
 def test_an_unknown_pv_among_many_is_named(lasting: Any) -> None:
     names = ["catest", "cadoesnotexist"]
     lasting.read("catest")
