@@ -168,9 +168,9 @@ cc_id cc_put_request(cc_id channel, int type, int64_t count, const void *data, i
 int cc_request_wait(cc_id request, double timeout);
 int cc_request_state(cc_id request);
 double cc_request_float(cc_id request);
-double cc_request_value(cc_id request);
-int cc_request_record(cc_id request, cc_record *record);
-uint64_t cc_request_steal(cc_id request);
+cc_reading cc_request_look(cc_id request);
+int cc_request_record(cc_id request, cc_record *record, void *data, uint32_t room);
+uint64_t cc_request_steal(cc_id request, cc_record *record);
 int cc_request_forgive(cc_id request);
 int cc_request_release(cc_id request);
 
