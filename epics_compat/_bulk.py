@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,8 @@ def caget_many(
         conn_timeout: the same, and goes first.
 
     Returns:
-        The values in the order of the names; None for what did not connect or answer.
+        The values in the order of the names; None for what did not connect, or, with a warning,
+        did not answer.
 
     Raises:
         CASeverityException: one of them may not be read.
@@ -67,17 +69,22 @@ def caget_many(
     channels = [entry.channel for entry in found if entry.channel is not None]
     answers = iter(get_many(channels, ANY, 0 if count is None else count, timeout))
     return [
-        None if entry is None else _value(entry, *next(answers), count, as_string, as_numpy)
+        None
+        if entry is None
+        else _value(entry, *next(answers), count, timeout, as_string, as_numpy)
         for entry in entries
     ]
 
 
 def _value(
-    entry: Entry, status: int, answer: Any, count: int | None, as_string: bool, as_numpy: bool
-) -> Any:
+    entry: Entry, status: int, answer: Any, count: int | None, timeout: float | None,
+    as_string: bool, as_numpy: bool,
+) -> Any:  # fmt: skip
     if status != dbr.ECA_NORMAL:
         if status == ECA.NORDACCESS:
             raise CASeverityException("get", eca_message(status))
+        if status == ECA.TIMEOUT:
+            warnings.warn(_io.late_text(entry.pvname, timeout or 0.0), stacklevel=4)
         return None
     kind = type(answer)
     if kind is not tuple:

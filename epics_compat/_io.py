@@ -117,13 +117,18 @@ def fetch(
     return None
 
 
+def late_text(pvname: str, timeout: float) -> str:
+    """Make the text of the warning of `warn_late`."""
+    return f"ca.get('{pvname}') timed out after {timeout:.2f} seconds."
+
+
 def warn_late(pvname: str, timeout: float) -> None:
     """Give the warning of a get that ran out of time.
 
     Raises:
         ChannelAccessTimeout: in place of the warning, when `ca.RAISE_ERRORS` is set.
     """
-    text = f"ca.get('{pvname}') timed out after {timeout:.2f} seconds."
+    text = late_text(pvname, timeout)
     if _core.settings.RAISE_ERRORS:
         raise ChannelAccessTimeout(text, pvname)
     warnings.warn(text, stacklevel=4)

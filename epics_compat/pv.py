@@ -170,6 +170,10 @@ class PV(Connecting, Reading, Writing, Monitoring, Callbacks, Text, Properties):
     @property
     def info(self) -> str | None:
         """A paragraph that describes the PV; None if it cannot connect."""
+        return self._getinfo()
+
+    def _getinfo(self) -> str | None:
+        """Make the text of `info`; subclasses may have another."""
         return _info.paragraph(self)
 
     @property

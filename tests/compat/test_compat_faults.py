@@ -16,6 +16,7 @@ from cachannel._native import ffi, lib
 from epics_compat import ca, dbr
 from epics_compat.pv import PV
 from support.ioc import SoftIoc
+from support.scripts import Outcome
 from support.waiting import wait_until
 
 # Each test has names of its own: those of an IOC that ended would take long to connect again.
@@ -292,3 +293,32 @@ def _here() -> int:
     context = ca.current_context()
     assert context is not None
     return int(context)
+
+
+def test_waits_end_at_an_interrupt(run_script: Callable[..., Outcome]) -> None:
+    outcome = run_script(
+        """
+        import os, signal, threading, time
+        import epics_compat as epics
+        known, missing = epics.PV("calong"), epics.PV("no:such:pv:at:all")
+        assert known.wait_for_connection(20)
+        waits = {
+            "wait": lambda: missing.wait_for_connection(60),
+            "get": lambda: missing.get(timeout=60),
+            "many": lambda: epics.caget_many(["no:such"], connection_timeout=60),
+            "caget": lambda: epics.caget("no:such", connection_timeout=60),
+            "pend": lambda: epics.ca.pend_event(60),
+        }
+        for name, wait in waits.items():
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+            since = time.monotonic()
+            try:
+                wait()
+            except KeyboardInterrupt:
+                print(name, time.monotonic() - since < 20)
+        print(known.put(1, wait=True))
+        """
+    )
+    assert outcome.succeeded().lines == [
+        "wait True", "get True", "many True", "caget True", "pend True", "1",
+    ]  # fmt: skip

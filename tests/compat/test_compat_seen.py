@@ -5,6 +5,7 @@ What is a defect there by the specification is not here, but in the tests of wha
 
 import ctypes
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy
@@ -14,6 +15,7 @@ import epics_compat as epics
 from epics_compat import ca, dbr, utils
 from epics_compat.autosave import restore_pvs
 from epics_compat.pv import PV
+from support.ioc import SoftIoc
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("ioc")
@@ -354,3 +356,24 @@ def test_what_a_save_file_may_hold(tmp_path: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == ""
     wait_until(lambda: epics.caget("castring", use_monitor=False) == "{braced}")
     wait_until(lambda: epics.caget("cawave", use_monitor=False).tolist() == [3, 4])
+
+
+def test_caget_many_warns_of_what_does_not_answer(make_ioc: Callable[..., SoftIoc]) -> None:
+    ioc = make_ioc('record(ao, "seen:late") {}')
+    assert epics.caget_many(["seen:late"], connection_timeout=10) == [0.0]
+    ioc.freeze()
+    try:
+        with pytest.warns(
+            UserWarning, match=r"ca\.get\('seen:late'\) timed out after 0\.05 seconds"
+        ):
+            assert epics.caget_many(["seen:late"], timeout=0.05) == [None]
+    finally:
+        ioc.thaw()
+
+
+def test_info_is_made_by_a_method_that_may_be_replaced() -> None:
+    class Other(PV):
+        def _getinfo(self) -> str:
+            return f"about {self.pvname}"
+
+    assert Other("catest").info == "about catest"
