@@ -7,7 +7,7 @@ import pytest
 
 from cachannel import repeater
 from cachannel.asyncio import client as asyncio_client
-from cachannel.client.common import PV_DEFAULT_TIMEOUT
+from cachannel.client.common import GLOBAL_DEFAULT_TIMEOUT, PV_DEFAULT_TIMEOUT
 from cachannel.client.responses import ReadNotifyResponse, ReadResponse
 from cachannel.protocol.errors import CaprotoRuntimeError
 from cachannel.sync import client as sync_client, repeater as sync_repeater
@@ -43,6 +43,8 @@ def shown(function: Any) -> str:
         if name != "self"
     ]
     text = str(inspect.Signature(parameters))[1:-1]
+    # That it is 2 s where the environment does not say otherwise: test_client_sync.py.
+    text = text.replace(f"timeout={GLOBAL_DEFAULT_TIMEOUT}", "timeout=2.0")
     return text.replace(repr(PV_DEFAULT_TIMEOUT), "PV")
 
 
