@@ -517,7 +517,7 @@ def write_many(
     for index, request in requests:
         ca.wait(lib.cc_request_wait, request, left_at_least(deadline))
         record = ffi.new("cc_record *")
-        answered = lib.cc_request_record(request, record) == _NORMAL
+        answered = lib.cc_request_record(request, record, ffi.NULL, 0) == _NORMAL
         write.status[index] = record.status if answered else _TIMEOUT
         lib.cc_request_release(request)
     return write.result(limit, throw)
