@@ -135,7 +135,7 @@ class ChannelData:
         *,
         alarm: ChannelAlarm | None = None,
         value: Any = None,
-        timestamp: float | tuple[int, int] | None = None,
+        timestamp: float | tuple[int, int] | TimeStamp | None = None,
         max_length: int | None = None,
         string_encoding: str = "latin-1",
         reported_record_type: str = "cachannel",
@@ -249,7 +249,7 @@ class ChannelData:
         return logging.getLogger("cachannel.server")
 
     @staticmethod
-    def _to_ns(timestamp: float | tuple[int, int]) -> int:
+    def _to_ns(timestamp: float | tuple[int, int] | TimeStamp) -> int:
         stamp = TimeStamp.from_flexible_value(timestamp)
         return stamp.secondsSinceEpoch * 10**9 + stamp.nanoSeconds
 
@@ -500,7 +500,7 @@ class ChannelData:
         publish: bool = True,
         units: str | None = None,
         precision: int | None = None,
-        timestamp: float | tuple[int, int] | None = None,
+        timestamp: float | tuple[int, int] | TimeStamp | None = None,
         *,
         status: int | None = None,
         severity: int | None = None,
