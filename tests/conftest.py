@@ -35,6 +35,9 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("gate")
 
+# What clients wait where a test does not say how long: two seconds are little when it is busy.
+os.environ["CACHANNEL_DEFAULT_TIMEOUT"] = "60"
+
 SUPPORT = Path(__file__).resolve().parent / "support"
 REPEATER = Path(__file__).resolve().parents[1] / "cachannel" / "repeater.py"
 

@@ -297,6 +297,8 @@ def test_after_disconnect_nothing_works_any_more(lasting: Any) -> None:
 def test_many_pvs_are_read_with_one_call(lasting: Any) -> None:
     names = ["catest", "calong", "castring", "cawaveh", "canoaccess"]
     lasting.write("catest", 1.5)
+    lasting.write("calong", 3)
+    lasting.write("castring", "a string")
     lasting.write("cawaveh", [1, 2])
     readings = do(lasting, lasting.context.read_many(names, throw=False, data_type="time"))
     assert readings.values[:3] == [1.5, 3, "a string"]
@@ -444,6 +446,7 @@ def test_states_are_logged_with_the_name_of_the_pv(
 
 def test_many_pvs_with_a_deadline_fail_one_by_one(lasting: Any) -> None:
     names = ["catest", "cadoesnotexist", "canoaccess", "castring"]
+    lasting.write("castring", "a string")
     known = ("catest", "canoaccess", "castring", "cascratch1", "caread", "cascratch2")
     pvs = do(lasting, lasting.context.get_pvs(*known))
     for pv in pvs:  # which may take longer than the time for the unknown one

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, assert_type
 import pytest
 
 from cachannel.asyncio import client as asyncio_client
-from cachannel.client.common import PV_DEFAULT_TIMEOUT
+from cachannel.client.common import GLOBAL_DEFAULT_TIMEOUT, PV_DEFAULT_TIMEOUT
 from cachannel.client.responses import ReadNotifyResponse, ReadResponse
 from cachannel.sync import client as sync_client
 from cachannel.sync.repeater import RepeaterAlreadyRunning
@@ -41,6 +41,8 @@ def shown(function: Any) -> str:
         if name != "self"
     ]
     text = str(inspect.Signature(parameters))[1:-1]
+    # That it is 2 s where the environment does not say otherwise: test_client_sync.py.
+    text = text.replace(f"timeout={GLOBAL_DEFAULT_TIMEOUT}", "timeout=2.0")
     return text.replace(repr(PV_DEFAULT_TIMEOUT), "PV")
 
 
