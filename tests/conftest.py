@@ -35,7 +35,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("gate")
 
-# What clients wait where a test does not say how long: two seconds are little on a busy machine.
+# What clients wait where a test does not say how long: two seconds are little when it is busy.
 os.environ["CACHANNEL_DEFAULT_TIMEOUT"] = "60"
 
 SUPPORT = Path(__file__).resolve().parent / "support"
