@@ -567,9 +567,11 @@ def _log_exception(record: Record, data: bytes) -> None:
 
 
 def _start_repeater() -> None:
-    from cachannel.repeater import spawn_repeater
+    # A child that was forked while another thread imports a module waits for it for ever.
+    with _forks.held_off():
+        from cachannel.repeater import spawn_repeater
 
-    spawn_repeater()
+        spawn_repeater()
 
 
 _ending = False

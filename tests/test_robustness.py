@@ -578,3 +578,48 @@ def test_fork_while_contexts_begin_and_end(run_script: Callable[..., Outcome]) -
     """The child can use CA, whatever other threads of the parent were doing."""
     outcome = run_script(FORK_IN_THE_MIDDLE, timeout=120)
     assert outcome.succeeded().lines == ["0"]
+
+
+FORK_WHILE_A_MODULE_IS_IMPORTED = """
+    import os, sys, threading, time
+    from importlib.machinery import PathFinder
+    importing = threading.Event()
+
+    class Slow:
+        def find_spec(self, name, path=None, target=None):
+            if name != "cachannel.repeater":
+                return None
+            spec = PathFinder.find_spec(name, path)
+            execute = spec.loader.exec_module
+
+            def slowly(module):
+                importing.set()
+                time.sleep(0.5)
+                execute(module)
+
+            spec.loader.exec_module = slowly
+            return spec
+
+    sys.meta_path.insert(0, Slow())
+    from cachannel.context import Context
+    thread = threading.Thread(target=lambda: Context().close())
+    thread.start()
+    assert importing.wait(20)
+    child = os.fork()
+    if not child:
+        Context()
+        os._exit(0)
+    deadline = time.monotonic() + 20
+    while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+        if time.monotonic() > deadline:
+            os.kill(child, 9)
+        time.sleep(0.002)
+    thread.join()
+    print(ended[1])
+"""
+
+
+def test_fork_while_the_first_context_is_made(run_script: Callable[..., Outcome]) -> None:
+    """What another thread was importing is not half there for ever in the child."""
+    outcome = run_script(FORK_WHILE_A_MODULE_IS_IMPORTED, timeout=120)
+    assert outcome.succeeded().lines == ["0"]
