@@ -478,7 +478,7 @@ def open_entry(
         with entry.lock:
             channel = Channel(_contexts[number], name, entry)
             if not channel.id:
-                raise CASeverityException("create_channel", eca_message(channel.status))
+                raise CASeverityException("create_channel", eca_message(channel.status), pvname)
             entry.adopt(channel)
         names[pvname] = entry
     return entry, False

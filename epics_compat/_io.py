@@ -11,6 +11,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 from cachannel.context import report
+from cachannel.engine import Encoded
 from cachannel.protocol.enums import ECA, eca_message
 from epics_compat import _core, _values, dbr
 from epics_compat._encode import encode
@@ -64,7 +65,7 @@ def start(entry: Entry, ftype: int, count: int) -> Request | None:
     """
     status, request = channel_of(entry).get(ftype, count)
     if request is None and status not in _LOST and channel_of(entry).connected:
-        raise CASeverityException("get", eca_message(status))
+        raise CASeverityException("get", eca_message(status), entry.pvname)
     return request
 
 
@@ -218,16 +219,25 @@ def control(entry: Entry, form: str, timeout: float, *, warn: bool = True) -> di
     return None if answer is None else _values.metadata(answer[0], answer[1], 0)
 
 
+def encode_for(entry: Entry, value: Any, ftype: int) -> Encoded:
+    """Convert a value for a channel; errors, whose texts are pyepics', get a note with the PV."""
+    try:
+        return encode(value, ftype, max(entry.nelm, 1))
+    except Exception as exc:
+        exc.add_note(f"put of {entry.pvname!r}")
+        raise
+
+
 def start_put(entry: Entry, value: Any, ftype: int) -> Request:
     """Start a write whose completion is waited for; see `put`."""
     channel = channel_of(entry)
-    encoded = encode(value, ftype, max(entry.nelm, 1))
+    encoded = encode_for(entry, value, ftype)
     status, request = channel.put_request(encoded)
     if request is None:
         if status in _LOST:
             message = f"put: {entry.pvname!r} is not connected"
             raise ChannelAccessDisconnected(message, entry.pvname)
-        raise CASeverityException("put", eca_message(status))
+        raise CASeverityException("put", eca_message(status), entry.pvname)
     return request
 
 
@@ -310,16 +320,16 @@ def put(
             is set.
     """
     channel = channel_of(entry)
-    encoded = encode(value, ftype, max(entry.nelm, 1))
+    encoded = encode_for(entry, value, ftype)
     if not entry.rights & 2 and not channel.rights() & 2:
         if not channel.connected:
             message = f"put: {entry.pvname!r} is not connected"
             raise ChannelAccessDisconnected(message, entry.pvname)
-        raise CASeverityException("put", eca_message(ECA.NOWTACCESS))
+        raise CASeverityException("put", eca_message(ECA.NOWTACCESS), entry.pvname)
     if not wait and told is None:
         status = channel.put(encoded)
         channel.flush()
-        _check_put(status)
+        _check_put(status, entry.pvname)
         return dbr.ECA_NORMAL
     if not wait:
         assert told is not None
@@ -328,11 +338,11 @@ def put(
         if status != dbr.ECA_NORMAL:
             put_completes.remove(told)
         channel.flush()
-        _check_put(status)
+        _check_put(status, entry.pvname)
         return dbr.ECA_NORMAL
     status, request = channel.put_request(encoded)
     if request is None:
-        raise CASeverityException("put", eca_message(status))
+        raise CASeverityException("put", eca_message(status), entry.pvname)
     if request.wait(min(timeout, 1e9)):
         status = completion(request)
         if channel.subscribed:
@@ -341,7 +351,7 @@ def put(
         if told is not None:
             told(status)
         if status not in _LOST:
-            _check_put(status)
+            _check_put(status, entry.pvname)
             return dbr.ECA_NORMAL
         if _core.settings.RAISE_ERRORS:
             message = f"put: the connection of {entry.pvname!r} was lost"
@@ -369,9 +379,9 @@ def completion(request: Request) -> int:
     return int(ECA.DISCONN) if answer is None else int(answer[0][7])
 
 
-def _check_put(status: int) -> None:
+def _check_put(status: int, pvname: str) -> None:
     if status != dbr.ECA_NORMAL:
-        raise CASeverityException("put", eca_message(status))
+        raise CASeverityException("put", eca_message(status), pvname)
 
 
 def remaining(timeout: float | None, since: float) -> float | None:

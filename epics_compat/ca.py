@@ -642,7 +642,7 @@ def create_subscription(
     events = DEFAULT_SUBSCRIPTION_MASK if mask is None else mask
     status, subscription = channel.subscribe(kind, count, events, deliver)
     if subscription is None:
-        raise CASeverityException("create_subscription", eca_message(status))
+        raise CASeverityException("create_subscription", eca_message(status), entry.pvname)
     channel.flush()
     _subscriptions[subscription.id] = subscription
     return callback, deliver, subscription.id

@@ -273,7 +273,8 @@ def test_metadata_of_the_forms() -> None:
     assert isinstance(space, types.SimpleNamespace)
     assert space.pvname == "catest"
     assert "enum_strs" in connected("cabo").get_with_metadata(form="ctrl")
-    assert set(connected("castring").get_with_metadata(form="ctrl")) == stamp
+    unmonitored = connected("castring", auto_monitor=False)
+    assert set(unmonitored.get_with_metadata(form="ctrl")) == stamp
 
 
 def test_put_complete_has_three_states() -> None:
@@ -335,8 +336,13 @@ def test_access_is_denied() -> None:
     pv = connected("caread")
     assert pv.access == "read-only"
     for wait in (False, True):
-        with pytest.raises(ca.CASeverityException, match="Write access denied"):
+        with pytest.raises(ca.CASeverityException, match="Write access denied") as denied:
             pv.put(1, wait=wait)
+        assert denied.value.pvname == "caread"
+        assert denied.value.__notes__ == ["put of 'caread'"]
+        with pytest.raises(ValueError, match="could not convert") as wrong:
+            connected("cascratch1").put("no number", wait=wait)
+        assert wrong.value.__notes__ == ["put of 'cascratch1'"]
     with pytest.raises(ca.CASeverityException, match="denied"):
         connected("canoaccess", auto_monitor=False).get()
 
