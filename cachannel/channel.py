@@ -483,7 +483,7 @@ class CaChannel:
         self._await_get(value, spent)
         self._dbrvalue = value
         if not text_wanted:
-            return value_of(value)
+            return value_of(value, give=True)
         value.use_numpy = False
         return as_text(value_of(value))
 

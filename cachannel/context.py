@@ -72,9 +72,9 @@ _NO_REPEATER: Final = (
 
 
 class _Forks:
-    """Keeps a fork and the begin or end of a context apart.
+    """Keeps a fork and the begin or end of a context or a queue apart.
 
-    libca and libCom guard both with locks of the whole process. A child that was forked while
+    libca and libCom guard them with locks of the whole process. A child that was forked while
     another thread held one would wait for it for ever, or be aborted, with its first context.
     """
 
@@ -105,6 +105,19 @@ os.register_at_fork(
     after_in_parent=_forks.after_in_parent,
     after_in_child=_forks.after_in_child,
 )
+
+
+def new_queue(limit_records: int, limit_bytes: int) -> Any:
+    """Create a queue of events."""
+    with _forks.held_off():
+        return lib.cc_queue_create(limit_records, limit_bytes)
+
+
+def destroy_queue(queue: Any) -> None:
+    """Destroy a queue that no context and no thread uses any more."""
+    with _forks.held_off():
+        lib.cc_queue_destroy(queue)
+
 
 _contexts: weakref.WeakSet[Context] = weakref.WeakSet()
 _numbers = itertools.count(1)
@@ -182,6 +195,9 @@ class Context:
         self._running = 0
         self._dispatcher = 0
         self._flush_wanted = False
+        # Batches whose callbacks have run, and how many there were when `settle` gave up.
+        self._delivered = 0
+        self._stuck = -1
         # Who takes batches out of the queue holds this; a batch is good until the next is taken.
         self._consuming = threading.Lock()
         self._orphaned = False
@@ -192,7 +208,7 @@ class Context:
         self._repeater = repeater
         if repeater:
             _start_repeater()
-        self.queue = lib.cc_queue_create(queue_records, queue_bytes)
+        self.queue = new_queue(queue_records, queue_bytes)
         self._batch = ffi.new("cc_batch *")
         self._sinks: list[Any] = []
         self.after_batch: list[Callable[[], object]] = []
@@ -203,7 +219,7 @@ class Context:
         if self.id < 0:
             status, self.id = -self.id, 0
             self.closed = True
-            lib.cc_queue_destroy(self.queue)
+            destroy_queue(self.queue)
             check(status, operation="create a context")
         _contexts.add(self)
         lib.cc_context_messages(self.id, preemptive)
@@ -298,6 +314,7 @@ class Context:
         batch = self._batch
         length: int = lib.cc_queue_take(self.queue, batch)
         if not length:
+            self._delivered += 1
             return 0
         records = ffi.buffer(batch.records, length * _RECORD_SIZE)
         data = ffi.buffer(batch.bytes, batch.nbytes) if batch.nbytes else b""
@@ -327,8 +344,10 @@ class Context:
                     report(exc, owner)
         finally:
             self._running = _AFTER_BATCH
+            self._delivered += 1
             try:
-                for function in self.after_batch:
+                # A copy: `settle` of another thread puts functions in and out.
+                for function in (*self.after_batch,):
                     function()
             finally:
                 self._running = 0
@@ -336,6 +355,44 @@ class Context:
                 self._flush_wanted = False
                 self.flush()
         return length
+
+    def settle(self, timeout: float) -> bool:
+        """Wait until the callbacks of what is queued now have run, unless in one of them.
+
+        Args:
+            timeout: seconds; a callback that takes longer is not waited for again.
+
+        Returns:
+            Whether they have.
+        """
+        if self.closed or self.in_callback:
+            return False
+        with self._closing:
+            # The queue goes some time after `closed` is set.
+            if self.closed:
+                return False
+            mark = int(lib.cc_queue_mark(self.queue))
+        if self._delivered >= mark:
+            return True
+        if not self.preemptive:
+            self.deliver()
+            return self._delivered >= mark
+        if self._stuck == self._delivered:
+            return False
+        event = threading.Event()
+
+        def look() -> None:
+            if self._delivered >= mark:
+                event.set()
+
+        self.after_batch.append(look)
+        try:
+            look()
+            if not event.wait(timeout):
+                self._stuck = self._delivered
+        finally:
+            self.after_batch.remove(look)
+        return event.is_set()
 
     def pend(self, timeout: float) -> None:
         """Wait for `timeout` seconds; without a dispatcher, run callbacks as they come.
@@ -477,7 +534,7 @@ class Context:
     def _destroy_queue(self) -> None:
         queue, self.queue = self.queue, ffi.NULL
         if queue:
-            lib.cc_queue_destroy(queue)
+            destroy_queue(queue)
 
     def __del__(self) -> None:
         if not getattr(self, "closed", True):
@@ -546,9 +603,12 @@ def _log_exception(record: Record, data: bytes) -> None:
 
 
 def _start_repeater() -> None:
-    from cachannel.repeater import spawn_repeater
+    # Imported here and in there at the first call; a child that was forked in the middle of an
+    # import would wait for ever at its own.
+    with _forks.held_off():
+        from cachannel.repeater import spawn_repeater
 
-    spawn_repeater()
+        spawn_repeater()
 
 
 _ending = False

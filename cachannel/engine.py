@@ -305,6 +305,11 @@ class Channel:
         self._tokens.add(token)
         return int(ECA.NORMAL), Subscription(number, self, token)
 
+    @property
+    def subscribed(self) -> bool:
+        """Whether it has subscriptions."""
+        return bool(self._tokens)
+
     def flush(self) -> None:
         """Send what is buffered."""
         lib.cc_flush(self.context.id)

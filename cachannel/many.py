@@ -14,7 +14,7 @@ from cachannel._ca.core import attach_shared, count_number, encode_name, wait_mi
 from cachannel._ca.handles import FLOAT, INTEGER, OTHER, Chid
 from cachannel._native import ffi, lib
 from cachannel.channel import CaChannel, CaChannelException
-from cachannel.context import SLICE, Context, create_many
+from cachannel.context import SLICE, Context, create_many, destroy_queue, new_queue
 from cachannel.errors import CAError
 from cachannel.protocol.enums import ECA
 from cachannel.values.decode import RECORD, ca_value, text
@@ -349,7 +349,7 @@ class BulkSink:
         self.mask = mask
         self.names: list[str | bytes] = []
         self.closed = False
-        self.queue = lib.cc_queue_create(limit, 1 << 30)
+        self.queue = new_queue(limit, 1 << 30)
         self._batch = ffi.new("cc_batch *")
         self._own: list[int] = []
         # An object that nobody refers to would clear its channel.
@@ -483,7 +483,7 @@ class BulkSink:
         self._given = []
         self.context._sinks.remove(self)
         with self._reading:
-            lib.cc_queue_destroy(self.queue)
+            destroy_queue(self.queue)
             self.queue = ffi.NULL
 
     def __del__(self) -> None:

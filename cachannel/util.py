@@ -19,7 +19,8 @@ from cachannel.channel import CaChannel, CaChannelException
 from cachannel.many import connect_many, get_many, put_many
 from cachannel.values.decode import text
 
-__all__ = ["caget", "cainfo", "camonitor", "caput"]
+# Scripts that take everything from here go on with the class and the constants.
+__all__ = ["CaChannel", "ca", "caget", "cainfo", "camonitor", "caput"]
 
 _Name = str | bytes
 _Callback = Callable[[dict[str, Any], tuple[Any, ...]], object]

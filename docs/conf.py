@@ -11,6 +11,7 @@ html_title = "cachannel"
 default_role = "code"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+myst_heading_anchors = 3  # links to headings of other pages
 napoleon_google_docstring = True
 napoleon_custom_sections = ["Source"]
 exclude_patterns = ["_build"]

@@ -37,6 +37,9 @@ def main(arguments: list[str] | None = None) -> None:
         sys.path.insert(0, "")
         exec(compile(given[1], "<string>", "exec"), {"__name__": "__main__"})
     else:
+        if not os.path.exists(given[0]):
+            print(f"python -m epics_compat: there is no file {given[0]!r}", file=sys.stderr)  # noqa: T201
+            raise SystemExit(2)
         sys.argv = given
         sys.path.insert(0, os.path.dirname(os.path.abspath(given[0])))
         runpy.run_path(given[0], run_name="__main__")

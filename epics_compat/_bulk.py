@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from cachannel.engine import ANY, connect_many, get_many, put_many, put_many_wait
+from cachannel.protocol.enums import ECA, eca_message
 from epics_compat import _core, _io, _values, ca, dbr, pv
-from epics_compat._errors import CASeverityException, ChannelAccessException
+from epics_compat._errors import CASeverityException, ChannelAccessDisconnected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,7 +54,11 @@ def caget_many(
         conn_timeout: the same, and goes first.
 
     Returns:
-        The values in the order of the names; None for what did not connect or answer.
+        The values in the order of the names; None for what did not connect, or, with a warning,
+        did not answer.
+
+    Raises:
+        CASeverityException: one of them may not be read.
     """
     if ca.is_finalized():
         return [None for _ in pvlist]
@@ -62,22 +69,30 @@ def caget_many(
     channels = [entry.channel for entry in found if entry.channel is not None]
     answers = iter(get_many(channels, ANY, 0 if count is None else count, timeout))
     return [
-        None if entry is None else _value(entry, *next(answers), count, as_string, as_numpy)
+        None
+        if entry is None
+        else _value(entry, *next(answers), count, timeout, as_string, as_numpy)
         for entry in entries
     ]
 
 
 def _value(
-    entry: Entry, status: int, answer: Any, count: int | None, as_string: bool, as_numpy: bool
-) -> Any:
+    entry: Entry, status: int, answer: Any, count: int | None, timeout: float | None,
+    as_string: bool, as_numpy: bool,
+) -> Any:  # fmt: skip
     if status != dbr.ECA_NORMAL:
+        if status == ECA.NORDACCESS:
+            raise CASeverityException("get", eca_message(status))
+        if status == ECA.TIMEOUT:
+            warnings.warn(_io.late_text(entry.pvname, timeout or 0.0), stacklevel=4)
         return None
     kind = type(answer)
     if kind is not tuple:
-        if not as_string:
-            return answer
-        return _text(entry, answer, count)
-    value = _values.of_channel(_values.elements(answer[0], answer[1], 0), entry.nelm)
+        if entry.nelm == 1:
+            return _text(entry, answer, count) if as_string else answer
+        value = _values.one_of_many(answer, entry.ftype)
+    else:
+        value = _values.of_channel(answer[0], _values.elements(answer[0], answer[1], 0), entry.nelm)
     if as_string:
         return _text(entry, value, count)
     return value if as_numpy and ca.HAS_NUMPY else _values.ctypes_array(value, entry.ftype)
@@ -116,10 +131,12 @@ def caput_many(
         put_timeout: seconds, see `wait`.
 
     Returns:
-        For each 1, or -1 when it did not connect, was refused, or took too long.
+        For each 1, or -1 when it did not connect, or took too long.
 
     Raises:
         ValueError: there are not as many values as names.
+        CASeverityException, TypeError, ValueError: what `PV.put` raises. What comes before is
+            written then, without a wait for it.
     """
     names = list(pvlist)
     data = list(values)
@@ -146,17 +163,10 @@ def caput_many(
         entries.append(thispv._entry if thispv.connected else None)
     if wait == "each":
         return [
-            -1 if entry is None else _put_one(thispv, value, put_timeout)
+            1 if entry and thispv.put(value, wait=True, timeout=put_timeout) == 1 else -1
             for thispv, entry, value in zip(pvs, entries, data, strict=True)
         ]
     return _put_all(pvs, entries, data, put_timeout if wait == "all" else None)
-
-
-def _put_one(thispv: Any, value: Any, timeout: float) -> int:
-    try:
-        return 1 if thispv.put(value, wait=True, timeout=timeout) == 1 else -1
-    except (CASeverityException, ChannelAccessException, TypeError, ValueError):
-        return -1
 
 
 def _put_all(
@@ -164,36 +174,36 @@ def _put_all(
 ) -> list[int]:
     """Write; with a `timeout` wait for all."""
     results = [-1] * len(pvs)
-    fast = [
-        index
-        for index, (entry, value) in enumerate(zip(entries, data, strict=True))
-        if entry is not None and type(value) in (float, int) and entry.nelm == 1 and entry.ftype
-    ]
-    quick = set(fast)
     end = None if timeout is None else time.monotonic() + timeout
-    others = []
-    for index, entry in enumerate(entries):
-        if entry is not None and index not in quick:
-            others.append(index)
     waiting: dict[int, Request] = {}
+    fast: list[int] = []
 
     def start(index: int) -> None:
         """Take the long way: text, arrays, and numbers that have to wrap."""
-        try:
-            entry, value = entries[index], pvs[index]._state_number(data[index])
-            assert entry is not None
+        entry, value = entries[index], pvs[index]._state_number(data[index])
+        assert entry is not None
+        with suppress(ChannelAccessDisconnected):
             if end is None:
                 results[index] = _io.put(entry, value, entry.ftype, False, 0.0)
             else:
                 waiting[index] = _io.start_put(entry, value, entry.ftype)
-        except (CASeverityException, ChannelAccessException, TypeError, ValueError):
-            results[index] = -1
 
-    for index in others:
-        start(index)
+    failure: Exception | None = None
+    for index, (entry, value) in enumerate(zip(entries, data, strict=True)):
+        if entry is None:
+            continue
+        if type(value) in (float, int) and entry.nelm == 1 and entry.ftype and entry.rights & 2:
+            fast.append(index)
+            continue
+        try:
+            start(index)
+        except (CASeverityException, TypeError, ValueError) as exc:
+            # Those that come after it are not written.
+            failure = exc
+            break
     channels: Any = [entries[index].channel for index in fast]  # type: ignore[union-attr]
     numbers = [float(data[index]) for index in fast]
-    if timeout is None:
+    if timeout is None or failure is not None:
         codes = put_many(channels, numbers)
     else:
         codes = put_many_wait(channels, numbers, timeout)
@@ -202,8 +212,12 @@ def _put_all(
             start(index)
         else:
             results[index] = 1 if code == dbr.ECA_NORMAL else -1
+    if failure is not None:
+        raise failure
     for index, request in waiting.items():
         left = max((end or 0.0) - time.monotonic(), 0.0)
         done = request.wait(left) and _io.completion(request) == dbr.ECA_NORMAL
         results[index] = 1 if done else -1
+    if timeout is not None and pvs:
+        _core.engine_context().settle(_io.SETTLE)
     return results

@@ -29,8 +29,7 @@ class Connecting(State):
             args["chid"] = entry.chid_int
         # The news of a new channel may have come before the PV knew its entry.
         if entry.conn or (known and entry.sync()):
-            self._settle()
-            self._announce()
+            self._arrive()
 
     def _checked(self) -> _core.Entry:
         """Return the entry of the channel; after a fork, make a new one.
@@ -64,8 +63,20 @@ class Connecting(State):
 
     # Events, on the dispatcher thread -------------------------------------------------------
 
-    def _settle(self) -> bool:
+    def _arrive(self) -> None:
+        """Handle a connection: what is known of the channel, the callbacks, the monitor.
+
+        Values are told of after the connection, also where the callbacks of the connection run in
+        another thread than the dispatcher: then it has nothing to deliver before they are done.
+        """
+        self._settle(monitor=not (self._access_callbacks or self._connection_callbacks))
+        self._announce()
+
+    def _settle(self, monitor: bool = True) -> bool:
         """Take over what is known of the connected channel, once per connection.
+
+        Args:
+            monitor: begin the monitor if one is wanted.
 
         Returns:
             Whether there was something new.
@@ -90,7 +101,7 @@ class Connecting(State):
             if self._auto_monitor:
                 if self._monitor is not None and self._monitored_type != ftype:
                     self._unsubscribe()
-                if self._monitor is None:
+                if monitor and self._monitor is None:
                     self._subscribe()
         if self._delta is not None:
             self._write_deadband()
@@ -117,8 +128,7 @@ class Connecting(State):
         if self._entry is None or self._released:
             return
         if conn:
-            self._settle()
-            self._announce()
+            self._arrive()
             return
         self._seen = self._announced = 0
         self.connected = False
@@ -126,7 +136,7 @@ class Connecting(State):
             self._tell_connection(False)
 
     def _announce(self) -> None:
-        """Run the access and connection callbacks, once per connection."""
+        """Run the access and connection callbacks, once per connection, and begin the monitor."""
         entry = self._entry
         assert entry is not None
         with entry.lock:
@@ -134,10 +144,22 @@ class Connecting(State):
                 return
             self._announced = entry.connections
             self._rights = -1
-        if self._access_callbacks:
-            self._on_access(bool(entry.rights & 1), bool(entry.rights & 2))
-        if self._connection_callbacks:
-            self._tell_connection(True)
+        try:
+            if self._access_callbacks:
+                self._on_access(bool(entry.rights & 1), bool(entry.rights & 2))
+            if self._connection_callbacks:
+                self._tell_connection(True)
+        finally:  # also when a callback ends its thread
+            if self._auto_monitor and self._monitor is None:
+                self._begin_monitor()
+
+    def _begin_monitor(self) -> None:
+        entry = self._entry
+        assert entry is not None
+        with entry.lock:
+            gone = entry.closed or self._released or not self.connected
+            if self._auto_monitor and self._monitor is None and not gone:
+                self._subscribe()
 
     def _tell_connection(self, conn: bool) -> None:
         for function in list(self.connection_callbacks):

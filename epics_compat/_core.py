@@ -48,6 +48,8 @@ _counter = itertools.count()
 
 class _Local(threading.local):
     context: int | None = None
+    borrowed: bool = False
+    """Whether the thread works in the context without having been attached to it."""
 
 
 local = _Local()
@@ -64,11 +66,11 @@ class User(Protocol):
 
 
 class Pending:
-    """A get that was started and not yet taken."""
+    """A get that was started, or the answer that was taken (then without the request)."""
 
     __slots__ = ("answer", "count", "request", "taken")
 
-    def __init__(self, request: Request, count: int) -> None:
+    def __init__(self, request: Request | None, count: int) -> None:
         self.request = request
         self.count = count
         self.taken = False
@@ -324,7 +326,7 @@ def new_context(preemptive: bool) -> int:
     context = Context(preemptive=preemptive)
     with _lock:
         _contexts[context.id] = context
-    local.context = context.id
+    local.context, local.borrowed = context.id, False
     settings.apply_messages(context)
     return context.id
 
@@ -340,29 +342,31 @@ def current() -> int:
     for other, context in list(_contexts.items()):
         if context.in_callback:
             # The dispatcher of a context is in that context.
-            local.context = other
+            local.context, local.borrowed = other, False
             return other
     initial = settings.initial_context
-    if initial is None or initial not in _contexts:
+    made = initial is None or initial not in _contexts
+    if made:
         settings.initialize_libca()
         initial = settings.initial_context
-    local.context = initial
+    local.context, local.borrowed = initial, not made
     return int(initial)
 
 
 def attach(number: int) -> int:
     """Let the calling thread be in a context. Returns the CA status."""
-    if local.context is not None and local.context in _contexts:
+    if local.context in _contexts and not local.borrowed:
         return dbr.ECA_ISATTACHED
     if number not in _contexts:
         raise CASeverityException("attach_context", eca_message(ECA.NOCACTX))
-    local.context = number
+    local.context, local.borrowed = number, False
     return dbr.ECA_NORMAL
 
 
 def detach() -> None:
     """Let the calling thread be in no context."""
     local.context = None
+    local.borrowed = False
 
 
 def attached() -> int | None:
@@ -428,7 +432,11 @@ def encode_name(pvname: str) -> bytes:
 
     Raises:
         CASeverityException: it is empty or holds a NUL.
+        TypeError: it is no text.
     """
+    if not isinstance(pvname, str):
+        message = f"the name of a PV is text, not {type(pvname).__name__}"
+        raise TypeError(message)
     data = pvname.encode("utf-8", "surrogateescape")
     if not data or b"\0" in data:
         raise CASeverityException("create_channel", eca_message(ECA.BADSTR))
@@ -470,7 +478,7 @@ def open_entry(
         with entry.lock:
             channel = Channel(_contexts[number], name, entry)
             if not channel.id:
-                raise CASeverityException("create_channel", eca_message(channel.status))
+                raise CASeverityException("create_channel", eca_message(channel.status), pvname)
             entry.adopt(channel)
         names[pvname] = entry
     return entry, False

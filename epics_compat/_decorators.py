@@ -54,22 +54,27 @@ def withCHID(fcn: Callable[..., Any]) -> Callable[..., Any]:
         if not _ready():
             return None
         if args:
-            _core.entry_of(args[0])
+            entry = _core.entry_of(args[0])
+            if type(args[0]) is int:
+                args = (entry.chid, *args[1:])
         elif "chid" in kwds:
-            _core.entry_of(kwds["chid"])
+            kwds["chid"] = _core.entry_of(kwds["chid"]).chid
         return fcn(*args, **kwds)
 
     return wrapper
 
 
-def _connect(args: tuple[Any, ...], kwds: dict[str, Any]) -> bool:
+def _connect(args: tuple[Any, ...], kwds: dict[str, Any]) -> tuple[bool, tuple[Any, ...]]:
+    """Wait for the connection; also give the arguments, with a chid in place of its int."""
     ca = _core.settings
     entry = _core.entry_of(args[0] if args else kwds.get("chid"))
+    if args and type(args[0]) is int:
+        args = (entry.chid, *args[1:])
     if entry.sync():
-        return True
+        return True, args
     timeout = kwds.get("timeout")
     limit = ca.DEFAULT_CONNECTION_TIMEOUT if timeout is None else timeout
-    return bool(entry.wait(limit))
+    return bool(entry.wait(limit)), args
 
 
 def withConnectedCHID(fcn: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,7 +88,8 @@ def withConnectedCHID(fcn: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwds: Any) -> Any:
         if not _ready():
             return None
-        if not _connect(args, kwds):
+        connected, args = _connect(args, kwds)
+        if not connected:
             message = f"{fcn.__name__}: the channel is not connected"
             raise ChannelAccessException(message)
         return fcn(*args, **kwds)
@@ -98,7 +104,7 @@ def withMaybeConnectedCHID(fcn: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwds: Any) -> Any:
         if not _ready():
             return None
-        _connect(args, kwds)
+        _, args = _connect(args, kwds)
         return fcn(*args, **kwds)
 
     return wrapper

@@ -24,11 +24,7 @@ _BASES: Final = {35: 3, 36: 3}
 
 def _integer(value: Any, base: int) -> int:
     if isinstance(value, str | bytes):
-        text = utils.bytes2str(value).strip()
-        try:
-            number = int(text, 0)
-        except ValueError:
-            number = int(text) if text.lstrip("+-").isdigit() else int(float(text))
+        number = int(utils.bytes2str(value), 0)
     elif hasattr(value, "__index__"):
         number = value.__index__()
     else:
@@ -56,9 +52,12 @@ def _string(value: Any) -> bytes:
     """Encode one element of STRING.
 
     Raises:
+        TypeError: it is neither text nor a number.
         ValueError: it has more than 40 bytes.
         CASeverityException: it has 40 bytes, and no room for its end.
     """
+    if isinstance(value, int | float | numpy.integer | numpy.floating | numpy.bool_):
+        value = str(value)
     data = utils.str2bytes(value)
     if len(data) > dbr.MAX_STRING_SIZE:
         message = f"{len(data)} bytes of text; a STRING holds {dbr.MAX_STRING_SIZE - 1}"
@@ -82,6 +81,9 @@ def _array(values: Any, base: int, nelm: int) -> Encoded:
         values = values.ravel()
     if not hasattr(values, "__getitem__") or not hasattr(values, "__len__"):
         values = list(values)
+    if nelm == 1 and base != 0 and len(values) != 1:
+        message = f"one value is required, not {len(values)}"
+        raise TypeError(message)
     values = values[:nelm]
     if not len(values):
         # As pyepics has it: an empty list clears the whole array.
@@ -97,9 +99,15 @@ def _array(values: Any, base: int, nelm: int) -> Encoded:
         if array.ndim > 1:
             array = array.ravel()[:nelm]
         values = array
+    if values.dtype.kind == "f" and base not in _FLOATS and nelm > 1:
+        message = "an array of integers takes integers only"
+        raise TypeError(message)
     if values.dtype.kind in "biuf":
         return Encoded(base, len(values), _wrap(values, base))
-    data = [_number(value, base) for value in values]
+    try:
+        data = [_number(value, base) for value in values]
+    except ValueError as exc:
+        raise TypeError(*exc.args) from None
     kind = "f8" if base in _FLOATS else "i8"
     return Encoded(base, len(data), _wrap(numpy.array(data, dtype=kind), base))
 
@@ -107,7 +115,7 @@ def _array(values: Any, base: int, nelm: int) -> Encoded:
 def _is_sequence(value: Any) -> bool:
     if isinstance(value, numpy.ndarray):
         return value.ndim > 0
-    return not isinstance(value, str | bytes | dict | set) and (
+    return not isinstance(value, str | bytes | dict) and (
         hasattr(value, "__len__") or hasattr(value, "__next__")
     )
 
@@ -121,25 +129,21 @@ def encode(value: Any, ftype: int, nelm: int) -> Encoded:
         nelm: elements the channel can hold; what is beyond is cut off.
 
     Raises:
-        TypeError: the value is not of a kind that can be sent.
+        TypeError: the value is not of a kind that can be sent; several for a scalar, or
+            fractions for an array of integers.
         ValueError: text that is no number, or is too long.
         CASeverityException: text of exactly 40 bytes.
     """
     base = _BASES.get(ftype, dbr.native_type(ftype) if ftype < 35 else 0)
-    if base == 4 and nelm > 1 and isinstance(value, str | bytes):
+    if base == 4 and nelm > 1 and isinstance(value, str | bytes) and value:
         data = (utils.str2bytes(value) + b"\0")[:nelm]
         return Encoded(4, len(data), data)
     if nelm > 1 and base != 0 and isinstance(value, str | bytes):
         value = list(utils.str2bytes(value))
-    if _is_sequence(value):
-        if nelm == 1 and base == 4 and isinstance(value, bytearray):
-            value = bytes(value)
+    if _is_sequence(value) and not (isinstance(value, set) and (nelm == 1 or base == 0)):
         encoded = _array(value, base, nelm)
         return encoded if ftype < 7 else encoded._replace(dbr_type=ftype)
     if base == 0:
-        if value is None:
-            message = "text is required, not None"
-            raise TypeError(message)
         return Encoded(0, 1, _string(value))
     number = _number(value, base)
     data = _wrap(numpy.array([number], dtype="f8" if base in _FLOATS else "i8"), base)

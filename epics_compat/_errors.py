@@ -27,15 +27,21 @@ class ChannelAccessException(Exception):
 class CASeverityException(Exception):
     """Channel Access refused a call.
 
+    The text is that of pyepics, without the PV; a traceback shows the PV below it.
+
     Attributes:
         fcn: the function.
         msg: what the library said.
+        pvname: name of the PV; None when it is not about one.
     """
 
-    def __init__(self, fcn: str, msg: str) -> None:
+    def __init__(self, fcn: str, msg: str, pvname: str | None = None) -> None:
         super().__init__(fcn, msg)
         self.fcn = fcn
         self.msg = msg
+        self.pvname = pvname
+        if pvname is not None:
+            self.add_note(f"{fcn} of {pvname!r}")
 
     def __str__(self) -> str:
         return f" {self.fcn} returned '{self.msg}'"

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 
+from cachannel.protocol.enums import ECA, eca_message
 from epics_compat import _core, _io, _values, dbr
 from epics_compat._core import entry_of
-from epics_compat._decorators import withConnectedCHID, withMaybeConnectedCHID
-from epics_compat._errors import ChannelAccessDisconnected
+from epics_compat._decorators import withCHID, withMaybeConnectedCHID
+from epics_compat._errors import CASeverityException, ChannelAccessDisconnected
 
 if TYPE_CHECKING:
     from epics_compat._core import Entry
@@ -49,9 +50,7 @@ def decode(
     as_numpy: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """Make the dict of a get from an answer."""
-    value = _values.elements(answer[0], answer[1], 0)
-    if count != 1:
-        value = _values.of_channel(value, entry.nelm)
+    value = _values.of_channel(answer[0], _values.elements(answer[0], answer[1], 0), entry.nelm)
     items = _values.metadata(answer[0], answer[1], 0)
     if as_string:
         value = _text(entry, value, ftype, count)
@@ -118,7 +117,10 @@ def get_with_metadata(
         return None
     limit = _io.default_timeout(number or entry.nelm) if timeout is None else timeout
     answer = _io.fetch(entry, kind, number, limit)
-    return None if answer is None else decode(entry, answer, kind, count, as_string, as_numpy)
+    if answer is None:
+        return None
+    _io.keep(entry, kind, number, answer)
+    return decode(entry, answer, kind, count, as_string, as_numpy)
 
 
 def get(
@@ -147,7 +149,10 @@ def get_complete_with_metadata(
     as_string: bool = False,
     as_numpy: bool = True,
 ) -> dict[str, Any] | None:
-    """Wait for a get that was started with ``wait=False`` and the same `ftype`."""
+    """Wait for a get that was started with ``wait=False`` and the same `ftype`.
+
+    What the last `get` of this type gave is given again, unless it was a large array.
+    """
     entry = entry_of(chid)
     kind = entry.ftype if ftype is None else int(ftype)
     answer = _io.complete(entry, kind, timeout)
@@ -169,16 +174,27 @@ def get_complete(
     return None if items is None else items["value"]
 
 
-@withConnectedCHID
+def _control(chid: Any, form: str, timeout: float, warn: bool) -> dict[str, Any] | None:
+    entry = entry_of(chid)
+    if not entry.conn:
+        raise CASeverityException("get", eca_message(ECA.DISCONN))
+    return _io.control(entry, form, timeout, warn=warn)
+
+
+@withMaybeConnectedCHID
 def get_ctrlvars(chid: Any, timeout: float = 5.0, warn: bool = True) -> dict[str, Any] | None:
-    """Read units, limits, precision or states; None when the time was over."""
-    return _io.control(entry_of(chid), "ctrl", timeout, warn=warn)
+    """Read units, limits, precision or states; None when the time was over.
+
+    Raises:
+        CASeverityException: not connected in time, or there is no read access.
+    """
+    return _control(chid, "ctrl", timeout, warn)
 
 
-@withConnectedCHID
+@withMaybeConnectedCHID
 def get_timevars(chid: Any, timeout: float = 5.0, warn: bool = True) -> dict[str, Any] | None:
-    """Read alarm and time stamp; None when the time was over."""
-    return _io.control(entry_of(chid), "time", timeout, warn=warn)
+    """Read alarm and time stamp; see `get_ctrlvars`."""
+    return _control(chid, "time", timeout, warn)
 
 
 def get_timestamp(chid: Any) -> Any:
@@ -191,17 +207,17 @@ def get_severity(chid: Any) -> Any:
     return (get_timevars(chid) or {}).get("severity", 0)
 
 
-@withConnectedCHID
+@withCHID
 def get_precision(chid: Any) -> Any:
-    """Read how many digits to show; None unless the type is FLOAT or DOUBLE."""
+    """Read how many digits to show; None unless it is connected, and of FLOAT or DOUBLE."""
     if entry_of(chid).ftype not in (dbr.FLOAT, dbr.DOUBLE):
         return None
     return (get_ctrlvars(chid) or {}).get("precision", 0)
 
 
-@withConnectedCHID
+@withCHID
 def get_enum_strings(chid: Any) -> Any:
-    """Read the names of the states; None unless the type is ENUM."""
+    """Read the names of the states; None unless it is connected, and of ENUM."""
     if entry_of(chid).ftype != dbr.ENUM:
         return None
     return (get_ctrlvars(chid) or {}).get("enum_strs")

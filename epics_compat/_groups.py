@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from cachannel.protocol.enums import eca_message
 from epics_compat import _core, _io, _values, dbr
 from epics_compat._decorators import withCA
-from epics_compat._encode import encode
 from epics_compat._errors import CASeverityException, ChannelAccessException
 
 if TYPE_CHECKING:
@@ -65,14 +64,14 @@ def sg_block(gid: Any, timeout: float = 10.0) -> int:
 
 
 @withCA
-def sg_test(gid: Any) -> bool:
-    """Return True when all of a group is done.
+def sg_test(gid: Any) -> int:
+    """Return 339 (ECA_IODONE) when all of a group is done.
 
     Raises:
         CASeverityException: something is under way.
     """
     if all(request.done for request in _group(gid)):
-        return True
+        return dbr.ECA_IODONE
     raise CASeverityException("sg_test", eca_message(_IN_PROGRESS))
 
 
@@ -115,9 +114,9 @@ def sg_put(gid: Any, chid: Any, value: Any) -> int:
     requests = _group(gid)
     entry = _core.entry_of(chid)
     channel = _io.channel_of(entry)
-    status, request = channel.put_request(encode(value, entry.ftype, max(entry.nelm, 1)))
+    status, request = channel.put_request(_io.encode_for(entry, value, entry.ftype))
     if request is None:
-        raise CASeverityException("sg_put", eca_message(status))
+        raise CASeverityException("sg_put", eca_message(status), entry.pvname)
     channel.flush()
     requests.append(request)
     return dbr.ECA_NORMAL

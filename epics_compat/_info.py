@@ -29,7 +29,7 @@ def _scalar(value: Any) -> str:
     return str(value)
 
 
-def _value(pv: PV, value: Any) -> str:
+def _value(value: Any) -> str:
     if value is None or isinstance(value, str | int | float):
         return _row("value", _scalar(value))
     shown = ",".join(_scalar(getattr(item, "item", lambda i=item: i)()) for item in value[:_SHOWN])
@@ -48,8 +48,7 @@ def paragraph(pv: PV) -> str | None:
         pv.get_ctrlvars()
     kind = pv.type
     lines = [f"== {pv.pvname}  ({kind if '_' in kind else 'native_' + kind}) =="]
-    value = pv.get()
-    lines.append(_value(pv, value))
+    lines.append(_value(pv.value))
     for name in _FIRST:
         item = getattr(pv, name)
         if item is None:

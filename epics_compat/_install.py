@@ -76,5 +76,9 @@ def install() -> None:
     if not any(isinstance(finder, _Alias) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Alias())
     sys.modules[_THEIRS] = package
+    for name, module in list(sys.modules.items()):
+        # What `import epics` of pyepics loads is known by its full name without another import.
+        if name.startswith(_OURS + ".") and "._" not in name:
+            sys.modules[_THEIRS + name[len(_OURS) :]] = module
     if ALIAS_FOLDER not in sys.path:
         sys.path.append(ALIAS_FOLDER)

@@ -11,6 +11,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 from cachannel.context import report
+from cachannel.engine import Encoded
 from cachannel.protocol.enums import ECA, eca_message
 from epics_compat import _core, _values, dbr
 from epics_compat._encode import encode
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("cachannel.epics_compat")
 
+SETTLE: Final = 0.1
+"""Seconds: a callback that takes longer does not hold up a put that waits."""
+_KEPT: Final = 65536
+"""Bytes: `keep` keeps what is smaller."""
 _LOST: Final = frozenset((ECA.DISCONN, ECA.DISCONNCHID, ECA.CHANDESTROY, ECA.UNRESPTMO))
 
 put_completes: list[Any] = []
@@ -60,7 +65,7 @@ def start(entry: Entry, ftype: int, count: int) -> Request | None:
     """
     status, request = channel_of(entry).get(ftype, count)
     if request is None and status not in _LOST and channel_of(entry).connected:
-        raise CASeverityException("get", eca_message(status))
+        raise CASeverityException("get", eca_message(status), entry.pvname)
     return request
 
 
@@ -113,13 +118,18 @@ def fetch(
     return None
 
 
+def late_text(pvname: str, timeout: float) -> str:
+    """Make the text of the warning of `warn_late`."""
+    return f"ca.get('{pvname}') timed out after {timeout:.2f} seconds."
+
+
 def warn_late(pvname: str, timeout: float) -> None:
     """Give the warning of a get that ran out of time.
 
     Raises:
         ChannelAccessTimeout: in place of the warning, when `ca.RAISE_ERRORS` is set.
     """
-    text = f"ca.get('{pvname}') timed out after {timeout:.2f} seconds."
+    text = late_text(pvname, timeout)
     if _core.settings.RAISE_ERRORS:
         raise ChannelAccessTimeout(text, pvname)
     warnings.warn(text, stacklevel=4)
@@ -135,6 +145,20 @@ def _answer(entry: Entry, request: Request) -> tuple[Any, Any] | None:
         message = f"Get of {entry.pvname!r} failed: {eca_message(status)}"
         raise ChannelAccessGetFailure(message, entry.chid_int, status)
     return answer
+
+
+def keep(entry: Entry, ftype: int, count: int, answer: tuple[Any, Any]) -> None:
+    """Keep the answer of a get for `complete`, unless it is large."""
+    record = answer[0]
+    if record[2] == _values.IN_RECORD or record[11] < _KEPT:
+        entry.get_results[ftype] = pending = _core.Pending(None, count)
+        pending.answer, pending.taken = _to_copy(answer), True
+
+
+def _to_copy(answer: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Let whoever decodes an answer copy it, as somebody else has its memory."""
+    record, buffer = answer
+    return answer if buffer is None else ((*record[:2], 2, *record[3:]), buffer)
 
 
 def begin(entry: Entry, ftype: int, count: int) -> None:
@@ -160,6 +184,7 @@ def complete(entry: Entry, ftype: int, timeout: float | None) -> tuple[Any, Any]
     if pending.taken:
         return pending.answer  # type: ignore[no-any-return]
     limit = default_timeout(pending.count) if timeout is None else timeout
+    assert pending.request is not None
     if not pending.request.wait(limit):
         warn_late(entry.pvname, limit)
         return None
@@ -175,10 +200,7 @@ def complete(entry: Entry, ftype: int, timeout: float | None) -> tuple[Any, Any]
         if answer is None:
             entry.get_results.pop(ftype, None)
             return None
-        if answer[1] is not None:
-            # Whoever takes it again must not get the memory that the first one got.
-            record = answer[0]
-            answer = ((*record[:2], 2, *record[3:]), answer[1])
+        answer = _to_copy(answer)
         pending.answer, pending.taken = answer, True
     return answer
 
@@ -197,13 +219,25 @@ def control(entry: Entry, form: str, timeout: float, *, warn: bool = True) -> di
     return None if answer is None else _values.metadata(answer[0], answer[1], 0)
 
 
+def encode_for(entry: Entry, value: Any, ftype: int) -> Encoded:
+    """Convert a value for a channel; errors, whose texts are pyepics', get a note with the PV."""
+    try:
+        return encode(value, ftype, max(entry.nelm, 1))
+    except Exception as exc:
+        exc.add_note(f"put of {entry.pvname!r}")
+        raise
+
+
 def start_put(entry: Entry, value: Any, ftype: int) -> Request:
     """Start a write whose completion is waited for; see `put`."""
     channel = channel_of(entry)
-    encoded = encode(value, ftype, max(entry.nelm, 1))
+    encoded = encode_for(entry, value, ftype)
     status, request = channel.put_request(encoded)
     if request is None:
-        raise CASeverityException("put", eca_message(status))
+        if status in _LOST:
+            message = f"put: {entry.pvname!r} is not connected"
+            raise ChannelAccessDisconnected(message, entry.pvname)
+        raise CASeverityException("put", eca_message(status), entry.pvname)
     return request
 
 
@@ -286,16 +320,16 @@ def put(
             is set.
     """
     channel = channel_of(entry)
-    encoded = encode(value, ftype, max(entry.nelm, 1))
+    encoded = encode_for(entry, value, ftype)
     if not entry.rights & 2 and not channel.rights() & 2:
         if not channel.connected:
             message = f"put: {entry.pvname!r} is not connected"
             raise ChannelAccessDisconnected(message, entry.pvname)
-        raise CASeverityException("put", eca_message(ECA.NOWTACCESS))
+        raise CASeverityException("put", eca_message(ECA.NOWTACCESS), entry.pvname)
     if not wait and told is None:
         status = channel.put(encoded)
         channel.flush()
-        _check_put(status)
+        _check_put(status, entry.pvname)
         return dbr.ECA_NORMAL
     if not wait:
         assert told is not None
@@ -304,17 +338,20 @@ def put(
         if status != dbr.ECA_NORMAL:
             put_completes.remove(told)
         channel.flush()
-        _check_put(status)
+        _check_put(status, entry.pvname)
         return dbr.ECA_NORMAL
     status, request = channel.put_request(encoded)
     if request is None:
-        raise CASeverityException("put", eca_message(status))
+        raise CASeverityException("put", eca_message(status), entry.pvname)
     if request.wait(min(timeout, 1e9)):
         status = completion(request)
+        if channel.subscribed:
+            # What the record sent before it was done is known when this returns.
+            channel.context.settle(SETTLE)
         if told is not None:
             told(status)
         if status not in _LOST:
-            _check_put(status)
+            _check_put(status, entry.pvname)
             return dbr.ECA_NORMAL
         if _core.settings.RAISE_ERRORS:
             message = f"put: the connection of {entry.pvname!r} was lost"
@@ -342,9 +379,9 @@ def completion(request: Request) -> int:
     return int(ECA.DISCONN) if answer is None else int(answer[0][7])
 
 
-def _check_put(status: int) -> None:
+def _check_put(status: int, pvname: str) -> None:
     if status != dbr.ECA_NORMAL:
-        raise CASeverityException("put", eca_message(status))
+        raise CASeverityException("put", eca_message(status), pvname)
 
 
 def remaining(timeout: float | None, since: float) -> float | None:

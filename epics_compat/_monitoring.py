@@ -12,6 +12,7 @@ from epics_compat._text import fmt_time
 __all__ = ["Monitoring"]
 
 _EPOCH = 631152000.0
+_NORMAL = dbr.ECA_NORMAL
 
 
 class Monitoring(State):
@@ -27,9 +28,9 @@ class Monitoring(State):
 
     @auto_monitor.setter
     def auto_monitor(self, value: Any) -> None:
-        entry = self._entry
+        entry = self._checked()
         self._auto_monitor = value
-        if entry is None or not self.connected:
+        if not self.connected:
             return
         with entry.lock:
             if value is None:
@@ -47,17 +48,24 @@ class Monitoring(State):
 
     def _on_event(self, record: Any, buffer: Any, offset: int) -> None:
         """Handle a change, on the dispatcher thread."""
-        if record[7] != dbr.ECA_NORMAL or self._released:
+        if record[7] != _NORMAL or self._released:
             return
         args = self._kept
         if args is None:
             args = self._args
         kind = record[3]
+        # Numbers are many: for them this goes the shortest way.
         if record[2] == 1 and 14 <= kind < 21:
             value: Any = record[12]
-            if kind != 20 and kind != 16:
+            if kind == 20 or kind == 16:
+                args["value"] = value
+                args["char_value"] = _values.float_text(value, args["precision"])
+            else:
                 value = int(value)
-            args["value"] = value
+                if kind == 18:
+                    value = _values.of_channel(record, value, args["nelm"])
+                args["value"] = value
+                self._set_char_value(value)
             args["status"] = record[4]
             args["severity"] = record[5]
             args["posixseconds"] = seconds = record[9] + _EPOCH
@@ -65,10 +73,10 @@ class Monitoring(State):
             args["timestamp"] = seconds + 1e-6 * (nanoseconds // 1000)
         else:
             items = _values.event_items(record, buffer, offset)
-            value = _values.of_channel(items["value"], args["nelm"])
+            value = _values.of_channel(record, items["value"], args["nelm"])
             args.update(items, value=value)
+            self._set_char_value(value)
         args["count"] = record[8]
-        self._set_char_value(value)
         if self._delta and self._is_close(value, args["severity"]):
             return
         if self.verbose:

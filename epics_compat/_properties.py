@@ -15,12 +15,11 @@ class Properties(State):
 
     @property
     def value(self) -> Any:
-        """The value; assigning it is a put."""
-        known = self._args["value"]
-        if known is not None and not self.connected:
-            # As long as the server is away, the last value is.
-            return known
-        return self.get()
+        """The value that is known, one element of an array as a scalar; read when none is.
+
+        Assigning it is a put.
+        """
+        return self._getarg("value")
 
     @value.setter
     def value(self, v: Any) -> None:
@@ -70,8 +69,10 @@ class Properties(State):
 
     @property
     def nelm(self) -> Any:
-        """How many elements the channel can hold."""
-        return self._getarg("nelm")
+        """How many elements the channel can hold; 0 before the connection."""
+        if self.connected:
+            self._checked()
+        return max(self._getarg("nelm") or 0, 0)
 
     @property
     def read_access(self) -> Any:

@@ -86,18 +86,18 @@ class Reading(State):
             self._say_disconnected("get")
             return None
         args = self._args
-        wanted = self.form if form is None else form.lower()
+        wanted = self.ftype if form is None else self._type_of(form)
         limit = None if timeout is None else _io.remaining(timeout, since)
         value = args["value"]
         cached = (
-            use_monitor and self._monitor is not None and wanted == self.form
+            use_monitor and self._monitor is not None and wanted == self.ftype
             and value is not None and not with_ctrlvars
             and (count is None or count <= _length(value))
         )  # fmt: skip
         if cached:
             items = dict(args)
         else:
-            fresh = self._fresh(count, wanted, limit)
+            fresh = self._fresh(count, self._type_of(form), limit)
             if fresh is None:
                 return None
             items = fresh
@@ -108,18 +108,22 @@ class Reading(State):
         items["value"] = self._shape(value, count, as_string, as_numpy)
         return SimpleNamespace(**items) if as_namespace else items
 
-    def _fresh(self, count: int | None, form: str, timeout: float | None) -> dict[str, Any] | None:
+    def _type_of(self, form: str | None) -> int:
+        """Give the DBR type of a form; None: that of the PV, and any other text is native."""
+        form = self.form if form is None else form.lower()
+        return dbr.promote(self._checked().ftype, form == "time", form == "ctrl")
+
+    def _fresh(self, count: int | None, ftype: int, timeout: float | None) -> dict[str, Any] | None:
         entry = self._checked()
         number = self._count if count is None else count
         number = 0 if number is None else min(int(number), max(entry.nelm, 1))
         if timeout is None:
             timeout = _io.default_timeout(number or entry.nelm)
-        ftype = dbr.promote(entry.ftype, form == "time", form == "ctrl")
         answer = _io.fetch(entry, ftype, number, timeout)
         if answer is None:
             return None
         record, buffer = answer
-        value = _values.of_channel(_values.elements(record, buffer, 0), entry.nelm)
+        value = _values.of_channel(record, _values.elements(record, buffer, 0), entry.nelm)
         items = _values.metadata(record, buffer, 0)
         args = self._args
         args.update(items)
@@ -180,7 +184,7 @@ class Reading(State):
     def _getarg(self, arg: str) -> Any:
         """Give an item of `_args`, and fetch it when it is not known."""
         args = self._args
-        if args["value"] is None:
+        if args["value"] is None and not (self.connected and args[arg] is not None):
             self.get()
         if args[arg] is None:
             if arg in _TIME_ITEMS:

@@ -140,7 +140,7 @@ class State:
     def _first_args(self) -> dict[str, Any]:
         return dict(
             NOTHING, pvname=self.pvname, count=self._count, nelm=-1, type="unknown",
-            typefull="unknown", access="unknown", ftype=self.ftype, monitor_delta=self._delta,
+            typefull="unknown", access="unknown", monitor_delta=self._delta,
             chid=None if self._entry is None else self._entry.chid_int,
         )  # fmt: skip
 

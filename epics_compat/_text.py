@@ -56,16 +56,10 @@ class Text(State):
     def _set_char_value(self, value: Any) -> None:
         args = self._kept or self._args
         if isinstance(value, float):
-            precision = args["precision"]
-            if precision is None:
-                args["char_value"] = str(value)
-            else:
-                size = abs(value + 1e-9)
-                letter = "f" if 1e-5 < size < 1e5 or size != size else "g"
-                args["char_value"] = f"%.{precision}{letter}" % value
+            args["char_value"] = _values.float_text(value, args["precision"])
         elif (
             isinstance(value, numpy.ndarray) and value.dtype.kind == "u"
-            and len(value) >= ca.AUTOMONITOR_MAXLENGTH
+            and (args["nelm"] or 0) >= ca.AUTOMONITOR_MAXLENGTH
         ):  # fmt: skip
             args["char_value"] = f"<array size={len(value)}, type={args['type']}>"
         else:
@@ -73,10 +67,14 @@ class Text(State):
 
     @property
     def char_value(self) -> Any:
-        """The value as text: numbers with their precision, enums by the name of the state."""
+        """The value as text: numbers with their precision, enums by the name of the state.
+
+        ``'None'`` when there is no value.
+        """
         args = self._args
         base = dbr.native_type(args["ftype"]) if args["ftype"] is not None else -1
         wanted = {dbr.FLOAT: "precision", dbr.DOUBLE: "precision", dbr.ENUM: "enum_strs"}.get(base)
         if wanted is not None and args[wanted] is None and self.connected:
             self.get_ctrlvars(timeout=1, warn=False)
-        return self._getarg("char_value")
+        text = self._getarg("char_value")
+        return "None" if text is None else text

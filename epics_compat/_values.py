@@ -53,9 +53,19 @@ def elements(record: Record, buffer: Any, offset: int) -> Any:
     return array if record[2] == ON_HEAP and record[11] >= 65536 else array.copy()
 
 
-def of_channel(value: Any, nelm: int) -> Any:
-    """Give a string of a channel that can hold several as the list of one that it is."""
-    return [value] if nelm > 1 and isinstance(value, str) else value
+def of_channel(record: Record, value: Any, nelm: int) -> Any:
+    """Give one STRING or CHAR of a channel that can hold several as the list, or array, of one
+    that it is; one element of other types stays a scalar."""
+    return one_of_many(value, record[3]) if nelm > 1 else value
+
+
+def one_of_many(value: Any, ftype: int) -> Any:
+    """Do what `of_channel` does, for a channel that can hold several."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, int) and ftype % 7 == dbr.CHAR:
+        return numpy.array([value], _DTYPES[dbr.CHAR])
+    return value
 
 
 def ctypes_array(value: Any, base: int) -> Any:
@@ -122,8 +132,25 @@ def char_text(value: Any) -> str:
     return data.split(b"\0", 1)[0].decode("latin-1").rstrip()
 
 
-def float_text(value: float, precision: int) -> str:
+class _Formats(dict[int, str]):
+    """Formats by their precision, made when they are needed."""
+
+    def __init__(self, letter: str) -> None:
+        self._letter = letter
+
+    def __missing__(self, precision: int) -> str:
+        self[precision] = made = f"%.{max(precision, 0)}{self._letter}"
+        return made
+
+
+_FIXED: Final = _Formats("f")
+_GENERAL: Final = _Formats("g")
+
+
+def float_text(value: float, precision: int | None) -> str:
     """Format as PV does: ``%f`` with the precision, ``%g`` for the very large and small."""
+    if precision is None:
+        return str(value)
     size = abs(value + 1e-9)
-    letter = "f" if 1e-5 < size < 1e5 or size != size else "g"
-    return f"%.{max(precision, 0)}{letter}" % value
+    formats = _FIXED if 1e-5 < size < 1e5 or size != size else _GENERAL
+    return formats[precision] % value

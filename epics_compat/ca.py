@@ -341,7 +341,7 @@ def context_destroy() -> None:
     """End the context of the calling thread, with all its channels and PVs."""
     global initial_context
     number = _core.attached()
-    if number is None:
+    if number is None or _core.local.borrowed:
         return
     _core.destroy(number)
     if number == initial_context:
@@ -498,7 +498,7 @@ def test_io() -> bool:
 
 @withCA
 def create_channel(
-    pvname: str,
+    pvname: str | bytes,
     connect: bool = False,
     auto_cb: bool = True,
     callback: Callable[..., Any] | None = None,
@@ -506,7 +506,7 @@ def create_channel(
     """Find or make the channel of a name in the current context.
 
     Args:
-        pvname: name of the PV.
+        pvname: name of the PV, text or bytes.
         connect: wait for the connection, `DEFAULT_CONNECTION_TIMEOUT` seconds.
         auto_cb: has no effect.
         callback: called as ``callback(pvname=, chid=<int>, conn=<bool>)`` at every connect and
@@ -517,7 +517,10 @@ def create_channel(
 
     Raises:
         CASeverityException: the name cannot be one.
+        TypeError: it is no text.
     """
+    if isinstance(pvname, bytes):
+        pvname = pvname.decode("utf-8", "surrogateescape")
     entry, known = _core.open_entry(pvname, _core.current(), callback)
     entry.explicit = True
     if known and callback is not None and entry.sync():
@@ -628,7 +631,7 @@ def create_subscription(
     def deliver(record: Any, buffer: Any, offset: int) -> None:
         if record[7] != dbr.ECA_NORMAL or callback is None:
             return
-        value = _values.of_channel(_values.elements(record, buffer, offset), entry.nelm)
+        value = _values.of_channel(record, _values.elements(record, buffer, offset), entry.nelm)
         items = _values.metadata(record, buffer, offset)
         callback(
             value=value, ftype=record[3], count=record[8], chid=entry.chid_int,
@@ -639,7 +642,7 @@ def create_subscription(
     events = DEFAULT_SUBSCRIPTION_MASK if mask is None else mask
     status, subscription = channel.subscribe(kind, count, events, deliver)
     if subscription is None:
-        raise CASeverityException("create_subscription", eca_message(status))
+        raise CASeverityException("create_subscription", eca_message(status), entry.pvname)
     channel.flush()
     _subscriptions[subscription.id] = subscription
     return callback, deliver, subscription.id

@@ -12,9 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Device"]
 
-_OWN = frozenset(
-    ("_prefix", "_delim", "_pvs", "_aliases", "_mutable", "_nonpvs", "_init", "_timeout")
-)
+_BASE = ("_prefix", "_delim", "_pvs", "_aliases", "_mutable", "_nonpvs", "_init")
+_OWN = frozenset((*_BASE, "_timeout"))
 
 
 class Device:
@@ -49,7 +48,7 @@ class Device:
         with_poll: bool = True,
     ) -> None:
         own = self.__dict__
-        own["_nonpvs"] = {*type(self)._nonpvs, *(nonpvs or ())}
+        own["_nonpvs"] = {*_BASE, *type(self)._nonpvs, *(nonpvs or ())}
         own["_delim"] = delim
         own["_prefix"] = prefix + delim
         own["_pvs"] = {}
@@ -168,7 +167,7 @@ class Device:
             known = self._pvs.get(attr)
             if known is None or not known.connected or not known.write_access:
                 continue
-            if known.count == 1 or "char" in known.type:
+            if known.count == 1 or known.type == "char":
                 lines.append(f"{attr} {values[attr]}")
         with open(fname, "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")

@@ -279,15 +279,15 @@ class Motor(Device):
     ) -> None:
         """Have a function called at the changes of a field, with ``motor_field=attr``.
 
-        It takes the place of the one that was set for the field before.
+        Those that were set for the field before are called as well; `clear_callback` removes the
+        last one.
         """
         known = self.PV(attr)
-        self.clear_callback(attr)
         extra = {**(kws or {}), "motor_field": attr}
         self._callbacks[attr] = known.add_callback(callback=callback, **extra)
 
     def clear_callback(self, attr: str = "drive") -> None:
-        """Remove what `set_callback` set."""
+        """Remove what `set_callback` set last for a field."""
         index = self._callbacks.pop(attr, None)
         if index is not None:
             self.PV(attr).remove_callback(index=index)
@@ -314,8 +314,12 @@ class Motor(Device):
             maxstep = 0.6 * abs(high - low)
         precision = self.get("PREC") or 0
         smallest = max(minstep, 10.0**-precision)
-        steps = [10 ** (power - precision) * unit for power in range(decades) for unit in (1, 2, 5)]
-        return [float(step) for step in steps if smallest <= step * (1 + 1e-9) and step <= maxstep]
+        steps = [
+            float(f"{unit}e{power}") if power < 0 else unit * 10**power
+            for power in range(-precision, decades - precision)
+            for unit in (1, 2, 5)
+        ]
+        return [step for step in steps if smallest <= step * (1 + 1e-9) and step <= maxstep]
 
     def get_info(self) -> dict[str, str]:
         """Give the most important fields as text."""

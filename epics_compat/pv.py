@@ -144,6 +144,7 @@ class PV(Connecting, Reading, Writing, Monitoring, Callbacks, Text, Properties):
         Args:
             deepclean: let go of the channel, so that the PV can be collected.
         """
+        self._checked()
         self.connected = False
         self._unsubscribe()
         for key in ((self.pvname, self.form, self.context), self._cached_as):
@@ -159,6 +160,7 @@ class PV(Connecting, Reading, Writing, Monitoring, Callbacks, Text, Properties):
 
     def poll(self, evt: float = 1.0e-4, iot: float = 1.0) -> None:
         """Wait `evt` seconds, so that callbacks may run."""
+        self._checked()
         ca.poll(evt=evt, iot=iot)
 
     def fmt_time(self, tstamp: float | None = None) -> str:
@@ -168,6 +170,10 @@ class PV(Connecting, Reading, Writing, Monitoring, Callbacks, Text, Properties):
     @property
     def info(self) -> str | None:
         """A paragraph that describes the PV; None if it cannot connect."""
+        return self._getinfo()
+
+    def _getinfo(self) -> str | None:
+        """Make the text of `info`; subclasses may have another."""
         return _info.paragraph(self)
 
     @property

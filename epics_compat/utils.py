@@ -14,10 +14,17 @@ IOENCODING = (
 
 
 def str2bytes(st1: Any) -> bytes:
-    """Encode text by `IOENCODING`; bytes stay as they are."""
+    """Encode text by `IOENCODING`; bytes stay as they are.
+
+    Raises:
+        TypeError: it is neither.
+    """
     if isinstance(st1, bytes):
         return st1
-    return str(st1).encode(IOENCODING)
+    if not isinstance(st1, str):
+        message = f"text is required, not {type(st1).__name__}"
+        raise TypeError(message)
+    return st1.encode(IOENCODING)
 
 
 def bytes2str(st1: Any) -> str:

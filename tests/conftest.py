@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from support.ioc import SoftIoc
@@ -23,6 +24,19 @@ from support.scripts import Outcome, run_text
 # A run in the background has interrupts ignored, and every process that it starts would inherit
 # that; some tests interrupt theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The same examples in each run, and as much time for each as a busy machine needs; other examples
+# come with ``pytest --hypothesis-profile=default``.
+hypothesis.settings.register_profile(
+    "gate",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("gate")
+
+# What clients wait where a test does not say how long: two seconds are little when it is busy.
+os.environ["CACHANNEL_DEFAULT_TIMEOUT"] = "60"
 
 SUPPORT = Path(__file__).resolve().parent / "support"
 REPEATER = Path(__file__).resolve().parents[1] / "cachannel" / "repeater.py"

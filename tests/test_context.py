@@ -4,6 +4,7 @@ import gc
 import logging
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -168,7 +169,8 @@ def test_callback_that_raises_is_reported_and_stops_nothing(
         unraisable.next()
     assert first.exc_type is error
     assert first.object is callback
-    assert [entry.name for entry in caplog.records][:2] == ["cachannel.callback"] * 2
+    # Others may log as well, as libca does when the server of an earlier test is gone.
+    assert [entry.name for entry in caplog.records].count("cachannel.callback") >= 2
     assert "from the callback" in caplog.text
     assert first.exc_traceback is not None
 
@@ -182,6 +184,36 @@ def test_hook_that_raises_stops_nothing(
     monkeypatch.setattr(sys, "unraisablehook", hook)
     report(ValueError("first"), None)
     assert "the hook itself" in caplog.text
+
+
+def test_settling_waits_for_what_is_queued(rig: Rig) -> None:
+    channel, seen = rig.channel("cascratch1"), Events()
+    assert rig.context.settle(0.0)
+    rig.hold(channel)
+    lib.cc_get_callback(channel, 6, 1, rig.context.own(lambda *args: seen(rig.context.settle(10))))
+    rig.put(channel, [1.0])
+    # The dispatcher is busy, and what it is busy with is waited for once only.
+    assert not rig.context.settle(0.01)
+    since = time.monotonic()
+    assert not rig.context.settle(60)
+    assert time.monotonic() - since < 30
+    threading.Timer(0.05, rig.go.set).start()
+    rig.context._stuck = -1
+    assert rig.context.settle(60)
+    # In a callback nothing is waited for.
+    assert seen.drain() == [False]
+    rig.context.close()
+    assert not rig.context.settle(60)
+
+
+def test_settling_without_a_dispatcher_delivers(ioc: SoftIoc) -> None:
+    with Context(preemptive=False, repeater=False) as context:
+        rig, seen = Rig(context), Events()
+        channel = rig.channel("cascratch1")
+        lib.cc_get_callback(channel, 6, 1, context.own(lambda *args: seen(1)))
+        rig.put(channel, [1.0])
+        assert context.settle(10)
+        assert seen.drain() == [1]
 
 
 def test_disowned_callback_does_not_start_any_more(rig: Rig) -> None:

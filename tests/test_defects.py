@@ -286,7 +286,7 @@ def test_6_16_search_is_blamed_for_itself_only() -> None:
     bad = CaChannel("no:such:other:pv")
     bad.search()
     good = CaChannel("catest")
-    good.setTimeout(30)
+    good.setTimeout(3)  # all of which it waits, for the others
     good.searchw()
     assert good.state() is ca.ChannelState.CONN
 

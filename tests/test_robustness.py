@@ -647,3 +647,40 @@ def test_fork_while_contexts_begin_and_end(run_script: Callable[..., Outcome]) -
     """The child can use CA, whatever other threads of the parent were doing."""
     outcome = run_script(FORK_IN_THE_MIDDLE, timeout=120)
     assert outcome.succeeded().lines == ["0"]
+
+
+FORK_IN_AN_IMPORT = """
+    import os, sys, threading, time
+    from cachannel.context import Context
+    begun = threading.Event()
+
+    class Slow:
+        def find_spec(self, name, path, target=None):
+            if name == "cachannel.repeater":
+                begun.set()
+                time.sleep(1)
+
+    assert "cachannel.repeater" not in sys.modules
+    sys.meta_path.insert(0, Slow())
+    thread = threading.Thread(target=lambda: Context().close())
+    thread.start()
+    assert begun.wait(60)
+    child = os.fork()
+    if not child:
+        Context()
+        os._exit(0)
+    deadline = time.monotonic() + 20
+    while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+        if time.monotonic() > deadline:
+            os.kill(child, 9)
+        time.sleep(0.002)
+    thread.join()
+    print(ended[1])
+"""
+
+
+def test_fork_while_the_first_context_imports_what_it_needs(
+    run_script: Callable[..., Outcome],
+) -> None:
+    """Python keeps the lock of a module whose import was under way; the child would wait for it."""
+    assert run_script(FORK_IN_AN_IMPORT).succeeded().lines == ["0"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,7 @@ FLOAT: Final = 1
 INTEGER: Final = 2
 OTHER: Final = 3
 
+_NOWHERE: Final = 0
 _ON_HEAP: Final = 3
 _COPY: Final = 2
 _BIG: Final = 65536
@@ -167,24 +169,29 @@ def fetch(request: int, *, steal: bool) -> tuple[Record, Any] | None:
         steal: take large data over instead of copying it; it can be fetched only once then.
 
     Returns:
-        The record and the buffer its data starts in, or None while there is no answer.
+        The record and the buffer its data starts in, or None while there is no answer. Without a
+        buffer the number is in the record, or the data has been taken over before.
     """
-    record = ffi.new("cc_record *")
-    if lib.cc_request_record(request, record) != ECA.NORMAL:
-        return None
-    fields = RECORD.unpack(ffi.buffer(record))
-    if fields[2] != _ON_HEAP:
-        return fields, None
-    nbytes = fields[11]
-    if steal and nbytes >= _BIG:
-        address = lib.cc_request_steal(request)
-        if not address:
+    record, data, room = ffi.new("cc_record *"), ffi.NULL, 0
+    # The first round tells how much there is. A thread that reads the same object meanwhile may
+    # put another answer in the place of the one just seen, so each round is complete in itself.
+    while True:
+        if lib.cc_request_record(request, record, data and ffi.from_buffer(data), room) != 1:
             return None
-        from cachannel.context import heap_buffer
+        nbytes: int = record.nbytes
+        if record.place != _ON_HEAP:
+            return RECORD.unpack(ffi.buffer(record)), None
+        if steal and nbytes >= _BIG:
+            address = lib.cc_request_steal(request, record)
+            if not address:
+                continue
+            from cachannel.context import heap_buffer
 
-        return fields, heap_buffer(address, nbytes)
-    data = bytearray(ffi.buffer(ffi.cast("char *", fields[13]), nbytes))
-    return fields, data
+            fields = RECORD.unpack(ffi.buffer(record))
+            return fields, heap_buffer(address, fields[11])
+        if room == nbytes:
+            return RECORD.unpack(ffi.buffer(record)), data
+        data, room = bytearray(nbytes), nbytes
 
 
 class DBRValue:
@@ -198,7 +205,8 @@ class DBRValue:
 
     def __init__(self, request: int, use_numpy: bool) -> None:
         self._request = request
-        self._kept: tuple[Record, Any] | None = None
+        # Large data, as `answer` gives it; anything else: what stands there until it is here.
+        self._kept: object = None
         self.use_numpy = use_numpy
 
     def __del__(self) -> None:
@@ -214,17 +222,40 @@ class DBRValue:
         if lost:
             lib.cc_request_release(lost)
 
-    def answer(self) -> tuple[Record, Any] | None:
-        """Return the record and the buffer of its data, or None while there is none."""
-        if self._kept is not None:
-            return self._kept
+    def answer(self, *, give: bool = False) -> tuple[Record, Any] | None:
+        """Return the record and the buffer of its data, or None while there is none.
+
+        Args:
+            give: an array may be the very memory of large data, which is copied otherwise. What
+                is written into it shows in all later values.
+        """
+        place = self._kept
+        if isinstance(place, tuple):
+            return place
         if not self._request:
             return None
+        if place is None:
+            # `renew` takes it away: an answer that comes after that is not the one to keep.
+            self._kept = place = object()
         answer = fetch(self._request, steal=True)
-        if answer is not None and answer[1] is not None and len(answer[1]) >= _BIG:
-            # Large data is here now; the request has nothing more to give.
-            self._kept = answer
-        return answer
+        if answer is None:
+            return None
+        record, data = answer
+        if record[2] == _NOWHERE and record[7] == ECA.NORMAL:
+            # Another thread has just taken it over, and keeps it in a moment.
+            for _ in range(100):
+                if self._kept is not place:
+                    break
+                time.sleep(0.001)
+            kept = self._kept
+            return kept if isinstance(kept, tuple) else None
+        if data is None or len(data) < _BIG:
+            return answer
+        # The request has nothing more to give.
+        to_copy = ((*record[:2], _COPY, *record[3:]), data)
+        if self._kept is place:
+            self._kept = to_copy
+        return answer if give else to_copy
 
     def get(self) -> Any:
         """Return the value, as often as wanted.
@@ -233,23 +264,16 @@ class DBRValue:
             A scalar, list or ndarray of shape ``(count,)``, or a dict for the types with
             metadata. None while there is no answer, or after a failure.
         """
-        request = self._request
-        state = lib.cc_request_state(request)
+        reading = lib.cc_request_look(self._request)
+        state = reading.state
         if state == FLOAT:
-            return lib.cc_request_value(request)
+            return reading.number
         if state == INTEGER:
-            return int(lib.cc_request_value(request))
+            return int(reading.number)
         answer = self.answer()
         if answer is None or answer[0][7] != ECA.NORMAL:
             return None
-        return self._decode(ca_value, *answer)
-
-    def _decode(self, decode: Callable[..., Any], record: Record, buffer: Any) -> Any:
-        value = decode(record, buffer, 0, self.use_numpy)
-        if self._kept is not None and record[2] == _ON_HEAP:
-            # The first array is the memory itself, the next ones are copies of it.
-            self._kept = ((*record[:2], _COPY, *record[3:]), buffer)
-        return value
+        return ca_value(*answer, 0, self.use_numpy)
 
     @property
     def dbrtype(self) -> DBR:

@@ -12,21 +12,25 @@ from cachannel.values.decode import Record, pv_items, text
 __all__ = ["as_text", "value_of"]
 
 
-def value_of(value: DBRValue) -> Any:
-    """Decode what `CaChannel.getValue` gives; None while there is nothing."""
+def value_of(value: DBRValue, *, give: bool = False) -> Any:
+    """Decode what `CaChannel.getValue` gives; None while there is nothing.
+
+    Args:
+        give: see `DBRValue.answer`.
+    """
     request = value._request
     number = lib.cc_request_float(request)
     if number == number:  # not NaN: the most frequent case, settled with one call
         return number
-    state = lib.cc_request_state(request)
-    if state == FLOAT:
-        return number
-    if state == INTEGER:
-        return int(lib.cc_request_value(request))
-    got = value.answer()
+    reading = lib.cc_request_look(request)
+    if reading.state == FLOAT:
+        return reading.number
+    if reading.state == INTEGER:
+        return int(reading.number)
+    got = value.answer(give=give)
     if got is None or got[0][7] != ECA.NORMAL:
         return None
-    return value._decode(_bare, *got)
+    return _bare(*got, 0, value.use_numpy)
 
 
 def _bare(record: Record, buffer: Any, offset: int, use_numpy: bool) -> Any:

@@ -16,22 +16,22 @@ from cachannel._native import lib
 from cachannel.asyncio.circuit import VirtualCircuitManager
 from cachannel.asyncio.loop import CLOSED, COMPLETION, LATE, Deadlines, Inbox, Waiting
 from cachannel.asyncio.pv import PV, coarse
-from cachannel.asyncio.reading import ReadBlock, Reading, disconnected
+from cachannel.asyncio.reading import ReadBlock, Reading, all_disconnected, disconnected
 from cachannel.asyncio.stream import Updates
 from cachannel.asyncio.subscription import Subscription
-from cachannel.client.callbacks import CallbackHandler, Outbox, Workers
+from cachannel.client.callbacks import CallbackHandler, Outbox
 from cachannel.client.common import (
     CONTEXT_DEFAULT_TIMEOUT,
     GLOBAL_DEFAULT_TIMEOUT,
-    ContextDisconnectedError,
     Timeout,
     TypeRequest,
     deadline_after,
     left_until,
 )
 from cachannel.client.context import BaseContext
-from cachannel.client.engine import BaseBroadcaster
+from cachannel.client.engine import BaseBroadcaster, by_address
 from cachannel.client.many import (
+    Many,
     Names,
     Readings,
     ReadMany,
@@ -73,10 +73,6 @@ class SharedBroadcaster(BaseBroadcaster):
                 context._abandon()
         self._close()
 
-    def cancel(self, *names: str) -> None:
-        """Stop searching for names until `Context.get_pvs` asks for them again."""
-        self._cancel(names)
-
     async def register(self) -> None:
         """Make sure that there is a repeater; libca registers with it by itself."""
         from cachannel.repeater import spawn_repeater
@@ -86,15 +82,10 @@ class SharedBroadcaster(BaseBroadcaster):
     async def search(self, results_queue: Any, *names: str) -> None:
         """Find servers; (address, names) is put into the asyncio queue for each."""
         async with Context(self) as context:
-            found: dict[Any, list[str]] = {}
             pvs = await context.get_pvs(*names)
             await asyncio.gather(*(pv.wait_for_connection() for pv in pvs), return_exceptions=True)
-            for pv in pvs:
-                manager = pv.circuit_manager
-                if manager is not None:
-                    found.setdefault(manager.circuit.address, []).append(pv.name)
-            for address, known in found.items():
-                await results_queue.put((address, known))
+            for answer in by_address(pvs):
+                await results_queue.put(answer)
 
     async def send(self, *commands: Any) -> None:
         """Refuse to send datagrams.
@@ -138,8 +129,6 @@ class Context(BaseContext):
         )  # fmt: skip
         self._inbox = Inbox(self._loop, self._loop_died)
         self._loop_outbox = Outbox(self._engine.dirty, self._inbox.send)
-        self._workers = Workers(self.max_workers)
-        self._outbox = Outbox(self._engine.dirty, self._workers.send)
         self._deadlines = Deadlines(self._loop)
         self._flushing = False
         # Reads that go out at the end of this turn of the loop, by the length of their time-out.
@@ -169,11 +158,7 @@ class Context(BaseContext):
     def _abandon(self) -> None:
         for stream in list(self._streams):
             stream.close(wake=False)
-        circuits = self._shut()
-        self.broadcaster._remove(self)
-        self._workers.stop()
-        for circuit in circuits:
-            circuit.workers.stop()
+        self._end()
 
     def _flush_soon(self) -> None:
         # 10,000 subscriptions that are made in one turn of the loop go out together.
@@ -330,8 +315,9 @@ class Context(BaseContext):
             for handler, token in watched:
                 handler.remove_callback(token)
 
-    async def _connect_all(self, pvs: Sequence[Any], deadline: float | None) -> None:
-        """Wait until PVs are connected or the time is over."""
+    async def _connect_all(self, request: Many, deadline: float | None) -> None:
+        """Wait until the PVs of a request are connected or the time is over."""
+        pvs: Sequence[Any] = request.absent
         waiting: list[tuple[Any, Waiting]] = []
         with self._lock:
             for pv in pvs:
@@ -347,7 +333,8 @@ class Context(BaseContext):
         self._inflight.update(futures)
         try:
             await asyncio.wait(futures, timeout=left_until(deadline))
-            self._check_open()
+            if self._closed:
+                raise all_disconnected(pvs, request.operation)
         finally:
             self._inflight.difference_update(futures)
             with self._lock:
@@ -356,12 +343,7 @@ class Context(BaseContext):
                         pv._waiters.remove(future)
                     future.cancel()
 
-    def _check_open(self) -> None:
-        if self._closed:
-            message = "the context was disconnected meanwhile"
-            raise ContextDisconnectedError(message)
-
-    async def _bulk_done(self, bulk: Any, deadline: float | None) -> None:
+    async def _bulk_done(self, request: Many, bulk: Any, deadline: float | None) -> None:
         """Wait for the last answer, or until the time is over."""
         future = Waiting(loop=self._loop)
         owners, outbox = self._engine.ca.owners, self._loop_outbox
@@ -375,8 +357,7 @@ class Context(BaseContext):
                 lib.cc_bulk_tell(bulk, token)
                 and await self._answer(future, coarse(left_at_least(deadline))) is CLOSED
             ):
-                message = "the context was disconnected meanwhile"
-                raise ContextDisconnectedError(message)
+                raise all_disconnected(request.pvs, request.operation)
         finally:
             owners.pop(token, None)
 
@@ -406,11 +387,11 @@ class Context(BaseContext):
         read.begin()
         lib.cc_flush(self._engine.ca.id)
         if read.missing:
-            await self._connect_all(read.absent, deadline)
+            await self._connect_all(read, deadline)
             read.go_on()
             lib.cc_flush(self._engine.ca.id)
         for bulk in read.bulks:
-            await self._bulk_done(bulk, deadline)
+            await self._bulk_done(read, bulk, deadline)
         return read.result(limit, throw)
 
     async def write_many(
@@ -444,12 +425,12 @@ class Context(BaseContext):
         others = self._write_others(write)
         lib.cc_flush(self._engine.ca.id)
         if write.missing:
-            await self._connect_all(write.absent, deadline)
+            await self._connect_all(write, deadline)
             write.go_on()
             others += self._write_others(write)
             lib.cc_flush(self._engine.ca.id)
         for _, bulk in write.bulks:
-            await self._bulk_done(bulk, deadline)
+            await self._bulk_done(write, bulk, deadline)
         write.collect()
         for index, future in others:
             answer = await self._answer(future, coarse(left_at_least(deadline)))
@@ -502,13 +483,8 @@ class Context(BaseContext):
 
     async def disconnect(self) -> None:
         """End all channels, circuits and tasks of this context; for good."""
-        circuits = self._shut()
-        if not circuits and self not in self.broadcaster._contexts:
+        if not self._end():
             return
-        self.broadcaster._remove(self)
-        self._workers.stop()
-        for circuit in circuits:
-            circuit.workers.stop()
         self._deadlines.clear()
         reads, self._reads = self._reads, {}
         for readings in reads.values():

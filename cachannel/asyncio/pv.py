@@ -15,7 +15,7 @@ from cachannel.asyncio.circuit import VirtualCircuitManager
 from cachannel.asyncio.loop import CLOSED, COMPLETION, LATE, Waiting
 from cachannel.asyncio.reading import LostError, Reading, disconnected
 from cachannel.asyncio.subscription import Subscription
-from cachannel.client.callbacks import Entry, Outbox
+from cachannel.client.callbacks import Outbox
 from cachannel.client.common import (
     CONTEXT_DEFAULT_TIMEOUT,
     PV_DEFAULT_TIMEOUT,
@@ -27,7 +27,7 @@ from cachannel.client.common import (
     deadline_after,
     left_until,
 )
-from cachannel.client.pv import BasePV, check_notify, logger
+from cachannel.client.pv import BasePV, BaseReady, Written, check_notify, logger
 from cachannel.client.responses import ReadNotifyResponse, ReadResponse, WriteNotifyResponse
 from cachannel.client.statuses import ATTEMPTS, DROPPED, LOST, NORMAL
 from cachannel.client.values import Encoded, choose_type
@@ -142,10 +142,7 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
         deadline = time.monotonic() + (self.timeout or 60.0)
         while self._pending and time.monotonic() < deadline:
             await asyncio.sleep(0.002)
-        with self.context._lock:
-            if self._may_idle():
-                self._close()
-                self._idle = True
+        self._become_idle()
 
     def time_since_last_heard(self, timeout: Timeout = PV_DEFAULT_TIMEOUT) -> float:
         """Return the seconds since the server of the PV was heard from.
@@ -300,10 +297,6 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
 
         reading.add_done_callback(done)
 
-    def _call_back(self, callback: Callable[[Any], object], response: Any) -> None:
-        outbox = self._outbox(callback)
-        outbox.post((Entry.strong(callback, outbox), None, response))
-
     @overload
     async def write(
         self, data: Any, *, wait: Literal[True] = True,
@@ -362,8 +355,7 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
                 ids = (0,) if manager is None else manager.take_ioids(1)
                 try:
                     if isinstance(encoded, int):
-                        chosen = choose_type(data_type, native)
-                        result: Any = WriteNotifyResponse(chosen, 0, encoded, ids[0])
+                        result: Written = self._wrong_type(data_type, native, data, encoded, ids[0])
                         break
                     if not notify:
                         if self._put(encoded) in LOST:
@@ -397,11 +389,7 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
                 raise self._timed_out("write", limit)
         finally:
             self._pending -= 1
-        if isinstance(result, ErrorResponseReceived):
-            raise result
-        if callback is not None:
-            self._call_back(callback, result)
-        return result if wait else None
+        return self._end_write(result, wait, callback)
 
     def _write_request(self, encoded: Encoded) -> Waiting | int:
         """Send a write; return the future of its answer, or libca's refusal."""
@@ -450,16 +438,8 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
             subscription._clear()
 
 
-class Ready:
+class Ready(BaseReady):
     """The connection of a PV, looked at as an `asyncio.Event`."""
-
-    def __init__(self, pv: PV, operation: str) -> None:
-        self._pv = pv
-        self._operation = operation
-
-    def is_set(self) -> bool:
-        """Tell whether the PV is connected."""
-        return self._pv.connected
 
     async def wait(self) -> bool:
         """Wait for the connection, without a limit."""

@@ -9,12 +9,12 @@ can also be driven like a coroutine, and so is good for ``await``, `asyncio.gath
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cachannel.client.blocks import Block
 from cachannel.client.callbacks import logger
-from cachannel.client.common import ContextDisconnectedError
+from cachannel.client.common import ContextDisconnectedError, one_of
 from cachannel.client.responses import ReadNotifyResponse
 from cachannel.client.statuses import DROPPED, NORMAL
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cachannel.client.pv import BasePV
     from cachannel.values.decode import Record
 
-__all__ = ["LostError", "ReadBlock", "Reading"]
+__all__ = ["LostError", "ReadBlock", "Reading", "all_disconnected", "disconnected"]
 
 
 class LostError(Exception):
@@ -158,6 +158,12 @@ class ReadBlock(Block):
 
 def disconnected(pv: BasePV[Any, Any], operation: str) -> ContextDisconnectedError:
     """Make the exception of a request that its context has not outlived."""
+    return all_disconnected([pv], operation)
+
+
+def all_disconnected(pvs: Sequence[BasePV[Any, Any]], operation: str) -> ContextDisconnectedError:
+    """Make the exception of a request to many PVs that their context has not outlived."""
+    names = one_of([pv.name for pv in pvs])
     return ContextDisconnectedError(
-        f"{operation} of {pv.name!r}: the context was disconnected meanwhile"
+        f"{operation} of {names}: the context was disconnected meanwhile"
     )

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
+from cachannel.client.callbacks import Outbox, Workers
 from cachannel.client.circuits import BaseCircuitManager
 from cachannel.client.common import (
     GLOBAL_DEFAULT_TIMEOUT,
@@ -24,9 +25,6 @@ from cachannel.client.engine import BaseBroadcaster, Engine
 from cachannel.client.pv import BasePV
 from cachannel.context import create_many
 from cachannel.protocol.errors import CaprotoTypeError, ValidationError
-
-if TYPE_CHECKING:
-    from cachannel.client.callbacks import Outbox
 
 __all__ = ["BaseContext"]
 
@@ -49,8 +47,6 @@ class BaseContext:
     _circuit_class: ClassVar[type[BaseCircuitManager]] = BaseCircuitManager
 
     log = _context_logger
-    _outbox: Outbox
-    """Calls of plain functions for PVs whose circuit is not known yet."""
 
     def __init__(
         self,
@@ -71,6 +67,9 @@ class BaseContext:
         self._circuits: dict[tuple[tuple[str, int], int], Any] = {}
         self._engine: Engine = self.broadcaster._engine
         self._lock = self._engine.lock
+        # Of plain functions for PVs whose circuit is not known yet.
+        self._workers = Workers(max_workers)
+        self._outbox = Outbox(self._engine.dirty, self._workers.send)
         self.broadcaster.add_listener(self)
         _check_identity(host_name, client_name)
 
@@ -164,6 +163,24 @@ class BaseContext:
             else:
                 engine.ca.owners.pop(first + index, None)
         self._flush_soon()
+
+    def _end(self, grace: float = 0.0) -> bool:
+        """End channels, circuits and threads.
+
+        Args:
+            grace: seconds to wait for a callback that is running, on each circuit.
+
+        Returns:
+            False when there was nothing left to end.
+        """
+        circuits = self._shut()
+        if not circuits and self not in self.broadcaster._contexts:
+            return False
+        self.broadcaster._remove(self)
+        self._workers.stop(grace)
+        for circuit in circuits:
+            circuit.workers.stop(grace)
+        return True
 
     def _shut(self) -> list[BaseCircuitManager]:
         """End everything; on a broadcaster of its own the libca context ends with it."""

@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cachannel.client.context import BaseContext
     from cachannel.client.pv import BasePV
 
-__all__ = ["BaseBroadcaster", "Engine", "SearchResults"]
+__all__ = ["BaseBroadcaster", "Engine", "SearchResults", "by_address"]
 
 logger = logging.getLogger("cachannel.ctx")
 _channel_logger = logging.getLogger("cachannel.ch")
@@ -202,7 +202,7 @@ class SearchResults:
 
     def cancel(self, *names: str) -> None:
         """Stop searching for names."""
-        self._broadcaster._cancel(names)
+        self._broadcaster.cancel(*names)
 
     def print_debug_information(self) -> None:
         """Log and print what is searched for and what was found."""
@@ -273,7 +273,8 @@ class BaseBroadcaster:
             message = f"{type(command).__name__} cannot be sent by hand: libca searches"
             raise CaprotoNotImplementedError(message)
 
-    def _cancel(self, names: tuple[str, ...]) -> None:
+    def cancel(self, *names: str) -> None:
+        """Stop searching for names until `Context.get_pvs` asks for them again."""
         wanted = set(names)
         for pv in self._pvs():
             if pv.name in wanted and not pv.connected:
@@ -298,3 +299,13 @@ class BaseBroadcaster:
             for context in self._contexts
             for manager in list(context.circuit_managers.values())
         }
+
+
+def by_address(pvs: Sequence[BasePV[Any, Any]]) -> list[tuple[tuple[str, int], list[str]]]:
+    """Group the names of PVs that were found by the addresses of their servers."""
+    found: dict[tuple[str, int], list[str]] = {}
+    for pv in pvs:
+        manager = pv.circuit_manager
+        if manager is not None:
+            found.setdefault(manager.circuit.address, []).append(pv.name)
+    return list(found.items())

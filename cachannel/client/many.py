@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, overload
 
 from cachannel._native import ffi, lib
 from cachannel.client.common import (
@@ -17,7 +17,7 @@ from cachannel.client.common import (
 from cachannel.client.context import BaseContext
 from cachannel.client.pv import BasePV
 from cachannel.client.responses import ReadNotifyResponse
-from cachannel.client.values import Encoded, choose_type, refused
+from cachannel.client.values import Encoded, choose_type, padded, refused
 from cachannel.errors import describe
 from cachannel.protocol.errors import CaprotoError, CaprotoTimeoutError, CaprotoValueError
 from cachannel.values.decode import RECORD, elements
@@ -29,7 +29,16 @@ if TYPE_CHECKING:
 Names = Sequence[str | BasePV[Any, Any]]
 """Names, or PVs of the context."""
 
-__all__ = ["Names", "ReadMany", "Readings", "WriteMany", "read_many", "resolve", "write_many"]
+__all__ = [
+    "Many",
+    "Names",
+    "ReadMany",
+    "Readings",
+    "WriteMany",
+    "read_many",
+    "resolve",
+    "write_many",
+]
 
 _GRACE: Final = 0.25
 """Seconds that connected PVs have to answer when unknown ones have used up the time."""
@@ -96,9 +105,10 @@ class Readings(Sequence[ReadNotifyResponse]):
         status: CA status of each, 1 for success.
     """
 
-    def __init__(self, names: list[str], parts: list[Part]) -> None:
+    def __init__(self, names: list[str], parts: list[Part], count: int = 0) -> None:
         length = len(names)
         self.names = names
+        self._count = count
         self._parts = parts
         self._where: list[tuple[Any, int]] | None = None
         if len(parts) == 1 and len(parts[0].indices) == length:
@@ -138,7 +148,8 @@ class Readings(Sequence[ReadNotifyResponse]):
         buffer = None
         if record[13]:
             buffer = bytearray(ffi.buffer(ffi.cast("char *", record[13]), record[11]))
-        return (*record[:2], 2 if record[2] == 3 else record[2], *record[3:]), buffer
+        record = (*record[:2], 2 if record[2] == 3 else record[2], *record[3:])
+        return padded(record, buffer, self._count)
 
     @overload
     def __getitem__(self, index: int) -> ReadNotifyResponse: ...
@@ -179,12 +190,13 @@ class Readings(Sequence[ReadNotifyResponse]):
     def values(self) -> list[Any]:
         """The values: a number, or text, or an array for each; None for a failure."""
         values: list[Any] = ffi.unpack(self._numbers, len(self)) if self.names else []
-        if self._floats == len(values):
+        arrays = self._count > 1
+        if self._floats == len(values) and not arrays:
             return values
         for index, state in enumerate(self._state):
-            if state == _INTEGER:
+            if state == _INTEGER and not arrays:
                 values[index] = int(values[index])
-            elif state == _OTHER:
+            elif state == _OTHER or (arrays and state in (_FLOAT, _INTEGER)):
                 record, buffer = self._answer(index)
                 values[index] = elements(record, buffer, 0, True)
             elif state != _FLOAT:
@@ -293,7 +305,10 @@ class Many:
     Attributes:
         pvs: the PVs in the order of the names.
         missing: positions of those that were not connected at the beginning.
+        operation: what is done, for messages.
     """
+
+    operation: ClassVar[str]
 
     def __init__(self, context: BaseContext, names: Names) -> None:
         self.pvs = resolve(context, names)
@@ -333,6 +348,8 @@ class Many:
 class ReadMany(Many):
     """A read of many PVs under way."""
 
+    operation = "read"
+
     def __init__(
         self, context: BaseContext, names: Names, data_type: Any, count: int | None
     ) -> None:
@@ -352,7 +369,7 @@ class ReadMany(Many):
 
     def result(self, timeout: float | None, throw: bool) -> Readings:
         """Look at the answers, and raise for the first failure if asked to."""
-        readings = Readings([pv.name for pv in self.pvs], self.parts)
+        readings = Readings([pv.name for pv in self.pvs], self.parts, self._count or 0)
         if not readings.ok:
             for index, code in enumerate(readings.status):
                 # libca's word for a channel that was lost just before it was read.
@@ -389,13 +406,15 @@ class WriteMany(Many):
         bulks: what else to wait for, with the positions.
     """
 
+    operation = "write"
+
     def __init__(self, context: BaseContext, names: Names, values: Any, wait: bool) -> None:
         super().__init__(context, names)
         length = len(self.pvs)
         if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
             values = [values] * length
         if len(values) != length:
-            message = f"{length} PVs but {len(values)} values"
+            message = f"write of {length} PVs: there are {len(values)} values"
             raise CaprotoValueError(message)
         kind = getattr(getattr(values, "dtype", None), "kind", "")
         if hasattr(values, "tolist") and kind in tuple("iuf"):
@@ -498,7 +517,7 @@ def write_many(
     for index, request in requests:
         ca.wait(lib.cc_request_wait, request, left_at_least(deadline))
         record = ffi.new("cc_record *")
-        answered = lib.cc_request_record(request, record) == _NORMAL
+        answered = lib.cc_request_record(request, record, ffi.NULL, 0) == _NORMAL
         write.status[index] = record.status if answered else _TIMEOUT
         lib.cc_request_release(request)
     return write.result(limit, throw)

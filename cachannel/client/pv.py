@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from cachannel._native import lib
-from cachannel.client.callbacks import CallbackHandler, Outbox
+from cachannel.client.callbacks import CallbackHandler, Entry, Outbox
 from cachannel.client.circuits import BaseCircuitManager, ChannelInfo, address_of
 from cachannel.client.common import (
     CONTEXT_DEFAULT_TIMEOUT,
@@ -28,7 +28,16 @@ from cachannel.client.responses import (
 )
 from cachannel.client.statuses import BADTYPE, DISCONN, LOST, NORMAL, NOWTACCESS, PUTFAIL
 from cachannel.client.subscription import BaseSubscription
-from cachannel.client.values import Encoded, check_type, encode, naming, padded, refused
+from cachannel.client.values import (
+    Encoded,
+    check_type,
+    choose_type,
+    count_of,
+    encode,
+    naming,
+    padded,
+    refused,
+)
 from cachannel.errors import describe
 from cachannel.protocol.channel_types import AccessRights, ChannelType, SubscriptionType
 from cachannel.protocol.errors import (
@@ -59,6 +68,10 @@ _RIGHTS: Final = tuple(AccessRights(number) for number in range(4))
 
 S = TypeVar("S", bound=BaseSubscription)
 M = TypeVar("M", bound=BaseCircuitManager)
+
+
+Written = WriteNotifyResponse | ErrorResponseReceived
+"""What comes of a write: the answer, or what is raised in its place."""
 
 
 class BasePV(Generic[S, M]):
@@ -233,9 +246,12 @@ class BasePV(Generic[S, M]):
             lib.cc_channel_clear(channel)
             self.context._flush_soon()
 
-    def _may_idle(self) -> bool:
-        busy = any(s._entries for s in self.subscriptions.values())
-        return self.connected and not busy
+    def _become_idle(self) -> None:
+        """Close the channel until it is needed again, unless something follows it."""
+        with self.context._lock:
+            if self.connected and not any(s._entries for s in self.subscriptions.values()):
+                self._close()
+                self._idle = True
 
     def _subscribed(self, subscription: BaseSubscription) -> None:
         """A subscription got its first callback; with the lock held."""
@@ -319,6 +335,11 @@ class BasePV(Generic[S, M]):
         manager = self.circuit_manager
         return self.context._outbox if manager is None else manager.outbox
 
+    def _call_back(self, callback: Callable[[Any], object], response: Any) -> None:
+        """Call a function with a response, where its calls go; on any thread."""
+        outbox = self._outbox(callback)
+        outbox.post((Entry.strong(callback, outbox), None, response))
+
     def _timed_out(self, operation: str, timeout: float | None) -> CaprotoTimeoutError:
         state = "" if self.connected else "; it is not connected"
         if self.context._closed:
@@ -346,14 +367,28 @@ class BasePV(Generic[S, M]):
         response = ReadNotifyResponse.from_record(record, buffer, ioid)
         return response if notify else ReadResponse.of(response, self._number)
 
-    def _write_response(
-        self, status: int, answered: int, encoded: Encoded, ioid: int
-    ) -> WriteNotifyResponse | ErrorResponseReceived:
+    def _write_response(self, status: int, answered: int, encoded: Encoded, ioid: int) -> Written:
         """Make the answer to a write, or the exception that a server's error message is."""
         if status not in (NORMAL, NOWTACCESS) and answered == encoded.dbr_type:
             # Only an error message comes with the type of the request.
             return self._error(status, encoded, ioid)
         return WriteNotifyResponse(encoded.dbr_type, encoded.asked, status, ioid)
+
+    def _wrong_type(
+        self, data_type: TypeRequest, native: int, data: Any, status: int, ioid: int
+    ) -> WriteNotifyResponse:
+        """Make the answer to a write as a type that servers refuse; see `_encode`."""
+        return WriteNotifyResponse(choose_type(data_type, native), count_of(data), status, ioid)
+
+    def _end_write(
+        self, result: Written, wait: bool, callback: Callable[[WriteNotifyResponse], object] | None,
+    ) -> WriteNotifyResponse | None:  # fmt: skip
+        """Hand out the answer to a write, or raise it."""
+        if isinstance(result, ErrorResponseReceived):
+            raise result
+        if callback is not None:
+            self._call_back(callback, result)
+        return result if wait else None
 
     def _error(self, status: int, encoded: Encoded, ioid: int) -> ErrorResponseReceived:
         size = len(encoded.data)
@@ -420,7 +455,7 @@ class BasePV(Generic[S, M]):
         manager = self.circuit_manager
         silence = None if manager is None else manager.silence
         if silence is None:
-            message = f"{self.name!r} is not connected"
+            message = f"time since {self.name!r} was heard from: it is not connected"
             raise DisconnectedError(message)
         return float(silence)
 
@@ -440,3 +475,15 @@ def check_notify(name: str, notify: bool | None, wait: bool, callback: Any) -> b
         message = f"write of {name!r}: wait=True, or a callback, needs notify=True"
         raise CaprotoValueError(message)
     return notify
+
+
+class BaseReady:
+    """The connection of a PV, looked at as an event."""
+
+    def __init__(self, pv: Any, operation: str) -> None:
+        self._pv = pv
+        self._operation = operation
+
+    def is_set(self) -> bool:
+        """Tell whether the PV is connected."""
+        return bool(self._pv.connected)

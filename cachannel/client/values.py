@@ -13,7 +13,16 @@ from cachannel.protocol.dbr import LAYOUTS, MAX_STRING_SIZE
 from cachannel.protocol.errors import CaprotoKeyError, CaprotoTypeError, CaprotoValueError
 from cachannel.values.decode import IN_RECORD, Record
 
-__all__ = ["Encoded", "choose_type", "encode", "is_text", "naming", "own_buffer", "padded"]
+__all__ = [
+    "Encoded",
+    "choose_type",
+    "count_of",
+    "encode",
+    "is_text",
+    "naming",
+    "own_buffer",
+    "padded",
+]
 
 _STRING, _ENUM, _CHAR = 0, 3, 4
 _FLOATS: Final = (2, 6)
@@ -170,6 +179,13 @@ def _text_of(data: Any) -> Any:
     if not isinstance(data, str | bytes | bytearray) and is_text(data) and len(data) == 1:
         (data,) = data
     return data.encode(string_encoding()) if isinstance(data, str) else data
+
+
+def count_of(data: Any) -> int:
+    """Return how many elements a user wants to write; text is one."""
+    if isinstance(data, str | bytes | bytearray) or not isinstance(data, Sized):
+        return 1
+    return len(data)
 
 
 def encode(data: Any, data_type: Any, native: int, native_count: int) -> Encoded:

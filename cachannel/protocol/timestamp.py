@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 __all__ = [
     "EPICS2UNIX_EPOCH",
@@ -24,16 +25,46 @@ _EPOCH_NS: Final = _EPOCH * 10**9
 _MAX_SECONDS: Final = 0xFFFFFFFF  # the stamp is unsigned; it ends in 2126
 
 
-class TimeStamp(NamedTuple):
+class TimeStamp:
     """A moment as Channel Access transports it.
+
+    It unpacks into, and compares with, a pair (seconds, nanoseconds); its parts may be set.
 
     Attributes:
         secondsSinceEpoch: whole seconds since 1990-01-01 UTC.
         nanoSeconds: 0 to 999,999,999.
     """
 
-    secondsSinceEpoch: int  # noqa: N815 - the name of epicsTime.h's structures
-    nanoSeconds: int  # noqa: N815
+    __slots__ = ("nanoSeconds", "secondsSinceEpoch")
+    __hash__ = None  # type: ignore[assignment]
+
+    # The names are those of epicsTime.h's structures.
+    def __init__(self, secondsSinceEpoch: int = 0, nanoSeconds: int = 0) -> None:  # noqa: N803
+        self.secondsSinceEpoch = secondsSinceEpoch
+        self.nanoSeconds = nanoSeconds
+
+    def __iter__(self) -> Iterator[int]:
+        return iter((self.secondsSinceEpoch, self.nanoSeconds))
+
+    def __repr__(self) -> str:
+        return (
+            f"TimeStamp(secondsSinceEpoch={self.secondsSinceEpoch}, nanoSeconds={self.nanoSeconds})"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == tuple(other) if isinstance(other, _PAIRS) else NotImplemented
+
+    def __lt__(self, other: TimeStamp | tuple[int, int]) -> bool:
+        return tuple(self) < tuple(other) if isinstance(other, _PAIRS) else NotImplemented
+
+    def __le__(self, other: TimeStamp | tuple[int, int]) -> bool:
+        return tuple(self) <= tuple(other) if isinstance(other, _PAIRS) else NotImplemented
+
+    def __gt__(self, other: TimeStamp | tuple[int, int]) -> bool:
+        return tuple(self) > tuple(other) if isinstance(other, _PAIRS) else NotImplemented
+
+    def __ge__(self, other: TimeStamp | tuple[int, int]) -> bool:
+        return tuple(self) >= tuple(other) if isinstance(other, _PAIRS) else NotImplemented
 
     @classmethod
     def now(cls) -> TimeStamp:
@@ -58,14 +89,14 @@ class TimeStamp(NamedTuple):
         return cls(min(seconds, _MAX_SECONDS), nanoseconds)
 
     @classmethod
-    def from_flexible_value(cls, value: float | tuple[int, int]) -> TimeStamp:
+    def from_flexible_value(cls, value: float | tuple[int, int] | TimeStamp) -> TimeStamp:
         """Return the stamp of a Unix time, of a pair (EPICS seconds, nanoseconds) or of a stamp.
 
         Raises:
             ValueError: a pair that is out of range.
             TypeError: anything else.
         """
-        if isinstance(value, tuple):
+        if isinstance(value, _PAIRS):
             seconds, nanoseconds = (int(part) for part in value)
             if not (0 <= seconds <= _MAX_SECONDS and 0 <= nanoseconds < 10**9):
                 raise ValueError(f"{value!r} is no time stamp (EPICS seconds, nanoseconds)")
@@ -80,6 +111,9 @@ class TimeStamp(NamedTuple):
     def as_datetime(self) -> datetime:
         """Return naive local time."""
         return datetime.fromtimestamp(self.timestamp)
+
+
+_PAIRS: Final = (TimeStamp, tuple)
 
 
 def epics_timestamp_to_unix(seconds_since_epoch: int, nano_seconds: int) -> float:

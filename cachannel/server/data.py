@@ -26,7 +26,6 @@ from cachannel.protocol.dbr import LAYOUTS, DbrLayout
 from cachannel.protocol.errors import (
     CaprotoConversionError,
     CaprotoKeyError,
-    CaprotoTypeError,
     CaprotoValueError,
     Forbidden,
     SkipWrite,
@@ -34,7 +33,17 @@ from cachannel.protocol.errors import (
 from cachannel.protocol.timestamp import TimeStamp
 
 from .alarm import ChannelAlarm
-from .encoding import Elements, Reply, decode_elements, is_array, numpy, pack_texts, reply
+from .encoding import (
+    Elements,
+    Reply,
+    decode_elements,
+    is_array,
+    number_elements,
+    numbers_from_wire,
+    numpy,
+    pack_texts,
+    reply,
+)
 from .metadata import check_names, meaningful, nothing_known
 
 if TYPE_CHECKING:
@@ -81,7 +90,9 @@ def standard(method: _F) -> _F:
 
 
 class ChannelData:
-    """One served value.
+    """One served value: a number, or an array of numbers, served as LONG.
+
+    The classes derived from it are served as other types, and say more about their values.
 
     Args:
         alarm: a `ChannelAlarm` to share; one of its own if absent.
@@ -124,7 +135,7 @@ class ChannelData:
         *,
         alarm: ChannelAlarm | None = None,
         value: Any = None,
-        timestamp: float | tuple[int, int] | None = None,
+        timestamp: float | tuple[int, int] | TimeStamp | None = None,
         max_length: int | None = None,
         string_encoding: str = "latin-1",
         reported_record_type: str = "cachannel",
@@ -238,7 +249,7 @@ class ChannelData:
         return logging.getLogger("cachannel.server")
 
     @staticmethod
-    def _to_ns(timestamp: float | tuple[int, int]) -> int:
+    def _to_ns(timestamp: float | tuple[int, int] | TimeStamp) -> int:
         stamp = TimeStamp.from_flexible_value(timestamp)
         return stamp.secondsSinceEpoch * 10**9 + stamp.nanoSeconds
 
@@ -489,7 +500,7 @@ class ChannelData:
         publish: bool = True,
         units: str | None = None,
         precision: int | None = None,
-        timestamp: float | tuple[int, int] | None = None,
+        timestamp: float | tuple[int, int] | TimeStamp | None = None,
         *,
         status: int | None = None,
         severity: int | None = None,
@@ -684,7 +695,10 @@ class ChannelData:
         Raises:
             CaprotoConversionError: they do not convert.
         """
-        return data
+        native, scalar = self.data_type, self._max_length == 1
+        if base == native and scalar:  # nearly all
+            return data
+        return numbers_from_wire(data, base, int(native), scalar, self.string_encoding)
 
     def encoded(self, dbr_type: int, count: int) -> Reply:
         """Return the reply with the present value, from the cache if it is there.
@@ -722,7 +736,15 @@ class ChannelData:
 
     def _elements(self, base: int) -> Elements:
         """Return the value's elements as a base type."""
-        raise CaprotoTypeError(f"{type(self).__name__} does not say how its value travels")
+        return number_elements(self._value, self._max_length == 1, base, self._number_text)
+
+    def _number_text(self, value: Any) -> bytes:
+        """Return the text of a number as a STRING request gets it."""
+        if value is None:
+            return b""
+        if hasattr(value, "item"):
+            value = value.item()
+        return str(value).encode("latin-1", "replace")
 
     def _metadata(self, dbr_type: int) -> bytes:
         """Return the metadata of a request type in wire form."""
@@ -750,13 +772,6 @@ class ChannelData:
     def _fill_metadata(self, layout: DbrLayout, values: list[Any]) -> None:
         """Put what this class knows into the fields of a GR or CTRL type."""
 
-    def _texts(self, base: int, data: Any) -> list[str]:
-        """Return put elements as texts."""
-        if base == 0:
-            return [part.decode(self.string_encoding, "replace") for part in data]
-        numbers = data.tolist() if hasattr(data, "tolist") else [data]
-        return [str(number) for number in numbers]
-
     def get_field(self, name: str) -> ChannelData:
         """Return the channel of a field; '' and 'VAL' are this channel.
 
@@ -770,8 +785,3 @@ class ChannelData:
             if found is not None:
                 return found  # type: ignore[no-any-return]
         raise CaprotoKeyError(f"{self.name} has no field {name!r}")
-
-
-def conversion_error(channel: ChannelData, value: Any, what: str) -> CaprotoConversionError:
-    """Return the error for a put that does not convert."""
-    return CaprotoConversionError(f"write to {channel.name}: {value!r} is no {what}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from struct import Struct, error as struct_error
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -258,6 +258,60 @@ def decode_elements(base: int, count: int, data: memoryview) -> Any:
     np = numpy()
     layout = LAYOUTS[base]
     return np.frombuffer(data, layout.wire_dtype, count).astype(layout.dtype)
+
+
+def number_elements(value: Any, scalar: bool, base: int, text: Callable[[Any], bytes]) -> Elements:
+    """Make elements of what a channel of numbers holds.
+
+    Args:
+        value: one number, or a sequence or array of them; None is 0, or no number.
+        scalar: there is one number always.
+        base: the base type.
+        text: makes the text of one number.
+
+    Raises:
+        CaprotoConversionError: something in it is not a number.
+    """
+    if scalar:
+        if base == STRING:
+            return pack_texts([text(value)])
+        return Elements(1, pack_scalar(0 if value is None else value, base))
+    if value is None:
+        return Elements(0, b"")
+    if base == STRING:
+        numbers = value.tolist() if hasattr(value, "tolist") else value
+        return pack_texts([text(number) for number in numbers])
+    return pack_numbers(value, base)
+
+
+def numbers_from_wire(data: Any, base: int, native: int, scalar: bool, encoding: str) -> Any:
+    """Return put elements as numbers of a channel's type.
+
+    Args:
+        data: the elements as `decode_elements` gives them.
+        base: their type.
+        native: the channel's.
+        scalar: the channel has one number always.
+        encoding: of texts.
+
+    Raises:
+        CaprotoConversionError: a text that is no number.
+    """
+    if base == STRING:
+        numbers = [parse_number(part.decode(encoding, "replace"), native) for part in data]
+        if len(numbers) == 1 and scalar:
+            return numbers[0]
+        return numpy().array(numbers, LAYOUTS[native].dtype)
+    if not scalar and not is_array(data):
+        # One element is an array too where there can be several.
+        data = numpy().array([data], LAYOUTS[base].dtype)
+    if base == native:
+        return data
+    if is_array(data):
+        np = numpy()
+        with np.errstate(invalid="ignore", over="ignore"):
+            return data.astype(LAYOUTS[native].dtype)
+    return convert_number(data, native)
 
 
 def reply(dbr_type: int, metadata: bytes, elements: Elements, count: int) -> Reply:

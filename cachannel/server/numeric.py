@@ -26,7 +26,6 @@ from .encoding import (
     is_array,
     numpy,
     pack_numbers,
-    pack_scalar,
     pack_texts,
     parse_number,
     to_integer,
@@ -267,48 +266,6 @@ class ChannelNumeric(ChannelData):
             mask |= _LOG
         return mask
 
-    def from_wire(self, base: int, data: Any) -> Any:
-        """Return put elements as numbers of this channel's type."""
-        native = int(self.data_type)
-        if base == 0:
-            numbers = [
-                parse_number(part.decode(self.string_encoding, "replace"), native) for part in data
-            ]
-            if len(numbers) == 1 and self._max_length == 1:
-                return numbers[0]
-            return numpy().array(numbers, _dtype(native))
-        if self._max_length > 1 and not is_array(data):
-            # One element is an array too where there can be several.
-            data = numpy().array([data], _dtype(base))
-        if base == native:
-            return data
-        if is_array(data):
-            np = numpy()
-            with np.errstate(invalid="ignore", over="ignore"):
-                return data.astype(_dtype(native))
-        return convert_number(data, native)
-
-    def _elements(self, base: int) -> Elements:
-        value = self._value
-        if self._max_length == 1:
-            if base == 0:
-                return pack_texts([self._number_text(value)])
-            return Elements(1, pack_scalar(0 if value is None else value, base))
-        if value is None:
-            return Elements(0, b"")
-        if base == 0:
-            numbers = value.tolist() if hasattr(value, "tolist") else value
-            return pack_texts([self._number_text(number) for number in numbers])
-        return pack_numbers(value, base)
-
-    def _number_text(self, value: Any) -> bytes:
-        """Return the text of a number as a STRING request gets it."""
-        if value is None:
-            return b""
-        if hasattr(value, "item"):
-            value = value.item()
-        return str(value).encode("latin-1", "replace")
-
     def _fill_metadata(self, layout: DbrLayout, values: list[Any]) -> None:
         off: tuple[str, ...] = ()
         if self._upper_alarm_limit == self._lower_alarm_limit:
@@ -324,10 +281,6 @@ class ChannelNumeric(ChannelData):
                 values[index] = max(-0x8000, min(self._precision, 0x7FFF))
             elif name in LIMITS and name not in off:
                 values[index] = _limit(getattr(self, "_" + name), field.code)
-
-
-def _dtype(base: int) -> str:
-    return ("", "i2", "f4", "u2", "u1", "i4", "f8")[base]
 
 
 class ChannelInteger(ChannelNumeric):
@@ -449,10 +402,16 @@ class ChannelByte(ChannelNumeric):
             raise CaprotoValueError(f"write to {self.name}: {value!r} are no bytes") from exc
 
     def _check(self, value: Any) -> Any:
+        if self._limited:
+            super()._check(self._number(value))
         return value
 
     def _limit_alarm(self, value: Any) -> tuple[int, int] | None:
-        return None
+        return super()._limit_alarm(self._number(value))
+
+    def _number(self, value: Any) -> int | None:
+        """Return the number of a single byte, None where there can be several or is none."""
+        return value[0] if self._max_length == 1 and len(value) else None
 
     def _value_mask(self, value: Any) -> int:
         return _VALUE | _LOG

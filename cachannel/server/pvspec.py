@@ -340,7 +340,9 @@ class pvproperty:  # noqa: N801 - the name is a contract
                     f"{name!r}: the name of a property with a record cannot contain a dot"
                 )
         if dtype is None:
-            dtype = _dtype_of(value, PVSpec.default_dtype)
+            kind = type(value)
+            number = kind is float or kind is int  # nearly all
+            dtype = kind if number else _dtype_of(value, PVSpec.default_dtype)
         # In the order of PVSpec's fields; its own constructor takes four times as long, and there
         # may be very many properties.
         self.pvspec = _new_tuple(

@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from cachannel.protocol.channel_types import ChannelType, SubscriptionType
-from cachannel.protocol.dbr import MAX_ENUM_STATES, MAX_ENUM_STRING_SIZE, DbrLayout
-from cachannel.protocol.errors import CaprotoValueError
+from cachannel.protocol.dbr import (
+    MAX_ENUM_STATES,
+    MAX_ENUM_STRING_SIZE,
+    MAX_STRING_SIZE,
+    DbrLayout,
+)
+from cachannel.protocol.errors import CaprotoConversionError, CaprotoValueError
 
-from .data import ChannelData, conversion_error, standard
+from .data import ChannelData, standard
 from .encoding import (
     Elements,
     Reply,
@@ -40,14 +45,26 @@ class ChannelChar(ChannelData):
 
     Args:
         report_as_string: serve it as one STRING instead; its name with a ``$`` is still CHAR.
-        **kwargs: see `ChannelData`; ``max_length`` counts bytes.
+        value: the initial text.
+        max_length: the bytes that it may have; those of the initial text if absent, of a text
+            that is served as STRING at least the 40 that one has.
+        **kwargs: see `ChannelData`.
     """
 
     data_type = ChannelType.CHAR
 
-    def __init__(self, *, report_as_string: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        report_as_string: bool = False,
+        value: Any = None,
+        max_length: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         self.report_as_string = report_as_string
-        super().__init__(**kwargs)
+        if report_as_string and max_length is None:
+            max_length = max(self.calculate_length(value), MAX_STRING_SIZE)
+        super().__init__(value=value, max_length=max_length, **kwargs)
         if report_as_string:
             self.data_type = ChannelType.STRING  # type: ignore[misc]
 
@@ -170,6 +187,13 @@ class ChannelString(ChannelData):
             value = bytes(value).decode(self.string_encoding, "replace")
         return str(value).partition("\0")[0]
 
+    def _texts(self, base: int, data: Any) -> list[str]:
+        """Return put elements as texts."""
+        if base == 0:
+            return [part.decode(self.string_encoding, "replace") for part in data]
+        numbers = data.tolist() if hasattr(data, "tolist") else [data]
+        return [str(number) for number in numbers]
+
     def from_wire(self, base: int, data: Any) -> Any:
         """Return put elements as texts; numbers become their decimal texts.
 
@@ -192,6 +216,11 @@ class ChannelString(ChannelData):
         if base == _STRING:
             return pack_texts([text.encode(self.string_encoding, "replace") for text in texts])
         return _numbers_of_texts(texts, base)
+
+
+def _conversion_error(channel: ChannelData, value: Any, what: str) -> CaprotoConversionError:
+    """Return the error for a put that does not convert."""
+    return CaprotoConversionError(f"write to {channel.name}: {value!r} is no {what}")
 
 
 class ChannelEnum(ChannelData):
@@ -274,14 +303,14 @@ class ChannelEnum(ChannelData):
                 return value
             # As base does: what is no name may be a number.
             if not value.strip().isdecimal():
-                raise conversion_error(self, value, f"state; there are {list(strings)}")
+                raise _conversion_error(self, value, f"state; there are {list(strings)}")
             value = int(value)
         try:
             index = int(value)
         except (TypeError, ValueError):
-            raise conversion_error(self, value, "state") from None
+            raise _conversion_error(self, value, "state") from None
         if not 0 <= index < len(strings):
-            raise conversion_error(
+            raise _conversion_error(
                 self, value, f"index of a state; there are {len(strings)}: {list(strings)}"
             )
         return strings[index]

@@ -444,10 +444,10 @@ def _follow(
         pvs = context.get_pvs(*(s.pv_name for s in group), priority=priority)
         waiting += zip(pvs, group, strict=True)
 
-    def begin(pv: PV, subscription: Subscription) -> None:
+    def begin(pv: PV, subscription: Subscription) -> bool:
         native = pv._native_type()
-        if native is None:
-            return
+        if native is None:  # not connected, or gone again
+            return False
         asked = choose_type("time", native)
         if native == ChannelType.ENUM and not force_int_enums:
             asked = ChannelType.TIME_STRING
@@ -459,15 +459,14 @@ def _follow(
             inner._add(next(inner._tokens), entry)
             if inner.most_recent_response is not None:
                 entry.outbox.post((entry, None, inner.most_recent_response))
+        return True
 
     while not stop.is_set():
         now = time.monotonic()
         if end is not None and now >= end:
             return
         if waiting:
-            for pair in [pair for pair in waiting if pair[0].connected]:
-                begin(*pair)
-                waiting.remove(pair)
+            waiting = [pair for pair in waiting if not begin(*pair)]
             if waiting and limit is not None and now >= limit:
                 raise _not_found(waiting[0][0].name, timeout)
         step = 0.005 if waiting else _STEP

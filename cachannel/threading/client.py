@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 from cachannel._ca.handles import fetch
 from cachannel._native import lib
 from cachannel.client.blocks import refusal
-from cachannel.client.callbacks import CallbackHandler, Entry, Outbox, Workers, run_guarded
+from cachannel.client.callbacks import CallbackHandler, Entry, Outbox, run_guarded
 from cachannel.client.circuits import BaseCircuitManager
 from cachannel.client.common import (
     CONTEXT_DEFAULT_TIMEOUT,
@@ -31,9 +31,9 @@ from cachannel.client.common import (
     left_until,
 )
 from cachannel.client.context import BaseContext
-from cachannel.client.engine import BaseBroadcaster
+from cachannel.client.engine import BaseBroadcaster, by_address
 from cachannel.client.many import Names, Readings, read_many, write_many
-from cachannel.client.pv import BasePV, check_notify, logger
+from cachannel.client.pv import BasePV, BaseReady, Written, check_notify, logger
 from cachannel.client.responses import (
     EventAddResponse,
     ReadNotifyResponse,
@@ -181,10 +181,7 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
         deadline = time.monotonic() + (self.timeout or 60.0)
         while self._pending and time.monotonic() < deadline:
             time.sleep(0.002)
-        with self.context._lock:
-            if self._may_idle():
-                self._close()
-                self._idle = True
+        self._become_idle()
 
     def time_since_last_heard(self, timeout: Timeout = PV_DEFAULT_TIMEOUT) -> float:
         """Return the seconds since the server of the PV was heard from.
@@ -322,7 +319,7 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
             if record[1] == DROPPED or callback is None:
                 return
             if deadline is not None and time.monotonic() > deadline:
-                logger.warning("a read of %s was answered after %g s", self.name, timeout)
+                logger.warning("a read of %s was answered later than %g s", self.name, timeout)
                 return
             buffer = own_buffer(record, buffer, offset)
             response = self._read_response(record, buffer, dbr_type, asked, ioid, notify)
@@ -338,10 +335,6 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
                 response = self._read_response(record, None, dbr_type, None, ioid, notify)
                 self._call_back(callback, response)
         self.context._flush_soon()
-
-    def _call_back(self, callback: Callable[[Any], object], response: Any) -> None:
-        outbox = self._outbox(callback)
-        outbox.post((Entry.strong(callback, outbox), None, response))
 
     @overload
     def write(
@@ -400,8 +393,7 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
                 ids = (0,) if manager is None else manager.take_ioids(1)
                 try:
                     if isinstance(encoded, int):
-                        chosen = choose_type(data_type, native)
-                        result: Any = WriteNotifyResponse(chosen, 0, encoded, ids[0])
+                        result: Written = self._wrong_type(data_type, native, data, encoded, ids[0])
                         break
                     if not notify:
                         if self._put(encoded) in LOST and attempt < ATTEMPTS - 1:
@@ -423,11 +415,7 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
                 break
         finally:
             self._pending -= 1
-        if isinstance(result, ErrorResponseReceived):
-            raise result
-        if callback is not None:
-            self._call_back(callback, result)
-        return result if wait else None
+        return self._end_write(result, wait, callback)
 
     def _write_now(
         self, encoded: Encoded, deadline: float | None, timeout: float | None
@@ -460,7 +448,7 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
             if record[1] == DROPPED:
                 return
             if deadline is not None and time.monotonic() > deadline:
-                logger.warning("a write to %s was answered after %g s", self.name, timeout)
+                logger.warning("a write to %s was answered later than %g s", self.name, timeout)
                 return
             response = self._write_response(record[7], record[3], encoded, ioid)
             if isinstance(response, ErrorResponseReceived):
@@ -483,16 +471,8 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
             subscription._clear()
 
 
-class Ready:
+class Ready(BaseReady):
     """The connection of a PV, looked at as a `threading.Event`."""
-
-    def __init__(self, pv: PV, operation: str) -> None:
-        self._pv = pv
-        self._operation = operation
-
-    def is_set(self) -> bool:
-        """Tell whether the PV is connected."""
-        return self._pv.connected
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the connection; False when `timeout` seconds are over."""
@@ -517,10 +497,6 @@ class SharedBroadcaster(BaseBroadcaster):
                 context.disconnect(wait=wait)
         self._close()
 
-    def cancel(self, *names: str) -> None:
-        """Stop searching for names until `Context.get_pvs` asks for them again."""
-        self._cancel(names)
-
     def register(self) -> None:
         """Make sure that there is a repeater; libca registers with it by itself."""
         from cachannel.repeater import spawn_repeater
@@ -533,17 +509,13 @@ class SharedBroadcaster(BaseBroadcaster):
         try:
             pvs = context.get_pvs(*names)
             deadline = time.monotonic() + timeout
-            found: dict[Any, list[str]] = {}
             for pv in pvs:
                 try:
                     pv.wait_for_connection(timeout=left_until(deadline))
                 except TimeoutError:
                     continue
-                manager = pv.circuit_manager
-                if manager is not None:
-                    found.setdefault(manager.circuit.address, []).append(pv.name)
-            for address, known in found.items():
-                results_queue.put((address, known))
+            for answer in by_address(pvs):
+                results_queue.put(answer)
         finally:
             context.disconnect()
 
@@ -601,8 +573,6 @@ class Context(BaseContext):
             broadcaster, timeout=timeout, host_name=host_name, client_name=client_name,
             max_workers=max_workers,
         )  # fmt: skip
-        self._workers = Workers(self.max_workers)
-        self._outbox = Outbox(self._engine.dirty, self._workers.send)
 
     def __enter__(self) -> Context:
         return self
@@ -712,10 +682,4 @@ class Context(BaseContext):
         Args:
             wait: wait for callbacks that are running, for a moment.
         """
-        circuits = self._shut()
-        if not circuits and self not in self.broadcaster._contexts:
-            return
-        self.broadcaster._remove(self)
-        self._workers.stop(0.4 if wait else 0.0)
-        for circuit in circuits:
-            circuit.workers.stop(0.4 if wait else 0.0)
+        self._end(0.4 if wait else 0.0)

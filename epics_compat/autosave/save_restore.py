@@ -167,6 +167,8 @@ def restore_pvs(filepath: str, debug: bool = False) -> bool:
         if text.startswith("#") or text == _END or len(text) < 2:
             continue
         name, _, value = text.partition(" ")
+        if not value.strip():
+            continue
         values.append((pv.get_pv(name), _restored(value.strip())))
     _connect([thispv for thispv, _ in values])
     good = True
@@ -188,8 +190,6 @@ def restore_pvs(filepath: str, debug: bool = False) -> bool:
 
 
 def _restored(text: str) -> Any:
-    if text.startswith("{") and text.endswith("}"):
-        text = text[1:-1].strip()
     if text.startswith("@array@"):
         data = text.removeprefix("@array@").strip()
         if data.startswith("{") and data.endswith("}"):

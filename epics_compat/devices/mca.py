@@ -436,7 +436,7 @@ def roi_lines(mcas: Any) -> list[str]:
             f"{each[number].left} {each[number].right}" if number < len(each) else "-1 -1"
             for each in regions
         ]
-        lines.append(f"ROI{number:02d} = {first.name} | {' | '.join(ends)}")
+        lines.append(f"ROI{number:02d} = {first.name} | {' '.join(ends)}")
     lines.append("[calibration]")
     calibrations = [mca.get_calib() for mca in mcas]
     for name, position in (("OFFSET", 0), ("SLOPE ", 1), ("QUAD  ", 2)):
@@ -445,15 +445,20 @@ def roi_lines(mcas: Any) -> list[str]:
 
 
 def restore_rois(roifile: str, mcas: Any) -> None:
-    """Set the regions of detectors from a file with lines of `roi_lines`."""
-    wanted: list[list[tuple[str, int, int]]] = [[] for _ in mcas]
+    """Set the regions of detectors from a file with lines of `roi_lines`.
+
+    The ends are those of the first detector; the calibrations make those of the others.
+    """
+    regions: list[tuple[str, int, int]] = []
     for line in Path(roifile).read_text(encoding="utf-8").splitlines():
         if not line.strip().upper().startswith("ROI"):
             continue
-        name, *ends = [part.strip() for part in line.split("=", 1)[1].split("|")]
-        for regions, pair in zip(wanted, ends, strict=False):
-            low, high = (int(text) for text in pair.split())
-            if high > 0:
-                regions.append((name, low, high))
-    for mca, regions in zip(mcas, wanted, strict=True):
-        mca.set_rois(regions)
+        name, _, ends = line.split("=", 1)[1].partition("|")
+        low, high = (int(text) for text in ends.replace("|", " ").split()[:2])
+        if high > 0:
+            regions.append((name.strip(), low, high))
+    for mca in mcas:
+        if isinstance(mca, MCA):
+            mca.set_rois(regions, calib=mcas[0].get_calib())
+        else:
+            mca.set_rois(regions)

@@ -210,6 +210,10 @@ def test_disconnecting_ends_what_is_under_way(ioc: Any) -> None:
             done = await asyncio.gather(*tasks, return_exceptions=True)
             assert await asyncio.gather(*streams) == [None, None]
         assert [type(result) for result in done[1:]] == [ContextDisconnectedError] * 5
+        assert [str(result).partition(":")[0] for result in done[1:]] == [
+            "write of 'caslow'", "read of 'cadoesnotexist'", "connection of 'cadoesnotexist'",
+            "read of 'cadoesnotexist'", "write of 'cadoesnotexist'",
+        ]  # fmt: skip
 
     asyncio.run(main())
 

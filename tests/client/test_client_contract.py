@@ -150,6 +150,9 @@ def test_a_disabled_record_answers_with_a_status(flavour: Any) -> None:
 
 
 def test_a_write_as_a_type_with_metadata_is_refused(client: Any) -> None:
+    for data, count in ((5, 1), ([1, 2], 2)):
+        response = client.write("catest", data, data_type="time")
+        assert (response.data_type, response.data_count) == (ChannelType.TIME_DOUBLE, count)
     assert client.write("catest", 1, data_type="time").status.name == "ECA_PUTFAIL"
 
 

@@ -209,7 +209,7 @@ def test_an_error_message_to_a_batch_is_logged(
     seen: list[Any] = []
     pv = threading_client.pv("own:refuses")
     pv.wait_for_connection()
-    with caplog.at_level(logging.WARNING, logger="cachannel.ch"), Batch() as batch:
+    with caplog.at_level(logging.WARNING, logger="cachannel.ch"), Batch(timeout=60) as batch:
         batch.write(pv, 2.0, seen.append)
     wait_until(lambda: "own:refuses" in caplog.text)
     assert seen == []

@@ -7,7 +7,7 @@ import pytest
 
 from cachannel import repeater
 from cachannel.asyncio import client as asyncio_client
-from cachannel.client.common import PV_DEFAULT_TIMEOUT
+from cachannel.client.common import GLOBAL_DEFAULT_TIMEOUT, PV_DEFAULT_TIMEOUT
 from cachannel.client.responses import ReadNotifyResponse, ReadResponse
 from cachannel.protocol.errors import CaprotoRuntimeError
 from cachannel.sync import client as sync_client, repeater as sync_repeater
@@ -43,6 +43,8 @@ def shown(function: Any) -> str:
         if name != "self"
     ]
     text = str(inspect.Signature(parameters))[1:-1]
+    # That it is 2 s where the environment does not say otherwise: test_client_sync.py.
+    text = text.replace(f"timeout={GLOBAL_DEFAULT_TIMEOUT}", "timeout=2.0")
     return text.replace(repr(PV_DEFAULT_TIMEOUT), "PV")
 
 
@@ -52,6 +54,41 @@ def test_the_signatures_of_contexts_and_pvs(module: Any) -> None:
     assert shown(module.PV.read) == READ
     assert shown(module.PV.write) == WRITE
     assert shown(module.PV.subscribe) == SUBSCRIBE
+
+
+def methods(cls: type) -> dict[str, Any]:
+    """The public functions of a class, inherited ones too."""
+    found = inspect.getmembers(cls, inspect.isfunction)
+    return {name: function for name, function in found if not name.startswith("_")}
+
+
+# What one client has and the other has not, or not with the same arguments.
+DIFFERENT = {
+    "Context": {"disconnect", "monitor", "search"},
+    "SharedBroadcaster": {"disconnect", "search", "search_now"},
+}
+
+
+@pytest.mark.parametrize(
+    "name", ["PV", "Context", "Subscription", "SharedBroadcaster", "VirtualCircuitManager"]
+)
+def test_the_two_clients_with_contexts_have_the_same_methods_and_describe_all_arguments(
+    name: str,
+) -> None:
+    ours = [methods(getattr(module, name)) for module in (threading_client, asyncio_client)]
+    different = DIFFERENT.get(name, set())
+    first, second = (
+        {key: shown(function) for key, function in found.items() if key not in different}
+        for found in ours
+    )
+    assert first == second
+    for found in ours:
+        for key, function in found.items():
+            text = inspect.getdoc(function) or ""
+            assert text, key
+            if "Args:" in text:
+                parameters = [p for p in inspect.signature(function).parameters if p != "self"]
+                assert [p for p in parameters if f"{p}: " not in text] == []
 
 
 @pytest.mark.parametrize("name", SYNC)

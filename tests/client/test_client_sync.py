@@ -205,7 +205,17 @@ def test_the_default_time_out_comes_from_the_environment(run_script: Any, variab
         except TimeoutError as exc:
             print("0.25 s" in str(exc))
         """
-    assert run_script(script, **{variable: "0.25"}).succeeded().lines == ["True"]
+    environment = {"CACHANNEL_DEFAULT_TIMEOUT": "", variable: "0.25"}
+    assert run_script(script, **environment).succeeded().lines == ["True"]
+
+
+def test_the_default_time_out_is_two_seconds(run_script: Any) -> None:
+    script = """
+        from cachannel.client.common import GLOBAL_DEFAULT_TIMEOUT
+        from cachannel.threading.client import Context
+        assert GLOBAL_DEFAULT_TIMEOUT == 2.0 == Context().timeout
+        """
+    run_script(script, CACHANNEL_DEFAULT_TIMEOUT="").succeeded()
 
 
 @pytest.mark.parametrize("wanted", [False, True])

@@ -16,7 +16,7 @@ def test_a_batch_sends_all_at_its_end(ioc: Any) -> None:
         pvs = context.get_pvs("catest", "calong", "castring")
         for pv in pvs:
             pv.wait_for_connection()
-        with Batch() as batch:
+        with Batch(timeout=60) as batch:
             for pv in pvs:
                 batch.read(pv, seen.append)
             batch.write(pvs[0], 8.5, seen.append)
@@ -27,8 +27,27 @@ def test_a_batch_sends_all_at_its_end(ioc: Any) -> None:
         pvs[1].write(3)
 
 
+def test_a_batch_is_sent_also_when_its_block_raises(ioc: Any) -> None:
+    with Context(timeout=10) as context:
+        (pv,) = context.get_pvs("cascratch1")
+        pv.write(0)
+        seen: list[Any] = []
+
+        def fail() -> None:
+            with Batch() as batch:
+                batch.write(pv, 7)
+                batch.read(pv, seen.append)
+                message = "on purpose"
+                raise LookupError(message)
+
+        with pytest.raises(LookupError, match="on purpose"):
+            fail()
+        wait_until(lambda: seen)
+        assert seen[0].data[0] == 7
+
+
 def test_a_batch_refuses_a_pv_that_is_not_connected(ioc: Any) -> None:
-    with Context() as context, Batch() as batch:
+    with Context() as context, Batch(timeout=60) as batch:
         (pv,) = context.get_pvs("cadoesnotexist")
         with pytest.raises(DisconnectedError, match="cadoesnotexist"):
             batch.read(pv, print)
@@ -59,7 +78,7 @@ def test_a_batch_keeps_its_order(ioc: Any) -> None:
     with Context(timeout=60) as context:
         (pv,) = context.get_pvs("cascratch2")
         pv.write(0)
-        with Batch() as batch:
+        with Batch(timeout=60) as batch:
             batch.read(pv, take)
             batch.write(pv, 1)
             batch.read(pv, take)
@@ -81,7 +100,7 @@ def test_a_batch_writes_every_kind_of_value(ioc: Any) -> None:
         for pv in pvs:
             pv.wait_for_connection()
         for callback in (None, seen.append):
-            with Batch() as batch:
+            with Batch(timeout=60) as batch:
                 for pv, value in zip(pvs, values, strict=True):
                     batch.write(pv, value, callback)
         wait_until(lambda: len(seen) == len(names))
@@ -91,9 +110,9 @@ def test_a_batch_writes_every_kind_of_value(ioc: Any) -> None:
         assert list(read[4]) == [1, 2]
         assert read[5].tobytes() == b"bytes"
         pvs[1].write(3)
-        with pytest.raises(ValueError, match="abc"), Batch() as batch:
+        with pytest.raises(ValueError, match="abc"), Batch(timeout=60) as batch:
             batch.write(pvs[0], "abc")
-        with pytest.raises(ValueError, match="fit"), Batch() as batch:
+        with pytest.raises(ValueError, match="fit"), Batch(timeout=60) as batch:
             batch.write(pvs[1], 2**40)
 
 
@@ -103,7 +122,7 @@ def test_a_refused_write_of_a_batch_is_told(ioc: Any) -> None:
         pvs = context.get_pvs("caread", "catest", "canoaccess")
         for pv in pvs:
             pv.wait_for_connection()
-        with Batch() as batch:
+        with Batch(timeout=60) as batch:
             batch.write(pvs[0], 1.0, seen.append)
             batch.write(pvs[1], 1.0, seen.append)
             batch.read(pvs[2], seen.append)
@@ -291,7 +310,7 @@ def test_disconnect_leaves_no_thread(ioc: Any) -> None:
         # Requests under way, to a PV that answers late and to one that does not exist.
         "from cachannel.threading.client import Batch, Context\nc = Context()\n"
         "pvs = c.get_pvs('caslow', 'catest')\nfor pv in pvs: pv.wait_for_connection(timeout=60)\n"
-        "with Batch() as b:\n    b.write(pvs[0], 1, print)\n"
+        "with Batch(timeout=60) as b:\n    b.write(pvs[0], 1, print)\n"
         "    for _ in range(5000): b.read(pvs[1], id)\nc.get_pvs('cadoesnotexist')",
         # A thread that blocks.
         "from cachannel.sync.client import subscribe\nimport threading\n"

@@ -185,6 +185,7 @@ def test_the_modules_take_caprotos_options(module: Callable[..., Outcome]) -> No
     assert printed("get", "--format", "x {pv_name} y", "-F,", "catest") == ["x catest y"]
     assert printed("put", "-t", "catest", "4") == ["-5.5", "4.0"]
     assert printed("put", "-t", "castring", "hi there")[1] == "b'hi there'"
+    write("castring", "a string", notify=True)
     lines = printed("put", "-a", "--array-pad", "4", "cawaveh", "1 2")
     assert lines[1] == f"New : {'cawaveh':<40}  [1 2 0 0]"
     assert printed("put", "--format", "{which} {response.data}", "catest", "8")[1] == "New [8.]"

@@ -374,6 +374,21 @@ def xmap_rois(folder):
     show("finish", bool(device.finish_pixels(timeout=0.3)))
 
 
+def xmap_calibrations(folder):
+    from epics.devices import MultiXMAP
+
+    device = MultiXMAP("xm:", nmca=2)
+    device.mcas[1].put("CALO", 0.7, wait=True)
+    device.mcas[1].put("CALS", 0.2, wait=True)
+    until(lambda: device.mcas[1].get_calib() == [0.7, 0.2, 0.0])
+    path = os.path.join(folder, "rois.txt")
+    with open(path, "w") as file:
+        file.write("[rois]\nROI00 = fe | 4 6 1 2\nROI01 = cu | 10 20 30 40\n")
+    device.restore_rois(path)
+    rois(device.mcas[0], ("fe", 4, 6), ("cu", 10, 20))
+    rois(device.mcas[1], ("fe", 2, 3), ("cu", 5, 10))
+
+
 def admca(folder):
     from epics.devices.ad_mca import ADMCA
 

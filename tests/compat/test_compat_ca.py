@@ -210,7 +210,7 @@ def test_groups() -> None:
     with pytest.raises(ca.CASeverityException):
         ca.sg_test(gid)
     assert ca.sg_block(gid) == 1
-    assert ca.sg_test(gid) is True
+    assert ca.sg_test(gid) == dbr.ECA_IODONE
     assert ca.sg_reset(gid) == 1
     assert ca.sg_delete(gid) == 1
     with pytest.raises(ca.ChannelAccessException):

@@ -1,6 +1,7 @@
 """Callbacks may do anything: in every kind, in the initial context and in others."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -168,3 +169,37 @@ def test_a_callback_that_waits_holds_up_no_other_thread(pv_of_the_test: PV) -> N
         assert fresh.get(use_monitor=False) is not None
     finally:
         release.set()
+
+
+def test_what_a_put_changed_is_known_when_it_returns(pv_of_the_test: epics.PV) -> None:
+    """The monitor is as far as the completion, also when a callback takes a while."""
+    first = epics.PV("calong", callback=lambda **kws: time.sleep(0.03))
+    assert first.wait_for_connection(10)
+    second = epics.PV("calong")
+    assert second.wait_for_connection(10)
+    wait_until(lambda: second._args["value"] is not None)
+    values = range(1000, 1010)
+    # A server may answer the put before it sends the event; this one seldom does.
+    known = [second.get() for value in values if first.put(value, wait=True) == 1]
+    first.disconnect()
+    assert len([1 for value, got in zip(values, known, strict=True) if value == got]) >= 7
+
+
+def test_a_put_waits_for_no_callback_that_takes_long() -> None:
+    inside, release = threading.Event(), threading.Event()
+
+    def hold(**kws: object) -> None:
+        inside.set()
+        release.wait(30)
+
+    pv = epics.PV("calong", callback=hold)
+    assert inside.wait(20)
+    try:
+        since = time.monotonic()
+        for value in range(50):
+            assert pv.put(value, wait=True, timeout=10) == 1
+        assert time.monotonic() - since < 4
+        assert not release.is_set()
+    finally:
+        release.set()
+        pv.disconnect()

@@ -2,7 +2,6 @@
 
 import gc
 import os
-import signal
 import threading
 import time
 import warnings
@@ -16,6 +15,7 @@ from cachannel._native import ffi, lib
 from epics_compat import ca, dbr
 from epics_compat.pv import PV
 from support.ioc import SoftIoc
+from support.scripts import Outcome
 from support.waiting import wait_until
 
 # Each test has names of its own: those of an IOC that ended would take long to connect again.
@@ -220,13 +220,8 @@ def test_time_outs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_get_that_runs_out_of_time(make_ioc: Callable[..., SoftIoc]) -> None:
     server = make_ioc(FIRST.replace("fault:", "late:"))
     pv = connected("late:value", auto_monitor=False)
-    os.kill(server.pid, signal.SIGSTOP)
+    server.freeze()
     try:
-        tasks = Path(f"/proc/{server.pid}/task")
-        wait_until(
-            lambda: all(") T " in (t / "stat").read_text() for t in tasks.iterdir()),
-            what="the IOC standing still",
-        )
         with pytest.warns(UserWarning, match=r"ca.get\('late:value'\) timed out after 0.10 sec"):
             assert pv.get(timeout=0.1) is None
         with warnings.catch_warnings(record=True) as seen:
@@ -235,7 +230,7 @@ def test_a_get_that_runs_out_of_time(make_ioc: Callable[..., SoftIoc]) -> None:
         assert not seen
         assert pv.put(2, wait=True, timeout=0.1) == -1
     finally:
-        os.kill(server.pid, signal.SIGCONT)
+        server.thaw()
     assert pv.get(timeout=60) == 1.5
     assert pv.get(timeout=60) == 2.0
 
@@ -292,3 +287,32 @@ def _here() -> int:
     context = ca.current_context()
     assert context is not None
     return int(context)
+
+
+def test_waits_end_at_an_interrupt(run_script: Callable[..., Outcome]) -> None:
+    outcome = run_script(
+        """
+        import os, signal, threading, time
+        import epics_compat as epics
+        known, missing = epics.PV("calong"), epics.PV("no:such:pv:at:all")
+        assert known.wait_for_connection(20)
+        waits = {
+            "wait": lambda: missing.wait_for_connection(60),
+            "get": lambda: missing.get(timeout=60),
+            "many": lambda: epics.caget_many(["no:such"], connection_timeout=60),
+            "caget": lambda: epics.caget("no:such", connection_timeout=60),
+            "pend": lambda: epics.ca.pend_event(60),
+        }
+        for name, wait in waits.items():
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+            since = time.monotonic()
+            try:
+                wait()
+            except KeyboardInterrupt:
+                print(name, time.monotonic() - since < 20)
+        print(known.put(1, wait=True))
+        """
+    )
+    assert outcome.succeeded().lines == [
+        "wait True", "get True", "many True", "caget True", "pend True", "1",
+    ]  # fmt: skip

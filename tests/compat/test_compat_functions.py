@@ -96,16 +96,15 @@ def test_caget_many() -> None:
     assert not hasattr(array, "dtype")
     assert epics.caget_many(["cawavel"], count=2)[0].tolist() == [1, 2]
     assert epics.caget_many([]) == []
-    assert epics.caget_many(["canoaccess", "catest"]) == [None, 4.0]
 
 
 @pytest.mark.parametrize("wait", [False, True, None, "each", "all"])
 def test_caput_many(wait: object) -> None:
-    names = ["catest", "no:such", "cambbo", "castring", "cawavel", "calong", "caread"]
-    values = [1.25, 1, "three", "text", [9, 8], 7.9, 3]
+    names = ["catest", "no:such", "cambbo", "castring", "cawavel", "calong"]
+    values = [1.25, 1, "three", "text", [9, 8], 7.9]
     connected(*names)
     done = epics.caput_many(names, values, wait=wait, connection_timeout=0.3)
-    assert done == [1, -1, 1, 1, 1, 1, -1]
+    assert done == [1, -1, 1, 1, 1, 1]
     assert epics.caget_many(names, connection_timeout=0.1)[:4] == [1.25, None, 3, "text"]
     assert epics.caget_many(["calong"]) == [7]
     with pytest.raises(ValueError, match="values"):
@@ -200,7 +199,10 @@ def test_install(run_script: Callable[..., Outcome], script: str) -> None:
         + textwrap.dedent(script)
         + textwrap.dedent(
             """
-            import sys, epics.ca, epics.pv, epics.autosave.save_restore
+            import sys, epics
+            assert sys.modules["epics.pv"] is epics.pv and sys.modules["epics.ca"] is epics.ca
+            assert "epics._core" not in sys.modules
+            import epics.ca, epics.pv, epics.autosave.save_restore
             from epics.devices import Scaler
             import epics.device
             from epics import PV, ca, device
@@ -233,6 +235,12 @@ def test_install_comes_too_late(run_script: Callable[..., Outcome]) -> None:
     assert outcome.succeeded().stdout == (
         "epics is imported already, from /elsewhere/epics/__init__.py\n"
     )
+
+
+def test_running_a_program_that_is_not_there() -> None:
+    outcome = run_python(["-m", "epics_compat", "no_such_program.py"], {})
+    assert outcome.code == 2
+    assert outcome.stderr == "python -m epics_compat: there is no file 'no_such_program.py'\n"
 
 
 def test_running_a_program(tmp_path: Path, ioc: SoftIoc) -> None:

@@ -273,7 +273,8 @@ def test_metadata_of_the_forms() -> None:
     assert isinstance(space, types.SimpleNamespace)
     assert space.pvname == "catest"
     assert "enum_strs" in connected("cabo").get_with_metadata(form="ctrl")
-    assert set(connected("castring").get_with_metadata(form="ctrl")) == stamp
+    unmonitored = connected("castring", auto_monitor=False)
+    assert set(unmonitored.get_with_metadata(form="ctrl")) == stamp
 
 
 def test_put_complete_has_three_states() -> None:
@@ -335,8 +336,13 @@ def test_access_is_denied() -> None:
     pv = connected("caread")
     assert pv.access == "read-only"
     for wait in (False, True):
-        with pytest.raises(ca.CASeverityException, match="Write access denied"):
+        with pytest.raises(ca.CASeverityException, match="Write access denied") as denied:
             pv.put(1, wait=wait)
+        assert denied.value.pvname == "caread"
+        assert denied.value.__notes__ == ["put of 'caread'"]
+        with pytest.raises(ValueError, match="could not convert") as wrong:
+            connected("cascratch1").put("no number", wait=wait)
+        assert wrong.value.__notes__ == ["put of 'cascratch1'"]
     with pytest.raises(ca.CASeverityException, match="denied"):
         connected("canoaccess", auto_monitor=False).get()
 
@@ -431,6 +437,31 @@ def test_connection_and_access_callbacks() -> None:
     wait_until(lambda: again)
     assert set(again[0]) == {"pvname", "conn", "pv"}
     assert again[0]["pv"] is other
+    pv.disconnect()
+
+
+def test_values_come_after_the_connection_to_a_channel_that_is_there() -> None:
+    """The callbacks of rights and connection run here then, and those of values elsewhere."""
+    connected("cabo")
+    came = threading.Event()
+    seen: list[str] = []
+
+    def slow(read: bool, write: bool, pv: PV) -> None:
+        came.wait(0.5)
+        seen.append("access")
+
+    def told(**kw: object) -> None:
+        seen.append("value")
+        came.set()
+
+    pv = PV(
+        "cabo",
+        connection_callback=lambda **kw: seen.append("conn"),
+        access_callback=slow,
+        callback=told,
+    )
+    wait_until(lambda: "value" in seen)
+    assert seen == ["access", "conn", "value"]
     pv.disconnect()
 
 

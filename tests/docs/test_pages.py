@@ -132,7 +132,8 @@ def walk(demo: SoftIoc) -> Iterator[dict[str, str]]:
 @pytest.mark.parametrize("page", PAGES)
 def test_the_code_of_a_page_does_what_the_page_says(page: str, walk: dict[str, str]) -> None:
     arguments = [str(HERE / "page.py"), str(ROOT / page), PAGES[page]]
-    outcome = run_python(arguments, walk | {"PYTHONWARNINGS": ""}, 120)
+    environment = walk | {"PYTHONWARNINGS": "", "CACHANNEL_DEFAULT_TIMEOUT": ""}
+    outcome = run_python(arguments, environment, 120)
     assert outcome.code == 0, outcome.stderr
 
 

@@ -4,6 +4,9 @@ import asyncio
 import copy
 import datetime
 import enum
+import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,12 +14,13 @@ from server_wire import environment, free_port
 
 import cachannel
 import cachannel.server.common as common
-from cachannel.asyncio.server import Context, start_server
+from cachannel.asyncio.server import Context, ServerExit, start_server
 from cachannel.logs import LogFormatter, PVFilter
 from cachannel.protocol.errors import CaprotoAttributeError, CaprotoValueError
-from cachannel.server import PVGroup, PVSpec, SubGroup, pvproperty
+from cachannel.server import PVGroup, PVSpec, SubGroup, pvproperty, run as serve
+from cachannel.server.data import ChannelData
 from cachannel.server.numeric import ChannelByte, ChannelDouble, ChannelInteger
-from cachannel.server.text import ChannelEnum, ChannelString
+from cachannel.server.text import ChannelChar, ChannelEnum, ChannelString
 
 
 def run(coroutine):
@@ -365,3 +369,93 @@ def test_a_server_can_be_stopped(loopback):
         await asyncio.wait_for(task, 20)
 
     run(main())
+
+
+@pytest.mark.parametrize("library", ["asyncio", "trio"])
+def test_old_scripts_name_their_server(loopback, library):
+    """``caproto.<library>.server`` stands for ours; a hook may end the server in good order."""
+    seen = []
+
+    async def hook(async_lib):
+        seen.append(async_lib.name)
+        raise ServerExit
+
+    pvdb = {"x": ChannelDouble(value=1.0)}
+    serve(pvdb, module_name=f"caproto.{library}.server", startup_hook=hook)
+    assert seen == [library]
+
+
+@pytest.mark.parametrize("library", ["trio", "curio"])
+def test_only_its_server_needs_a_library(library):
+    """Without it, importing that server is an ImportError and all else works."""
+    code = f"""
+import sys
+sys.modules[{library!r}] = None
+import cachannel.server.common, cachannel.server.records, cachannel.asyncio.server
+try:
+    import cachannel.{library}.server
+except ImportError:
+    print("refused")
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (result.stdout.strip(), result.stderr) == ("refused", "")
+
+
+# ---------------------------------------------------------------------- what example IOCs do
+
+
+def test_stamps_can_be_changed():
+    """A stamp is a copy of one's own; a part of it may be set before it is given to a write."""
+    channel = ChannelDouble(value=1.0, timestamp=(7, 8))
+    stamp = channel.epics_timestamp
+    stamp.nanoSeconds = 65535
+    assert channel.epics_timestamp == (7, 8)
+    run(channel.write(2.0, timestamp=stamp))
+    assert tuple(channel.epics_timestamp) == (7, 65535)
+    assert cachannel.TimeStamp() == (0, 0)
+    assert copy.copy(stamp) == pickle.loads(pickle.dumps(stamp)) == stamp
+    assert stamp > (7, 65534)
+    assert stamp <= cachannel.TimeStamp(8, 0)
+    assert stamp != "a text"
+
+
+@pytest.mark.parametrize("value", [5, 2.7, [1, 2], np.arange(4)])
+def test_a_plain_channel_holds_numbers(value):
+    """A `ChannelData` itself is served as LONG, whatever numbers it holds, and can be put to."""
+    channel = ChannelData(value=value, max_length=None if np.ndim(value) == 0 else 6)
+    for dbr_type in range(7):
+        values = run(channel.read(dbr_type))[1]
+        if dbr_type:
+            expected = np.atleast_1d(value).tolist()
+            assert [int(number) for number in values] == [int(number) for number in expected]
+    assert run(channel.read(0))[1][0] == str(np.atleast_1d(value)[0]).encode()
+    put = channel.from_wire(6, 7.5)
+    run(channel.write(put))
+    assert run(channel.read(5))[1].tolist() == [7]
+    run(channel.write(channel.from_wire(0, [b"12"])))
+    assert run(channel.read(6))[1].tolist() == [12.0]
+
+
+def test_text_served_as_a_string_has_room_for_one():
+    """Also where its first value is short and nobody said how long it may get."""
+    channel = ChannelChar(value="", report_as_string=True)
+    run(channel.write("a + b"))
+    assert (channel.value, channel.element_count) == ("a + b", 1)
+    assert ChannelChar(value="", report_as_string=True, max_length=3).max_length == 3
+    assert ChannelChar(value="x" * 50, report_as_string=True).max_length == 50
+    assert ChannelChar(value="abc").max_length == 3
+
+
+def test_limits_of_a_single_byte():
+    """One byte is a number, with its limits; several are not."""
+    channel = ChannelByte(value=b"\2", lower_ctrl_limit=1, upper_ctrl_limit=9,
+                          lower_alarm_limit=2, upper_alarm_limit=5)  # fmt: skip
+    with pytest.raises(ValueError, match="control limits"):
+        run(channel.write(b"3"))
+    assert (channel.value, channel.severity) == (b"\2", 2)
+    for value, status in ((4, 0), (6, 3), (b"\1", 5), (np.array([3], "u1"), 0)):
+        run(channel.write(value))
+        assert channel.status == status
+    several = ChannelByte(value=b"ab", lower_ctrl_limit=1, upper_ctrl_limit=9)
+    run(several.write(b"zz"))
+    assert several.value == b"zz"

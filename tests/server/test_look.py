@@ -5,8 +5,10 @@ tools.
 """
 
 import re
+import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -87,3 +89,43 @@ def test_the_same_is_shown(servers, words):
     assert shown(ours, command, "-w", patience, *rest) == shown(
         rsrv, command, "-w", patience, *rest
     )
+
+
+def test_the_same_is_shown_of_changes(servers):
+    """Line by line: the values at the start, and changes of values and alarms."""
+    found = []
+    for server in servers:
+        command = ["-m", "cachannel", "monitor", "-w", "30", "high", "mbbo"]
+        # Puts of the value that is there already are events of ours, but of no mbbo record.
+        with Client(server.port) as client:
+            high, mbbo = client.create("high")[0], client.create("mbbo")[0]
+            assert client.put(mbbo, 3, 1, b"\0\2").parameter1 == 1
+            with Process(command, port=server.port, ready="mbbo") as monitor:
+                lines = changes(monitor, 2)
+                for sid, kind, payload in (
+                    (high, 6, struct.pack(">d", 85.0)),
+                    (high, 6, struct.pack(">d", 75.0)),
+                    (mbbo, 0, b"one\0"),
+                    (mbbo, 3, b"\0\2"),
+                ):
+                    assert client.put(sid, kind, 1, payload).parameter1 == 1
+                    lines = changes(monitor, len(lines) + 1)
+        # Which of the two PVs connects first is chance.
+        found.append([*sorted(lines[:2]), *lines[2:]])
+    assert found[1] == found[0]
+    assert "HIHI MAJOR" in found[1][2]
+
+
+def changes(monitor, count):
+    """Return the lines about changes, when there are so many, without their times."""
+    deadline = time.monotonic() + 30
+    while True:
+        lines = [
+            STAMP.sub("<time>", line)
+            for line in monitor.output().rpartition("\n")[0].splitlines()
+            if line.startswith(("high", "mbbo"))
+        ]
+        if len(lines) >= count:
+            return lines
+        assert time.monotonic() < deadline, monitor.output()
+        time.sleep(0.01)

@@ -167,11 +167,15 @@ class SoftIoc:
     def freeze(self) -> None:
         """Stop all threads of the IOC where they are, until `thaw`."""
         os.kill(self.pid, signal.SIGSTOP)
+        folder = Path(f"/proc/{self.pid}/task")
+
+        def stands_still() -> bool:
+            with contextlib.suppress(OSError):  # a thread that ends meanwhile
+                return all(") T " in (task / "stat").read_text() for task in folder.iterdir())
+            return False
+
         # A signal stops a process soon, not at once.
-        tasks = list(Path(f"/proc/{self.pid}/task").iterdir())
-        wait_until(
-            lambda: all(") T " in (task / "stat").read_text() for task in tasks), what="the stop"
-        )
+        wait_until(stands_still, what="the stop")
 
     def thaw(self) -> None:
         """Let the IOC go on after `freeze`."""

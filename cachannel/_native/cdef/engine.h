@@ -108,6 +108,7 @@ void cc_payload_free(uint64_t payload);
 cc_queue *cc_queue_create(uint32_t limit_records, uint64_t limit_bytes);
 int cc_queue_wait(cc_queue *queue, double timeout);
 uint32_t cc_queue_take(cc_queue *queue, cc_batch *batch);
+uint64_t cc_queue_mark(cc_queue *queue);
 void cc_queue_close(cc_queue *queue);
 void cc_queue_destroy(cc_queue *queue);
 void cc_queue_wake(cc_queue *queue);
@@ -167,9 +168,9 @@ cc_id cc_put_request(cc_id channel, int type, int64_t count, const void *data, i
 int cc_request_wait(cc_id request, double timeout);
 int cc_request_state(cc_id request);
 double cc_request_float(cc_id request);
-double cc_request_value(cc_id request);
-int cc_request_record(cc_id request, cc_record *record);
-uint64_t cc_request_steal(cc_id request);
+cc_reading cc_request_look(cc_id request);
+int cc_request_record(cc_id request, cc_record *record, void *data, uint32_t room);
+uint64_t cc_request_steal(cc_id request, cc_record *record);
 int cc_request_forgive(cc_id request);
 int cc_request_release(cc_id request);
 

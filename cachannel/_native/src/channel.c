@@ -294,22 +294,25 @@ int cc_channel_tell_access(cc_id id, int tell)
  * caller is inside the channel. */
 int cc_native(cc_channel *channel)
 {
-    uint32_t connections;
-    unsigned long count;
-    int type;
+    int type = channel->native_type;
 
-    if (channel->native_type != CC_UNASKED)
-        return channel->native_type;
-    connections = channel->connections;
-    type = ca_field_type(channel->chid);
-    count = ca_element_count(channel->chid);
-    epicsMutexMustLock(channel->context->lock);
-    if (connections == channel->connections && channel->native_type == CC_UNASKED) {
-        channel->native_count = (uint32_t)count;
-        channel->native_type = (int16_t)type;
+    /* Once more after a reconnect meanwhile, which may have brought another type and count. */
+    while (type == CC_UNASKED) {
+        uint32_t connections = channel->connections;
+        int asked = ca_field_type(channel->chid);
+        unsigned long count = ca_element_count(channel->chid);
+
+        epicsMutexMustLock(channel->context->lock);
+        if (connections == channel->connections && channel->native_type == CC_UNASKED) {
+            channel->native_count = (uint32_t)count;
+            CC_BEFORE_WRITE();
+            channel->native_type = (int16_t)asked;
+        }
+        type = channel->native_type;
+        cc_unlock(channel->context);
     }
-    cc_unlock(channel->context);
-    return channel->native_type == CC_UNASKED ? type : channel->native_type;
+    CC_AFTER_READ();
+    return type;
 }
 
 /* Asking ----------------------------------------------------------------------------------- */

@@ -159,6 +159,7 @@ uint32_t cc_queue_take(cc_queue *q, cc_batch *batch)
     }
     q->heap_bytes = 0;
     q->generation++;
+    q->taken++;
     batch->records = q->drain.records;
     batch->bytes = q->drain.bytes;
     batch->length = q->drain.length;
@@ -166,6 +167,18 @@ uint32_t cc_queue_take(cc_queue *q, cc_batch *batch)
     batch->replaced = q->replaced;
     epicsMutexUnlock(q->lock);
     return batch->length;
+}
+
+/* How many calls of cc_queue_take it takes, from the first on, until all that is queued now has
+ * been handed out. */
+uint64_t cc_queue_mark(cc_queue *q)
+{
+    uint64_t mark;
+
+    epicsMutexMustLock(q->lock);
+    mark = q->taken + (q->fill.length ? 1 : 0);
+    epicsMutexUnlock(q->lock);
+    return mark;
 }
 
 static int has_room(cc_queue *q, uint32_t nbytes)

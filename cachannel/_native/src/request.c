@@ -72,15 +72,18 @@ static void tell_of_bulk(cc_context *context, cc_bulk *bulk)
 static int settle_request(cc_request *r)
 {
     cc_context *context = r->context;
+    cc_waitset *waitset = r->waitset;
+    int mode = r->mode, abandoned = r->abandoned;
+    cc_bulk *bulk = r->bulk;
 
     unlink_request(r);
+    r->waitset = NULL;
+    /* The last look at r, unless it is ours: its owner needs no lock to use it again from here
+     * on, see take_back. */
     epicsAtomicSetIntT(&r->pending, 0);
-    if (r->waitset) {
-        cc_waitset_done(context, r->waitset);
-        r->waitset = NULL;
-    }
-    if (r->mode == CC_MODE_BULK) {
-        cc_bulk *bulk = r->bulk;
+    if (waitset)
+        cc_waitset_done(context, waitset);
+    if (mode == CC_MODE_BULK) {
         if (--bulk->outstanding == 0) {
             cc_settle(context, &bulk->outstanding);
             if (bulk->token && !bulk->abandoned)
@@ -90,7 +93,7 @@ static int settle_request(cc_request *r)
         return 0;
     }
     cc_settle(context, &r->pending);
-    if (r->mode == CC_MODE_QUEUED || r->abandoned) {
+    if (mode == CC_MODE_QUEUED || abandoned) {
         if (r->record.place == CC_ON_HEAP)
             cc_payload_free(r->record.payload);
         cc_pool_give(CC_POOL_REQUEST, r);
@@ -294,20 +297,25 @@ double cc_request_float(cc_id id)
     return value;
 }
 
-double cc_request_value(cc_id id)
+/* State and number in one look. Two looks might see two answers: the id goes on to another
+ * request when another thread reads the same thing meanwhile, see cc_get. */
+cc_reading cc_request_look(cc_id id)
 {
+    cc_reading reading = {id, 0, CC_GONE};
     cc_request *r = cc_enter(CC_POOL_REQUEST, id);
-    double value;
 
     if (!r)
-        return 0;
-    value = r->record.value;
+        return reading;
+    reading.state = state_of(r);
+    if (reading.state != CC_PENDING)
+        reading.number = r->record.value;
     cc_leave(r);
-    return value;
+    return reading;
 }
 
-/* ECA_NORMAL when answered; the payload still belongs to the request. */
-int cc_request_record(cc_id id, cc_record *record)
+/* ECA_NORMAL when answered. A payload of at most `room` bytes is copied to `data`, and still
+ * belongs to the request; the address in the record is worth nothing to the caller. */
+int cc_request_record(cc_id id, cc_record *record, void *data, uint32_t room)
 {
     cc_request *r = cc_enter(CC_POOL_REQUEST, id);
     int pending;
@@ -316,15 +324,18 @@ int cc_request_record(cc_id id, cc_record *record)
         return ECA_BADCHID;
     epicsMutexMustLock(r->context->lock);
     pending = r->pending;
-    if (!pending)
+    if (!pending) {
         *record = r->record;
+        if (record->place == CC_ON_HEAP && record->nbytes <= room)
+            memcpy(data, (const void *)(uintptr_t)record->payload, record->nbytes);
+    }
     cc_unlock(r->context);
     cc_leave(r);
     return pending ? ECA_IOINPROGRESS : ECA_NORMAL;
 }
 
-/* Take the payload over: the caller frees it. */
-uint64_t cc_request_steal(cc_id id)
+/* Take the payload over: the caller frees it. The record says how long it is. */
+uint64_t cc_request_steal(cc_id id, cc_record *record)
 {
     cc_request *r = cc_enter(CC_POOL_REQUEST, id);
     uint64_t payload = 0;
@@ -333,6 +344,7 @@ uint64_t cc_request_steal(cc_id id)
         return 0;
     epicsMutexMustLock(r->context->lock);
     if (!r->pending && r->record.place == CC_ON_HEAP) {
+        *record = r->record;
         payload = r->record.payload;
         r->record.place = CC_NOWHERE;
     }
