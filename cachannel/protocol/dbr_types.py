@@ -203,7 +203,9 @@ DBR_TYPES: Final[dict[ChannelType, type[DbrTypeBase]]] = _all()
 
 def _flatten(values: Iterable[Any]) -> Iterator[Any]:
     for value in values:
-        if isinstance(value, tuple) and not (value and isinstance(value[0], bytes | str)):
+        if isinstance(value, TimeStamp):
+            yield from value
+        elif isinstance(value, tuple) and not (value and isinstance(value[0], bytes | str)):
             yield from _flatten(value)
         else:
             yield value
