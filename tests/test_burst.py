@@ -23,10 +23,13 @@ def places():
     # Where each of libca's threads may run.
     found = {}
     for task in os.listdir("/proc/self/task"):
-        with open(f"/proc/self/task/{task}/comm") as file:
-            name = file.read().strip()
-        if name.startswith("CAC-"):
-            found[name] = os.sched_getaffinity(int(task))
+        try:
+            with open(f"/proc/self/task/{task}/comm") as file:
+                name = file.read().strip()
+            if name.startswith("CAC-"):
+                found[name] = os.sched_getaffinity(int(task))
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # it has ended
     return found
 
 def search(number):
@@ -102,10 +105,10 @@ if child == 0:
     channels[0].pend_io(60)
     assert all(place == everywhere for place in places().values()), places()
     os._exit(0)
-while os.waitpid(child, os.WNOHANG) == (0, 0):
+while not (ended := os.waitpid(child, os.WNOHANG))[0]:
     assert all(place == everywhere for place in places().values()), places()
     time.sleep(0.001)
-print("ok")
+print("ok" if ended[1] == 0 else ended)
 """
     )
     assert outcome.succeeded().stdout == "ok\n"

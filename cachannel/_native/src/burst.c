@@ -7,9 +7,8 @@
  * processor the sender runs when the UDP thread has nothing left to do, and sends it all at once,
  * which is what libca counts on.
  *
- * So a burst of new channels brings those threads together, on a processor that is not the
- * caller's, and they are free again as soon as no more channels connect, within two seconds in any
- * case: in the long run the scheduler knows better.
+ * So a burst of new channels brings those threads together, and they are free again as soon as no
+ * more channels connect, within two seconds in any case: in the long run the scheduler knows better.
  */
 
 #include "engine.h"
@@ -24,7 +23,9 @@
 #include <pthread.h>
 #include <sched.h>
 
-static epicsMutexId lock;     /* of what follows; taken before libCom's own, never inside them */
+/* Of what follows. Whoever holds it may be inside libCom, so a fork waits for it: the child would
+ * find libCom's locks taken for ever. (A mutex of libCom could not be unlocked in the child.) */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int is_child;
 static int pinned;
 static int has_pinned;        /* once at least: `everywhere` is set */
@@ -67,10 +68,10 @@ static void started(epicsThreadId thread)
 {
     if (is_child || !has_pinned)
         return;
-    epicsMutexMustLock(lock);
+    pthread_mutex_lock(&lock);
     if (!pinned)
         unpin(thread);
-    epicsMutexUnlock(lock);
+    pthread_mutex_unlock(&lock);
 }
 
 static void watch(void *unused)
@@ -87,29 +88,24 @@ static void watch(void *unused)
         idle = now == seen ? idle + 1 : 0;
         seen = now;
     }
-    epicsMutexMustLock(lock);
+    pthread_mutex_lock(&lock);
     pinned = 0;
     epicsThreadMap(unpin);
-    epicsMutexUnlock(lock);
+    pthread_mutex_unlock(&lock);
 }
 
-/* One of the processors of `everywhere`, not this one; 0 if there is no choice. */
+/* The processor that the caller is on: it will soon wait for its channels, and the others are left
+ * to servers on this host. 0 if there is no choice. */
 static int choose(void)
 {
-    int own = sched_getcpu(), i;
+    int own = sched_getcpu();
 
-    if (own < 0 || CPU_COUNT(&everywhere) < 2)
+    if (own < 0 || own >= CPU_SETSIZE || CPU_COUNT(&everywhere) < 2
+        || !CPU_ISSET(own, &everywhere))
         return 0;
-    for (i = 1; i < CPU_SETSIZE; i++) {
-        int candidate = (own + i) % CPU_SETSIZE;
-
-        if (CPU_ISSET(candidate, &everywhere)) {
-            CPU_ZERO(&here);
-            CPU_SET(candidate, &here);
-            return 1;
-        }
-    }
-    return 0;
+    CPU_ZERO(&here);
+    CPU_SET(own, &here);
+    return 1;
 }
 
 static void gather(void)
@@ -129,16 +125,16 @@ void cc_burst_created(void)
 {
     uint64_t now = epicsMonotonicGet();
 
-    if (is_child)  /* where libCom's list of threads is the parent's */
+    if (is_child)
         return;
-    epicsMutexMustLock(lock);
+    pthread_mutex_lock(&lock);
     if (now - began > BURST_NS) {
         began = now;
         length = 0;
     }
     if (++length == BURST_LENGTH && !pinned)
         gather();
-    epicsMutexUnlock(lock);
+    pthread_mutex_unlock(&lock);
 }
 
 /* A channel was connected. */
@@ -147,15 +143,27 @@ void cc_burst_connected(void)
     epicsAtomicIncrSizeT(&connections);
 }
 
-void cc_bursts_after_fork(void)
+static void before_fork(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+static void after_fork_in_parent(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+/* libCom's list of threads is the parent's there, and none of them is to be touched. */
+static void after_fork_in_child(void)
 {
     is_child = 1;
+    pthread_mutex_unlock(&lock);
 }
 
 int cc_bursts_initialize(void)
 {
-    lock = epicsMutexCreate();
-    return lock && epicsThreadHookAdd(started) == 0;
+    return pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0
+        && epicsThreadHookAdd(started) == 0;
 }
 
 #else
@@ -165,10 +173,6 @@ void cc_burst_created(void)
 }
 
 void cc_burst_connected(void)
-{
-}
-
-void cc_bursts_after_fork(void)
 {
 }
 

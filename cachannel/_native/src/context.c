@@ -13,7 +13,6 @@ int cc_memory_initialize(void);
 void cc_memory_after_fork(void);
 int cc_memory_renew(void);
 int cc_bursts_initialize(void);
-void cc_bursts_after_fork(void);
 
 static epicsMutexId list_lock;
 static cc_context *contexts;
@@ -51,7 +50,6 @@ void cc_after_fork(void)
     cc_memory_after_fork();
     cc_queues_after_fork();
     cc_messages_after_fork();
-    cc_bursts_after_fork();
     forked = 1;
 }
 
