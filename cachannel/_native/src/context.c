@@ -550,12 +550,17 @@ int cc_context_close(cc_id id)
     for (at = 0; (channel = next_of(context, &at)) != NULL;)
         cc_await_users(channel);
 
-    if (is_child)
-        /* libca flushes errlog when it ends a context, and would wait for a thread that only the
-         * parent has. The circuits end with their last channel; the rest goes with the process. */
-        for (at = 0; (channel = next_of(context, &at)) != NULL;)
+    /* Channels without a server first. ca_context_destroy ends the search and then waits for the
+     * thread that takes the answers; when that one has one in hand it throws, nobody catches, and
+     * the process is aborted. The answer for a channel that is cleared is ignored.
+     *
+     * In the child of a fork all channels, and that is all: libca flushes errlog when it ends a
+     * context, and would wait for a thread that only the parent has. The circuits end with their
+     * last channel; the rest goes with the process. */
+    for (at = 0; (channel = next_of(context, &at)) != NULL;)
+        if (is_child || channel->unconnected)
             ca_clear_channel(channel->chid);
-    else
+    if (!is_child)
         cc_run_attached(context->ca, destroy, NULL);
 
     for (at = 0; (channel = next_of(context, &at)) != NULL;)
