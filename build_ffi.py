@@ -25,6 +25,7 @@ SOURCES = [
     "request.c",
     "bulk.c",
     "burst.c",
+    "fork.c",
 ]
 
 # epicsAtomic, osdThread and friends are kept in folders per system and compiler.

@@ -22,6 +22,7 @@ import sys
 import threading
 import time
 import weakref
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from cachannel._native import ffi, lib
@@ -30,8 +31,7 @@ from cachannel.protocol.enums import ECA, dbr_text
 from cachannel.values.decode import RECORD, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator, Sequence
 
     Deliver = Callable[[Record, Any, int], object]
 
@@ -79,24 +79,43 @@ class _Forks:
     """
 
     def __init__(self) -> None:
-        # May be taken again by its thread: a finalizer may close a context at any point.
-        self._lock = threading.RLock()
-        self._taken = False
+        # May be entered again by its thread: a finalizer may close a context at any point.
+        self._changed = threading.Condition(threading.RLock())
+        self._inside: dict[int, int] = {}
 
-    def held_off(self) -> AbstractContextManager[bool]:
-        """Return the lock that keeps forks waiting."""
-        return self._lock
+    @contextmanager
+    def held_off(self) -> Iterator[None]:
+        """Keep forks waiting; several threads may, as the end of a context may take long."""
+        thread = threading.get_ident()
+        with self._changed:
+            self._inside[thread] = self._inside.get(thread, 0) + 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._inside[thread] -= 1
+                if not self._inside[thread]:
+                    del self._inside[thread]
+                    self._changed.notify_all()
 
     def before(self) -> None:
+        """Wait for the others, and let nobody begin until the fork is made."""
+        own = threading.get_ident()
+        self._changed.acquire()
         # The limit is for a context whose end hangs; the fork is made all the same.
-        self._taken = self._lock.acquire(timeout=5.0)
+        self._changed.wait_for(lambda: not self._inside.keys() - {own}, timeout=5.0)
+        lib.cc_before_fork()
 
     def after_in_parent(self) -> None:
-        if self._taken:
-            self._lock.release()
+        """Let the others go on."""
+        self._changed.release()
 
     def after_in_child(self) -> None:
-        self._lock = threading.RLock()
+        """Begin anew: the other threads are not here."""
+        own = threading.get_ident()
+        depth = self._inside.get(own)
+        self._changed = threading.Condition(threading.RLock())
+        self._inside = {own: depth} if depth else {}
 
 
 _forks = _Forks()

@@ -282,6 +282,26 @@ def test_closing_while_a_callback_runs(ioc: SoftIoc) -> None:
     wait_until(lambda: counts().queues == before, what="the end of the queue")
 
 
+def test_an_end_that_takes_long_holds_up_no_other_context(
+    make_ioc: Callable[..., SoftIoc],
+) -> None:
+    """libca waits half a minute for a server that does not close its side of the circuit."""
+    server = make_ioc('record(ao, "close:frozen") {}')
+    context = Context(repeater=False)
+    Rig(context).channel("close:frozen")
+    server.freeze()
+    closing = threading.Thread(target=context.close)
+    closing.start()
+    wait_until(lambda: context.closed)
+    began = time.monotonic()
+    for _ in range(3):
+        Context(repeater=False).close()
+    assert time.monotonic() - began < 15
+    assert closing.is_alive(), "the server was to be silent"
+    server.kill()
+    closing.join(SOON)
+
+
 def test_closing_wakes_threads_that_wait(ioc: SoftIoc) -> None:
     context = Context(repeater=False)
     lib.cc_channel_create(context.id, b"no:such:pv", 0, 0, _WAITED)

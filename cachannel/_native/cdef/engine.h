@@ -100,6 +100,7 @@ typedef struct cc_bulk cc_bulk;
 
 /* process */
 int cc_initialize(void);
+void cc_before_fork(void);
 void cc_after_fork(void);
 void cc_get_counts(cc_counts *counts);
 void cc_payload_free(uint64_t payload);

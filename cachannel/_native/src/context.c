@@ -13,6 +13,7 @@ int cc_memory_initialize(void);
 void cc_memory_after_fork(void);
 int cc_memory_renew(void);
 int cc_bursts_initialize(void);
+void cc_await_resolver(void);
 
 static epicsMutexId list_lock;
 static cc_context *contexts;
@@ -42,6 +43,12 @@ int cc_initialize(void)
 
 static int forked;      /* until this child uses CA */
 static int is_child;
+
+void cc_before_fork(void)
+{
+    if (!forked)     /* libCom has not been used in this process, and is not to be yet */
+        cc_await_resolver();
+}
 
 void cc_after_fork(void)
 {
