@@ -1,17 +1,11 @@
-"""Where libca's threads run while very many channels are searched for (burst.c)."""
+"""Where libca's threads run while very many channels are searched for (burst.c).
 
-import os
-import sys
+With one processor the threads are together, and free, all the time.
+"""
+
 from collections.abc import Callable
 
-import pytest
-
 from support.scripts import Outcome
-
-pytestmark = pytest.mark.skipif(
-    not sys.platform.startswith("linux") or len(os.sched_getaffinity(0)) < 2,
-    reason="threads are brought together on Linux, where there are processors to choose from",
-)
 
 SCRIPT = """
 import os, time
