@@ -23,7 +23,8 @@ import threading
 import time
 import weakref
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, cast
+from operator import length_hint
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from cachannel._native import ffi, lib
 from cachannel.errors import CAError, check, describe
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     Deliver = Callable[[Record, Any, int], object]
 
-__all__ = ["Context", "contexts", "report"]
+__all__ = ["Context", "Run", "contexts", "report"]
 
 QUEUE_RECORDS: Final = 200_000
 """Events that wait for the dispatcher before newer values replace older ones."""
@@ -46,6 +47,11 @@ SLICE: Final = 0.1
 """Seconds that a wait stays in C at a time; then Ctrl-C and signal handlers get their turn."""
 
 FOREVER: Final = -1.0
+
+FIRST_OF_RUNS: Final = 1 << 62
+"""Tokens from here on belong to runs of requests, above those of all owners."""
+RUN_BITS: Final = 24
+"""How many bits of a token number the requests of a run; the others say which run it is."""
 
 _AFTER_BATCH: Final = -1
 """What runs on the dispatcher besides the owners with their tokens, which are above 0."""
@@ -142,6 +148,16 @@ _contexts: weakref.WeakSet[Context] = weakref.WeakSet()
 _numbers = itertools.count(1)
 
 
+class Run(Protocol):
+    """The owner of many requests; what it is told, it is told on the dispatcher thread."""
+
+    def take_run(self, records: bytes) -> object:
+        """Take answers that are in their records: numbers, completions, refusals."""
+
+    def take(self, record: Record, buffer: Any, offset: int) -> object:
+        """Take an answer with data besides; these are good until it returns."""
+
+
 class _Unraisable:
     """What `sys.unraisablehook` gets when user code raises where nobody can catch it."""
 
@@ -211,6 +227,8 @@ class Context:
         self._pid = os.getpid()
         self._tokens = itertools.count(1)
         self.owners: dict[int, Deliver] = {}
+        self.runs: dict[int, Run] = {}
+        self._run_numbers = itertools.count(FIRST_OF_RUNS >> RUN_BITS)
         self._running = 0
         self._dispatcher = 0
         self._flush_wanted = False
@@ -289,6 +307,20 @@ class Context:
             while self._running == token and time.monotonic() < deadline:
                 time.sleep(0.0005)
 
+    def own_run(self, run: Run) -> int:
+        """Register the owner of many requests, and return the token of the first.
+
+        The tokens of the others follow it, up to 2**24 in all. Registering them one by one costs
+        more than the rest of what is done for a read.
+        """
+        number = next(self._run_numbers)
+        self.runs[number] = run
+        return number << RUN_BITS
+
+    def disown_run(self, token: int) -> bool:
+        """Forget the owner of the run that a token belongs to; True the first time only."""
+        return self.runs.pop(token >> RUN_BITS, None) is not None
+
     @property
     def in_callback(self) -> bool:
         """Whether the calling thread is running a callback of this context."""
@@ -335,32 +367,38 @@ class Context:
         if not length:
             self._delivered += 1
             return 0
-        records = ffi.buffer(batch.records, length * _RECORD_SIZE)
+        records = memoryview(ffi.buffer(batch.records, length * _RECORD_SIZE))
         data = ffi.buffer(batch.bytes, batch.nbytes) if batch.nbytes else b""
         get = self.owners.get
         owner: Deliver | None = None
         buffer: Any = None
         offset = 0
+        position = 0
         try:
-            for record in RECORD.iter_unpack(records):
-                self._running = token = record[0]
-                owner = get(token)
-                if record[2] < _IN_BATCH:
+            while position < length:
+                rest = RECORD.iter_unpack(records[position * _RECORD_SIZE :])
+                position = length
+                for record in rest:
+                    self._running = token = record[0]
+                    owner = get(token)
                     if owner is None:
+                        if token >= FIRST_OF_RUNS:
+                            first = length - length_hint(rest) - 1
+                            position = self._deliver_run(token, records, data, first)
+                            break
+                        if record[2] > _IN_BATCH:
+                            heap_buffer(record[13], record[11])
                         continue
-                    buffer = None
-                elif record[2] == _IN_BATCH:
-                    if owner is None:
-                        continue
-                    buffer, offset = data, record[13]
-                else:
-                    buffer, offset = heap_buffer(record[13], record[11]), 0
-                    if owner is None:
-                        continue
-                try:
-                    owner(record, buffer, offset)
-                except BaseException as exc:  # user code; it must not stop the others
-                    report(exc, owner)
+                    if record[2] < _IN_BATCH:
+                        buffer = None
+                    elif record[2] == _IN_BATCH:
+                        buffer, offset = data, record[13]
+                    else:
+                        buffer, offset = heap_buffer(record[13], record[11]), 0
+                    try:
+                        owner(record, buffer, offset)
+                    except BaseException as exc:  # user code; it must not stop the others
+                        report(exc, owner)
         finally:
             self._running = _AFTER_BATCH
             self._delivered += 1
@@ -374,6 +412,40 @@ class Context:
                 self._flush_wanted = False
                 self.flush()
         return length
+
+    def _deliver_run(self, token: int, records: memoryview, data: Any, first: int) -> int:
+        """Give a run what has come for it in a row.
+
+        Args:
+            token: of the first.
+            records: the records of the batch.
+            data: what they have in the batch besides.
+            first: which record is the first.
+
+        Returns:
+            Which record comes after them.
+        """
+        number = token >> RUN_BITS
+        run = self.runs.get(number)
+        end: int = lib.cc_batch_numbers(self._batch, first, RUN_BITS)
+        try:
+            if end > first:
+                if run is not None:
+                    run.take_run(bytes(records[first * _RECORD_SIZE : end * _RECORD_SIZE]))
+                return end
+            for record in RECORD.iter_unpack(records[first * _RECORD_SIZE :]):
+                if record[0] >> RUN_BITS != number or record[2] < _IN_BATCH:
+                    break
+                end += 1
+                if record[2] == _IN_BATCH:
+                    buffer, offset = data, record[13]
+                else:
+                    buffer, offset = heap_buffer(record[13], record[11]), 0
+                if run is not None:
+                    run.take(record, buffer, offset)
+        except BaseException as exc:
+            report(exc, run)
+        return end
 
     def settle(self, timeout: float) -> bool:
         """Wait until the callbacks of what is queued now have run, unless in one of them.
@@ -532,6 +604,7 @@ class Context:
         if self._pid != os.getpid():
             return
         self.owners.clear()
+        self.runs.clear()
         lib.cc_queue_close(self.queue)
         for sink in self._sinks:
             lib.cc_queue_close(sink.queue)
@@ -656,6 +729,7 @@ def _after_fork() -> None:
     for context in list(_contexts):
         context.closed = True
         context.owners.clear()
+        context.runs.clear()
         for sink in context._sinks:
             sink.closed = True
     _contexts.clear()

@@ -216,7 +216,7 @@ class Context(BaseContext):
                 except KeyError:
                     groups[manager] = [reading]
             for manager, group in groups.items():
-                block = ReadBlock(self, manager, deadline_after(delay))
+                block = ReadBlock(self, manager, deadline_after(delay), group)
                 self._blocks.add(block)
                 if delay is not None:
                     self._deadlines.add(block, delay)
@@ -224,7 +224,6 @@ class Context(BaseContext):
                     [reading.pv._id for reading in group],
                     [reading.dbr_type for reading in group],
                     [reading.count for reading in group],
-                    group,
                 )
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -325,7 +324,7 @@ class Context(BaseContext):
                     pv._open()
                 if pv._id and not pv._up:
                     future = Waiting(loop=self._loop)
-                    pv._waiters.append(future)
+                    pv._await_connection(future)
                     waiting.append((pv, future))
         if not waiting:
             return
@@ -339,8 +338,7 @@ class Context(BaseContext):
             self._inflight.difference_update(futures)
             with self._lock:
                 for pv, future in waiting:
-                    if future in pv._waiters:
-                        pv._waiters.remove(future)
+                    pv._forget_waiter(future)
                     future.cancel()
 
     async def _bulk_done(self, request: Many, bulk: Any, deadline: float | None) -> None:

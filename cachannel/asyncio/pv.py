@@ -79,7 +79,7 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
                 future = Waiting(loop=self.context._loop)
                 waits_for_up = not self._up
                 if waits_for_up:
-                    self._waiters.append(future)
+                    self._await_connection(future)
             if not waits_for_up:
                 # Just lost; the dispatcher has not heard of it yet.
                 await asyncio.sleep(0.005)
@@ -96,11 +96,6 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
                     raise disconnected(self, operation)
             if deadline is not None and time.monotonic() >= deadline and not self.connected:
                 raise self._timed_out(operation, timeout)
-
-    def _forget_waiter(self, future: asyncio.Future[Any]) -> None:
-        with self.context._lock:
-            if future in self._waiters:
-                self._waiters.remove(future)
 
     @property
     def circuit_ready(self) -> Ready:

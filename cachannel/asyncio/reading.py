@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cachannel.client.blocks import Block
+from cachannel.client.blocks import Answers, Block, pairs
 from cachannel.client.callbacks import logger
 from cachannel.client.common import ContextDisconnectedError, one_of
 from cachannel.client.responses import ReadNotifyResponse
@@ -82,40 +82,44 @@ class Reading(asyncio.Future[Any]):
 class ReadBlock(Block):
     """Reads of a context on one circuit, with one deadline."""
 
-    __slots__ = ("_context", "deadline")
+    __slots__ = ("_context", "_left", "_readings", "deadline")
 
-    def __init__(self, context: Context, manager: Any, deadline: float | None) -> None:
+    def __init__(
+        self, context: Context, manager: Any, deadline: float | None, readings: Sequence[Reading]
+    ) -> None:
         super().__init__(context._engine, context._loop_outbox, manager, True)
         self._context = context
+        self._readings: list[Reading | None] = list(readings)
+        self._left = len(readings)
         self.deadline = deadline
 
     def done(self) -> bool:
         """Whether nothing is awaited any more."""
-        return not self.pending
+        return not self._left
 
-    def call(self, answers: list[Any], nothing: None) -> None:
+    def call(self, answers: Answers, late: bool) -> None:
         """Complete reads, in the loop."""
-        pairs = iter(answers)
-        for record, buffer in zip(pairs, pairs, strict=True):
+        first, readings, ids = self._first, self._readings, self._ids
+        for record, buffer in pairs(answers):
+            index = record[0] - first
+            reading = readings[index]
+            if reading is None:  # its time was over
+                continue
+            readings[index] = None
+            self._left -= 1
+            reading.pv._pending -= 1
             try:
-                self._answer(record, buffer)
+                if reading.done():
+                    continue
+                if record[7] == NORMAL and not reading.count:
+                    ioid = ids[index]
+                    reading.set_result(ReadNotifyResponse.from_record(record, buffer, ioid))
+                else:
+                    self._settle(reading, record, buffer, ids[index])
             except Exception:
                 logger.exception("an answer was lost")
-
-    def _answer(self, record: Record, buffer: Any) -> None:
-        reading: Reading | None = self.pending.pop(record[0], None)
-        if reading is None:  # its time was over
-            return
-        ioid = self._ids[record[0] - self._first]
-        reading.pv._pending -= 1
-        if not self.pending:
+        if not self._left:
             self._end()
-        if reading.done():
-            return
-        if record[7] == NORMAL and not reading.count:
-            reading.set_result(ReadNotifyResponse.from_record(record, buffer, ioid))
-        else:
-            self._settle(reading, record, buffer, ioid)
 
     def _settle(self, reading: Reading, record: Record, buffer: Any, ioid: int) -> None:
         pv = reading.pv
@@ -144,8 +148,9 @@ class ReadBlock(Block):
             reading.fail(disconnected(reading.pv, "read"))
 
     def _give_up(self) -> list[Reading]:
-        left = list(self.pending.values())
-        self.pending.clear()
+        left = [reading for reading in self._readings if reading is not None]
+        self._readings = [None] * len(self._readings)
+        self._left = 0
         for reading in left:
             reading.pv._pending -= 1
         self._end()

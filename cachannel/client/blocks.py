@@ -1,18 +1,21 @@
 """Requests that are sent together and whose answers come one by one.
 
-10,000 reads are one call into C and one look-up per answer. What is per request is kept small:
-the dispatcher thread only puts the record of an answer into an outbox; the response is made
-where the outbox ends, on a worker thread or in an event loop. Objects that live as long as a
-request are kept few, too: the garbage collector looks at all there are, again and again.
+10,000 reads are one call into C. Their answers come in runs, hundreds at a time, which the
+dispatcher thread passes on as they are, packed, through an outbox; they are unpacked and the
+responses made where it ends, on a worker thread or in an event loop. What is per request is
+kept small, and objects that live as long as a request are kept few: the garbage collector looks
+at all there are, again and again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cachannel._native import ffi, lib
 from cachannel.client.statuses import NORMAL
+from cachannel.values.decode import RECORD
 
 if TYPE_CHECKING:
     from cachannel.client.callbacks import Outbox
@@ -20,7 +23,10 @@ if TYPE_CHECKING:
     from cachannel.client.engine import Engine
     from cachannel.values.decode import Record
 
-__all__ = ["Block"]
+__all__ = ["Answers", "Block", "pairs", "refusal"]
+
+Answers = bytes | list[Any]
+"""Records of numbers, packed; or the record and the buffer of one answer, of a second, ..."""
 
 
 class Block:
@@ -30,15 +36,20 @@ class Block:
         engine: the libca context they go through.
         outbox: where their answers go, see `call`.
         manager: the circuit; None when it is not known.
-        together: answers of one batch of events go into one call; otherwise each has its own,
+        together: answers that come together go into one call; otherwise each has its own,
             for which there may be another thread.
-
-    Attributes:
-        pending: what is known of each request without an answer, by token.
     """
 
     __slots__ = (
-        "_engine", "_first", "_ids", "_manager", "_outbox", "_owners", "_together", "pending",
+        "_ca",
+        "_first",
+        "_ids",
+        "_manager",
+        "_outbox",
+        "_refused",
+        "_taken",
+        "_together",
+        "_total",
     )  # fmt: skip
 
     prompt = True
@@ -46,115 +57,128 @@ class Block:
     def __init__(
         self, engine: Engine, outbox: Outbox, manager: BaseCircuitManager | None, together: bool
     ) -> None:
-        self._engine = engine
-        self._owners = engine.ca.owners
+        self._ca = engine.ca
         self._outbox = outbox
         self._manager = manager
         self._together = together
         self._first = 0
         self._ids: Sequence[int] = ()
-        self.pending: dict[int, Any] = {}
+        self._total = 0
+        # How many answers have come, counted by the dispatcher, and how many requests were not
+        # even sent, counted by who sends them: each number has one thread that changes it.
+        self._taken = 0
+        self._refused = 0
 
-    def _prepare(self, requests: Sequence[Any]) -> int:
+    def _prepare(self, length: int) -> int:
         """Be ready for the answers; return the first token."""
-        length = len(requests)
-        first = self._first = self._engine.tokens(length)
-        tokens = range(first, first + length)
+        self._total = length
         # In use until the last answer.
         self._ids = [0] * length if self._manager is None else self._manager.take_ioids(length)
-        self.pending.update(zip(tokens, requests, strict=True))
-        self._owners.update(dict.fromkeys(tokens, self.take))
+        first = self._first = self._ca.own_run(self)
         return first
 
-    def read(
-        self, channels: Sequence[int], types: Sequence[int], counts: Sequence[int],
-        requests: Sequence[Any],
-    ) -> None:  # fmt: skip
+    def read(self, channels: Sequence[int], types: Sequence[int], counts: Sequence[int]) -> None:
         """Send reads.
 
         Args:
             channels: ids of channels.
             types: DBR types.
             counts: elements to ask for; 0: the current length.
-            requests: what `pending` shall have for each.
         """
-        length = len(requests)
+        length = len(channels)
         status = ffi.new("int32_t[]", length)
-        first = self._prepare(requests)
+        first = self._prepare(length)
         if lib.cc_get_callback_many(
             ffi.new("cc_id[]", channels), length, ffi.new("int32_t[]", types),
             ffi.new("int64_t[]", counts), first, status,
         ):  # fmt: skip
-            self._refuse(first, status, length)
+            self._refuse(ffi.unpack(status, length))
 
-    def write_numbers(
-        self, channels: list[int], values: list[float], requests: Sequence[Any]
-    ) -> list[int]:
+    def write_numbers(self, channels: list[int], values: list[float]) -> list[int]:
         """Send writes of one number each, in the native type of its channel.
 
         Returns:
             The positions of numbers that do not fit their channels; nothing was sent for these.
         """
-        length = len(requests)
+        length = len(channels)
         status = ffi.new("int32_t[]", length)
-        first = self._prepare(requests)
-        unfit: list[int] = []
-        if lib.cc_put_callback_many(
+        first = self._prepare(length)
+        if not lib.cc_put_callback_many(
             ffi.new("cc_id[]", channels), length, ffi.new("double[]", values), first, status
         ):
-            unfit = [index for index, code in enumerate(ffi.unpack(status, length)) if code < 0]
-            for index in unfit:
-                self._owners.pop(first + index, None)
-                self.pending.pop(first + index, None)
-            if not self.pending:
-                self.release()
-            self._refuse(first, status, length)
+            return []
+        codes = ffi.unpack(status, length)
+        unfit = [index for index, code in enumerate(codes) if code < 0]
+        self._gone(len(unfit))
+        self._refuse(codes)
         return unfit
 
-    def write(self, channel: int, parts: tuple[int, int, Any], request: Any) -> None:
+    def write(self, channel: int, parts: tuple[int, int, Any]) -> None:
         """Send one write with completion."""
-        first = self._prepare((request,))
+        first = self._prepare(1)
         status = lib.cc_put_callback(channel, *parts, first)
         if status != NORMAL:
-            self._refuse(first, (status,), 1)
+            self._refuse((status,))
 
-    def _refuse(self, first: int, status: Any, length: int) -> None:
+    def _refuse(self, codes: Sequence[int]) -> None:
         """Give requests that libca did not even send an answer."""
-        codes = status if isinstance(status, tuple) else ffi.unpack(status, length)
-        for index, code in enumerate(codes):
-            if code != NORMAL and code > 0:
-                self._owners.pop(first + index, None)
-                self._outbox.post((self, [refusal(first + index, code), None], None))
+        refused = [index for index, code in enumerate(codes) if code != NORMAL and code > 0]
+        for index in refused:
+            record = refusal(self._first + index, codes[index])
+            self._outbox.post((self, [record, None], self._is_late()))
+        self._gone(len(refused))
+
+    def _gone(self, number: int) -> None:
+        self._refused += number
+        if self._taken + self._refused == self._total:
+            self.release()
+
+    def take_run(self, records: bytes) -> None:
+        """Take answers that are in their records, on the dispatcher thread."""
+        late = self._is_late()
+        if self._together:
+            self._outbox.put((self, records, late))
+        else:
+            for record in RECORD.iter_unpack(records):
+                self._outbox.put((self, [record, None], late))
+        self._taken += len(records) // RECORD.size
+        if self._taken + self._refused == self._total:
+            self.release()
 
     def take(self, record: Record, buffer: Any, offset: int) -> None:
-        """Take an answer, on the dispatcher thread."""
-        self._owners.pop(record[0], None)
+        """Take an answer with data, on the dispatcher thread."""
         if record[2] == 2:
             buffer = bytearray(buffer[offset : offset + record[11]])
-        # Outbox.put, without the call: this is done for every answer.
-        outbox = self._outbox
-        items = outbox._items
-        if not items:
-            outbox._dirty.append(outbox)
-        elif self._together and items[-1][0] is self:
-            items[-1][1].extend((record, buffer))
-            return
-        items.append((self, [record, buffer], None))
+        self._outbox.put((self, [record, buffer], self._is_late()))
+        self._taken += 1
+        if self._taken + self._refused == self._total:
+            self.release()
 
-    def call(self, answers: list[Any], nothing: None) -> None:
+    def _is_late(self) -> bool:
+        """Tell whether an answer that comes now comes too late."""
+        return False
+
+    def call(self, answers: Answers, late: bool) -> None:
         """Complete the requests of answers, where the outbox ends.
 
         Args:
-            answers: record and buffer of the first, of the second, and so on.
-            nothing: without meaning.
+            answers: what has come.
+            late: it came too late.
         """
         raise NotImplementedError
 
     def release(self) -> None:
-        """Let others use the numbers of the requests."""
-        ids, self._ids = self._ids, ()
-        if self._manager is not None:
-            self._manager.release_ioids(ids)
+        """Await no more answers, and let others use the numbers of the requests."""
+        if self._ca.disown_run(self._first) and self._manager is not None:
+            self._manager.release_ioids(self._ids)
+
+
+def pairs(answers: Answers) -> Iterable[tuple[Record, Any]]:
+    """Go through answers: the record of each, and its buffer or None."""
+    if isinstance(answers, bytes):
+        return zip(RECORD.iter_unpack(answers), itertools.repeat(None))
+    steps = iter(answers)
+    return zip(steps, steps, strict=True)
 
 
 def refusal(token: int, status: int) -> Record:

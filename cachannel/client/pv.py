@@ -101,7 +101,7 @@ class BasePV(Generic[S, M]):
         self._idle = False
         self._cancelled = False
         self._manager: M | None = None
-        self._waiters: list[Any] = []
+        self._waiters: list[Any] | None = None
         self._pending = 0
         self._channel: ChannelInfo | None = None
         self._connection_handler: CallbackHandler | None = None
@@ -286,7 +286,7 @@ class BasePV(Generic[S, M]):
             self._native = native
             self._rights = rights & 3
             self._up = True
-            waiters, self._waiters = self._waiters, []
+            waiters, self._waiters = self._waiters, None
             if logger.isEnabledFor(logging.INFO):
                 self._log_state("connected")
             if self._access_handler is not None:
@@ -325,8 +325,21 @@ class BasePV(Generic[S, M]):
             },
         )
 
+    def _await_connection(self, waiter: Any) -> None:
+        """Add one who waits for the connection; with the lock held."""
+        # Most PVs never have any: a list each would be 10,000 more objects for the collector.
+        if self._waiters is None:
+            self._waiters = [waiter]
+        else:
+            self._waiters.append(waiter)
+
     def _wake(self, waiters: list[Any]) -> None:
         """Tell those who wait for the connection."""
+
+    def _forget_waiter(self, waiter: Any) -> None:
+        with self.context._lock:
+            if self._waiters is not None and waiter in self._waiters:
+                self._waiters.remove(waiter)
 
     # Requests --------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from cachannel._native import ffi, lib
-from cachannel.client.blocks import Block
+from cachannel.client.blocks import Answers, Block, pairs
 from cachannel.client.common import DisconnectedError, TypeRequest, deadline_after
 from cachannel.client.pv import logger
 from cachannel.client.responses import ReadNotifyResponse, WriteNotifyResponse
@@ -15,6 +15,7 @@ from cachannel.client.statuses import DROPPED, LOST, NORMAL, NOWTACCESS
 from cachannel.client.values import Encoded, choose_type
 from cachannel.errors import describe
 from cachannel.protocol.errors import CaprotoError, ErrorResponseReceived
+from cachannel.values.decode import RECORD
 
 if TYPE_CHECKING:
     from cachannel.client.callbacks import Outbox
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch"]
 
-_now = time.monotonic
 _new_response = ReadNotifyResponse.__new__
 
 _READ, _NUMBER, _NUMBER_TOLD, _OTHER = range(4)
@@ -48,30 +48,34 @@ class _Answers(Block):
         self._timeout = timeout
         self._deadline = deadline
 
-    def call(self, answers: list[Any], nothing: None) -> None:
-        pairs = iter(answers)
-        for record, buffer in zip(pairs, pairs, strict=True):
+    def _is_late(self) -> bool:
+        return self._deadline is not None and time.monotonic() > self._deadline
+
+    def call(self, answers: Answers, late: bool) -> None:
+        for record, buffer in pairs(answers):
+            index = record[0] - self._first
             try:
-                self._answer(record, buffer)
+                if late:
+                    what = self._what(index)
+                    logger.warning("a %s was answered after %g s", what, self._timeout)
+                elif record[1] != DROPPED:
+                    self._answer(index, record, buffer)
             except BaseException:  # also SystemExit: it must not end the thread
                 logger.exception("a callback failed: %r", self)
 
-    def _answer(self, record: Record, buffer: Any) -> None:
+    def _answer(self, index: int, record: Record, buffer: Any) -> None:
         """Complete the request of one answer."""
         raise NotImplementedError
 
-    def _late(self, what: str, pv: PV) -> bool:
-        deadline = self._deadline
-        if deadline is None or time.monotonic() <= deadline:
-            return False
-        logger.warning("a %s %s was answered after %g s", what, pv.name, self._timeout)
-        return True
+    def _what(self, index: int) -> str:
+        """Say what a request is, for a message."""
+        raise NotImplementedError
 
 
 class _Reads(_Answers):
-    """Reads; what is pending are their callbacks."""
+    """Reads."""
 
-    __slots__ = ("_any_length", "_counts", "_pvs", "_types")
+    __slots__ = ("_any_length", "_callbacks", "_counts", "_pvs", "_types")
 
     def send(
         self, pvs: list[PV], types: list[int], counts: list[int],
@@ -81,49 +85,67 @@ class _Reads(_Answers):
         self._pvs = pvs
         self._types = types
         self._counts = counts
+        self._callbacks = callbacks
         self._any_length = not any(counts)
-        self.read(channels, types, counts, callbacks)
+        self.read(channels, types, counts)
 
-    def _answer(self, record: Record, buffer: Any) -> None:
-        callback = self.pending.pop(record[0])
-        index = record[0] - self._first
-        ioid = self._ids[index]
-        if not self.pending:
-            self.release()
-        deadline = self._deadline
-        if record[7] == NORMAL and self._any_length and (deadline is None or _now() <= deadline):
-            # ReadNotifyResponse.from_record, without the call: this is done for every answer.
-            response = _new_response(ReadNotifyResponse)
-            response._record = record
-            response._buffer = buffer
-            response._ident = ioid
-            response._data = None
-            callback(response)
+    def call(self, answers: Answers, late: bool) -> None:
+        if late or not self._any_length or not isinstance(answers, bytes):
+            super().call(answers, late)
             return
-        pv = self._pvs[index]
-        if record[1] != DROPPED and not self._late("read of", pv):
-            dbr_type, count = self._types[index], self._counts[index]
-            callback(pv._read_response(record, buffer, dbr_type, count, ioid))
+        first, callbacks, ids = self._first, self._callbacks, self._ids
+        for record in RECORD.iter_unpack(answers):
+            index = record[0] - first
+            try:
+                if record[7] != NORMAL:
+                    self._answer(index, record, None)
+                    continue
+                # ReadNotifyResponse.from_record, without the call: this is done for every answer.
+                response = _new_response(ReadNotifyResponse)
+                response._record = record
+                response._buffer = response._data = None
+                response._ident = ids[index]
+                callbacks[index](response)
+            except BaseException:
+                logger.exception("a callback failed: %r", self)
+
+    def _answer(self, index: int, record: Record, buffer: Any) -> None:
+        dbr_type, count = self._types[index], self._counts[index]
+        pv, ioid = self._pvs[index], self._ids[index]
+        self._callbacks[index](pv._read_response(record, buffer, dbr_type, count, ioid))  # type: ignore[arg-type]
+
+    def _what(self, index: int) -> str:
+        return f"read of {self._pvs[index].name}"
 
 
 class _Writes(_Answers):
-    __slots__ = ()
+    """Writes whose completion is asked for."""
 
-    def _answer(self, record: Record, buffer: Any) -> None:
-        pv, value, callback = self.pending.pop(record[0])
-        ioid = self._ids[record[0] - self._first]
-        if not self.pending:
-            self.release()
-        if record[1] == DROPPED or self._late("write to", pv):
-            return
+    __slots__ = ("_writes",)
+
+    def send_numbers(self, channels: list[int], writes: list[Any]) -> list[int]:
+        """Send writes of a number each; return the positions of those that do not fit."""
+        self._writes = writes
+        return self.write_numbers(channels, [write[1] for write in writes])
+
+    def send(self, pv: PV, encoded: Encoded, callback: Any) -> None:
+        """Send one write."""
+        self._writes = [(pv, encoded, callback)]
+        self.write(pv._id, encoded.parts)
+
+    def _answer(self, index: int, record: Record, buffer: Any) -> None:
+        pv, value, callback = self._writes[index]
         if not isinstance(value, Encoded):
             native = pv._native
             value = Encoded(native, 1, bytes(_SIZES[native]), 1)
-        response = pv._write_response(record[7], record[3], value, ioid)
+        response = pv._write_response(record[7], record[3], value, self._ids[index])
         if isinstance(response, ErrorResponseReceived):
             logger.warning("%s", response)
         else:
             callback(response)
+
+    def _what(self, index: int) -> str:
+        return f"write to {self._writes[index][0].name}"
 
 
 class Batch:
@@ -181,26 +203,23 @@ class Batch:
         deadline: float | None,
     ) -> None:
         channels = [request[0]._id for request in group]
-        writes = _Writes(context, manager, self.timeout, deadline)
         if kind == _NUMBER:
             status = ffi.new("int32_t[]", len(group))
             if lib.cc_put_many(channels, len(group), [write[1] for write in group], status):
                 for write, code in zip(group, ffi.unpack(status, len(group)), strict=True):
                     _look_at(write, code)
         elif kind == _NUMBER_TOLD:
-            for index in writes.write_numbers(channels, [write[1] for write in group], group):
+            writes = _Writes(context, manager, self.timeout, deadline)
+            for index in writes.send_numbers(channels, group):
                 pv, value, callback = group[index]
-                _Writes(context, manager, self.timeout, deadline).write(
-                    pv._id, pv._encode(value, None, pv._native).parts, (pv, value, callback)
-                )
+                encoded = pv._encode(value, None, pv._native)
+                _Writes(context, manager, self.timeout, deadline).send(pv, encoded, callback)
         else:
             for pv, encoded, callback in group:
                 if callback is None:
                     pv._put(encoded)
                 else:
-                    _Writes(context, manager, self.timeout, deadline).write(
-                        pv._id, encoded.parts, (pv, encoded, callback)
-                    )
+                    _Writes(context, manager, self.timeout, deadline).send(pv, encoded, callback)
 
     @staticmethod
     def _native(pv: PV, operation: str) -> int:

@@ -110,6 +110,7 @@ cc_queue *cc_queue_create(uint32_t limit_records, uint64_t limit_bytes);
 int cc_queue_wait(cc_queue *queue, double timeout);
 uint32_t cc_queue_take(cc_queue *queue, cc_batch *batch);
 uint64_t cc_queue_mark(cc_queue *queue);
+uint32_t cc_batch_numbers(const cc_batch *batch, uint32_t first, uint32_t bits);
 void cc_queue_close(cc_queue *queue);
 void cc_queue_destroy(cc_queue *queue);
 void cc_queue_wake(cc_queue *queue);

@@ -169,6 +169,18 @@ uint32_t cc_queue_take(cc_queue *q, cc_batch *batch)
     return batch->length;
 }
 
+/* Where the records end, from the given one on, that differ only in the lowest bits of their
+ * tokens and have all that there is in themselves. */
+uint32_t cc_batch_numbers(const cc_batch *batch, uint32_t first, uint32_t bits)
+{
+    uint64_t run = batch->records[first].owner >> bits;
+
+    while (first < batch->length && batch->records[first].owner >> bits == run
+           && batch->records[first].place <= CC_IN_RECORD)
+        first++;
+    return first;
+}
+
 /* How many calls of cc_queue_take it takes, from the first on, until all that is queued now has
  * been handed out. */
 uint64_t cc_queue_mark(cc_queue *q)
