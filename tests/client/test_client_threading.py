@@ -1,11 +1,13 @@
 """What only the threading client has: batches, and its threads."""
 
+import functools
 import threading
 import time
 from typing import Any
 
 import pytest
 
+from cachannel._native import ffi, lib
 from cachannel.threading.client import Batch, Context, DisconnectedError
 from support.waiting import wait_until
 
@@ -142,6 +144,40 @@ def test_a_refused_write_before_the_news_of_the_connection(ioc: Any) -> None:
             batch.write(pv, 1.0, seen.append)
         wait_until(lambda: seen)
     assert (seen[0].status.name, seen[0].data_type.name) == ("ECA_NOWTACCESS", "DOUBLE")
+
+
+@pytest.mark.parametrize("max_workers", [1, 3])
+def test_answers_of_all_kinds_come_in_one_batch(ioc: Any, max_workers: int) -> None:
+    """Numbers, texts, small and large arrays and refusals, in turn; nothing stays in memory."""
+    names = ["catest", "castring", "calong", "cawave", "camillion", "canoaccess", "cawaves"]
+    asked = names * 40
+    seen: dict[int, Any] = {}
+    with Context(timeout=60, max_workers=max_workers) as context:
+        pvs = dict(zip(names, context.get_pvs(*names), strict=True))
+        pvs["camillion"].write(range(3000))
+        pvs["cawaves"].write(["a", "b", "c"])
+        wanted = {name: pv.read() for name, pv in pvs.items() if name != "canoaccess"}
+        before = payload_bytes()
+        with Batch(timeout=60) as batch:
+            for number, name in enumerate(asked):
+                batch.read(pvs[name], functools.partial(seen.__setitem__, number))
+        wait_until(lambda: len(seen) == len(asked))
+        assert not context._engine.ca.runs
+        for number, name in enumerate(asked):
+            if name == "canoaccess":
+                assert seen[number].status.name == "ECA_NORDACCESS"
+            else:
+                assert seen[number].data_type == wanted[name].data_type
+                assert list(seen[number].data) == list(wanted[name].data)
+        seen.clear()
+        wait_until(lambda: payload_bytes() <= before)
+
+
+def payload_bytes() -> int:
+    """Return how much of what libca has delivered is on the heap."""
+    counts = ffi.new("cc_counts *")
+    lib.cc_get_counts(counts)
+    return int(counts.payload_bytes)
 
 
 def test_late_answers_to_a_batch_are_dropped_and_logged(
