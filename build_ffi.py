@@ -25,6 +25,7 @@ SOURCES = [
     "request.c",
     "bulk.c",
     "burst.c",
+    "search.c",
     "fork.c",
 ]
 

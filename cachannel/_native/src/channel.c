@@ -8,21 +8,34 @@ typedef struct creation {
     cc_channel *channel;
 } creation;
 
+static int ask_libca(void *argument)
+{
+    creation *c = argument;
+
+    return ca_create_channel(c->name, cc_on_connection, c->channel, c->priority,
+                             &c->channel->chid);
+}
+
 static int create(void *argument)
 {
     creation *c = argument;
-    int status = ca_create_channel(c->name, cc_on_connection, c->channel, c->priority,
-                                   &c->channel->chid);
+    cc_context *context = c->channel->context;
+    int status;
 
-    if (status == ECA_NORMAL)
+    cc_search_lock(context->search);
+    if (context->searching) {
+        status = ask_libca(c);
+    } else {
+        /* With it libca reads its address lists, and may have something to say. */
+        status = cc_search_first(context->search, ask_libca, c);
+        context->searching = status == ECA_NORMAL;
+    }
+    if (status == ECA_NORMAL) {
         cc_burst_created();
+        cc_search_add(context->search, c->name);
+    }
+    cc_search_unlock(context->search);
     return status;
-}
-
-/* libca reads its address lists with the first channel, and may have something to say. */
-static int create_first(void *argument)
-{
-    return cc_run_captured(create, argument);
 }
 
 static void abandon_wait(cc_channel *channel)
@@ -85,8 +98,7 @@ cc_id cc_channel_create(cc_id id, const char *name, unsigned priority, uint64_t 
         c.name = name;
         c.priority = priority;
         c.channel = channel;
-        status = cc_run_attached(context->ca, context->searching ? create : create_first, &c);
-        context->searching = 1;
+        status = cc_run_attached(context->ca, create, &c);
         if (status == ECA_NORMAL && (flags & CC_TELL_ACCESS)) {
             channel->access = CC_ACCESS_INSTALLED;
             ca_replace_access_rights_event(channel->chid, cc_on_access);
@@ -123,8 +135,7 @@ static int create_many(void *argument)
         c.priority = m->priority;
         c.channel = channel;
         m->ids[i] = channel->head.id;
-        status = m->context->searching ? create(&c) : create_first(&c);
-        m->context->searching = 1;
+        status = create(&c);
         if (status != ECA_NORMAL) {
             m->ids[i] = -status;
             discard(channel);
@@ -209,7 +220,7 @@ int cc_channel_clear(cc_id id)
     cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
     cc_context *context;
     void *object;
-    int status;
+    int status, connected;
 
     if (!channel)
         return ECA_BADCHID;
@@ -222,10 +233,13 @@ int cc_channel_clear(cc_id id)
         return ECA_BADCHID;
     }
     epicsMutexMustLock(context->lock);
+    connected = !channel->unconnected;
     channel->unconnected = 0;
     cc_settle(context, &channel->unconnected);
     cc_unlock(context);
     cc_await_users(channel);
+    if (connected)
+        cc_search_before_clear(context->search);
     /* Ends the subscriptions, too, and waits for a callback that is running. */
     status = ca_clear_channel(channel->chid);
     cc_channel_dismantle(channel);
@@ -415,6 +429,8 @@ int cc_channel_info_get(cc_id id, cc_channel_info *info)
     info->read_access = (int)ca_read_access(channel->chid);
     info->write_access = (int)ca_write_access(channel->chid);
     info->search_attempts = ca_search_attempts(channel->chid);
+    if (!info->search_attempts && channel->connections)
+        info->search_attempts = 1;      /* found by what search.c has asked */
     info->minor_protocol = ca_host_minor_protocol(channel->chid);
     info->beacon_period = ca_beacon_period(channel->chid);
     info->watchdog_delay = ca_receive_watchdog_delay(channel->chid);

@@ -57,6 +57,7 @@ void cc_after_fork(void)
     cc_memory_after_fork();
     cc_queues_after_fork();
     cc_messages_after_fork();
+    cc_search_after_fork();
     forked = 1;
 }
 
@@ -339,8 +340,10 @@ static int flush(void *unused)
 
 static int flush_and_wait(cc_context *context, const int *counter, double timeout)
 {
-    int status = cc_run_attached(context->ca, flush, NULL);
+    int status;
 
+    cc_search_flush(context->search);
+    status = cc_run_attached(context->ca, flush, NULL);
     return status == ECA_NORMAL ? cc_wait_counter(context, counter, timeout) : status;
 }
 
@@ -351,6 +354,7 @@ int cc_flush(cc_id id)
 
     if (!context)
         return ECA_NOCACTX;
+    cc_search_flush(context->search);
     status = cc_run_attached(context->ca, flush, NULL);
     cc_leave(context);
     return status;
@@ -493,6 +497,11 @@ cc_id cc_context_create(cc_queue *queue, uint64_t exception_token)
         return -ECA_ALLOCMEM;
     if (!context->lock)
         context->lock = epicsMutexCreate();
+    context->search = cc_search_create();
+    if (!context->search) {
+        cc_pool_give(CC_POOL_CONTEXT, context);
+        return -ECA_ALLOCMEM;
+    }
     context->queue = queue;
     cc_queue_hold(queue);
     context->exception_token = exception_token;
@@ -507,6 +516,7 @@ cc_id cc_context_create(cc_queue *queue, uint64_t exception_token)
     status = cc_run_attached(NULL, create_captured, context);
     if (status != ECA_NORMAL) {
         unlist(context);
+        cc_search_destroy(context->search);
         cc_queue_drop(queue);
         cc_pool_give(CC_POOL_CONTEXT, context);
         return -status;
@@ -583,6 +593,7 @@ int cc_context_close(cc_id id)
         context->spare_waitsets = set->next;
         free(set);
     }
+    cc_search_destroy(context->search);
     cc_queue_drop(context->queue);
     cc_pool_give(CC_POOL_CONTEXT, context);
     return ECA_NORMAL;

@@ -5,8 +5,11 @@
  * leaf locks below for a few instructions. So a thread that holds libca's locks never waits for
  * Python, and user code may make any CA call from anywhere.
  *
- * Locks, in the order in which they may be taken; none is held around a call of libca:
+ * Locks, in the order in which they may be taken; none is held around a call of libca, but for
+ * the first, around ca_create_channel, which waits for no callback:
+ *   search order    who makes a channel of a context (search.c)
  *   context->lock   requests, waits, lists of channels and subscriptions
+ *   search lock     what is asked for at once (search.c)
  *   queue->lock     the records of one event queue
  *   pool locks      free lists (memory.c)
  *
@@ -113,6 +116,21 @@ void cc_queue_push(cc_queue *queue, cc_record *record, const void *data,
 void cc_burst_created(void);
 void cc_burst_connected(void);
 
+/* search.c ------------------------------------------------------------------------------- */
+
+typedef struct cc_search cc_search;
+
+cc_search *cc_search_create(void);
+void cc_search_destroy(cc_search *search);
+void cc_search_lock(cc_search *search);
+void cc_search_unlock(cc_search *search);
+int cc_search_first(cc_search *search, int (*function)(void *), void *argument);
+void cc_search_after_fork(void);
+void cc_search_add(cc_search *search, const char *name);
+void cc_search_flush(cc_search *search);
+void cc_search_connected(cc_search *search);
+void cc_search_before_clear(cc_search *search);
+
 /* waits ---------------------------------------------------------------------------------- */
 
 /* What one thread has asked for and has not got yet. It exists only while something is out. */
@@ -138,6 +156,7 @@ typedef struct cc_context {
     struct ca_client_context *ca;
     epicsMutexId lock;
     cc_queue *queue;
+    cc_search *search;
     uint64_t exception_token;
     int closed;
     int takes_messages;

@@ -1,0 +1,430 @@
+/* Asking for new channels at once.
+ *
+ * libca looks every 32 ms for channels that it has to search for. So the first channel of a
+ * context is asked for after 32 ms, and many channels in growing steps from then on, while the
+ * answer of a server takes a fraction of a millisecond. Here new channels are asked for as soon as
+ * somebody flushes or waits, with datagrams like libca's, from libca's own socket. The answers
+ * reach libca, which knows nothing of this: what has not been found it searches for as ever.
+ *
+ * Three things are needed for it.
+ *   The addresses: libca has a function that reads the environment for them.
+ *   The socket: the one for datagrams that is there after the first channel of a context was made
+ * and was not there before. If there are several, nothing is done here.
+ *   The number of a channel, which an answer refers to: libca counts the channels of a context,
+ * from 1 on. Were a number wrong, libca would ask the server that answered for another channel
+ * than it has, by name, would be refused, and would search on.
+ *
+ * When the last channel of a circuit is cleared libca closes the circuit, and for a moment a
+ * channel that is found on the same server would be put on it and stay there, dead, for ten
+ * seconds. So when a connected channel is cleared, answers that may be on their way are waited for,
+ * and nothing is asked for here for a while.
+ *
+ * A network is not flooded: unanswered names are limited, and as many more may be sent as have
+ * been answered (the slow start of TCP, and of libca). What could not be sent within the time in
+ * which libca begins by itself is left to it.
+ */
+
+#include "engine.h"
+
+#if defined(__linux__)
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <addrList.h>
+#include <caProto.h>
+#include <ellLib.h>
+#include <envDefs.h>
+#include <epicsStdioRedirect.h>
+
+#define FIRST_WINDOW 500          /* names without an answer, at first */
+#define LAST_WINDOW 2000          /* and after so many were answered */
+#define STALE_NS 30000000u        /* libca has begun by itself */
+#define FORGET_NS 100000000u      /* who has not answered by then never will */
+#define QUIET_NS 100000000u       /* so long after a clear nothing is sent */
+#define LOOK_SECONDS 0.0005       /* how often a clear looks whether all have answered */
+#define EVERY 16                  /* connections: how often to look whether more may be sent */
+#define SOCKETS 1024              /* of this process, for datagrams */
+#define MINOR 13                  /* of the protocol, as libca says it */
+#define NO_NUMBER 0xffff0000u     /* of a datagram: libca takes no time from its answer */
+
+typedef struct frame {
+    struct frame *next;
+    uint64_t began;
+    uint32_t length, names;
+    char data[MAX_UDP_SEND];
+} frame;
+
+struct cc_search {
+    pthread_mutex_t order;        /* held around the creation of a channel */
+    pthread_mutex_t lock;         /* of what follows */
+    uint32_t channels;            /* so far, the number of the last one */
+    int sock;                     /* -1: nothing is done here */
+    int ndestinations;
+    struct sockaddr_in *destinations;
+    frame *head, *tail;
+    int open;                     /* more names fit into the last, and may come */
+    int waiting;                  /* whether there are frames */
+    int answered;                 /* connections since the last look */
+    uint32_t outstanding, window; /* names */
+    uint64_t sent, cleared;       /* when, ns */
+};
+
+/* Two contexts that make their first channels at once could not tell their sockets apart. */
+static pthread_mutex_t first = PTHREAD_MUTEX_INITIALIZER;
+
+cc_search *cc_search_create(void)
+{
+    cc_search *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return NULL;
+    pthread_mutex_init(&s->order, NULL);
+    pthread_mutex_init(&s->lock, NULL);
+    s->sock = -1;
+    s->window = FIRST_WINDOW;
+    return s;
+}
+
+void cc_search_destroy(cc_search *s)
+{
+    frame *f;
+
+    if (s->sock >= 0)
+        close(s->sock);
+    while ((f = s->head) != NULL) {
+        s->head = f->next;
+        free(f);
+    }
+    free(s->destinations);
+    pthread_mutex_destroy(&s->order);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+/* The socket and the addresses -------------------------------------------------------------- */
+
+/* Sockets for datagrams that may broadcast and are bound to a port of all addresses. */
+static int find_sockets(int *found)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    struct dirent *entry;
+    int n = 0;
+
+    if (!folder)
+        return -1;
+    while ((entry = readdir(folder)) != NULL) {
+        struct sockaddr_in address;
+        socklen_t length = sizeof(int);
+        int number = atoi(entry->d_name), type = 0, broadcasts = 0;
+
+        if (entry->d_name[0] == '.' || number == dirfd(folder)
+            || getsockopt(number, SOL_SOCKET, SO_TYPE, &type, &length) < 0 || type != SOCK_DGRAM
+            || getsockopt(number, SOL_SOCKET, SO_BROADCAST, &broadcasts, &length) < 0
+            || !broadcasts)
+            continue;
+        length = sizeof address;
+        if (getsockname(number, (struct sockaddr *)&address, &length) < 0
+            || address.sin_family != AF_INET || !address.sin_port
+            || address.sin_addr.s_addr != htonl(INADDR_ANY))
+            continue;
+        if (n == SOCKETS) {
+            n = -1;
+            break;
+        }
+        found[n++] = number;
+    }
+    closedir(folder);
+    return n;
+}
+
+/* A copy of the one that has come: the number of the original may one day be that of another
+ * file. */
+static int find_new_socket(const int *before, int nbefore)
+{
+    int found[SOCKETS], n = find_sockets(found), i, j, number = -1;
+
+    for (i = 0; i < n; i++) {
+        for (j = 0; j < nbefore && before[j] != found[i]; j++)
+            ;
+        if (j < nbefore)
+            continue;
+        if (number >= 0)
+            return -1;
+        number = found[i];
+    }
+    return number < 0 ? -1 : fcntl(number, F_DUPFD_CLOEXEC, 0);
+}
+
+/* What there is to say about the settings libca has said. */
+static void read_addresses(cc_search *s)
+{
+    unsigned short port = envGetInetPortConfigParam(&EPICS_CA_SERVER_PORT, CA_SERVER_PORT);
+    FILE *before = epicsGetThreadStderr(), *nowhere = fopen("/dev/null", "we");
+    ELLLIST list = ELLLIST_INIT;
+    osiSockAddrNode *node;
+
+    if (!nowhere)
+        return;
+    epicsSetThreadStderr(nowhere);
+    configureChannelAccessAddressList(&list, s->sock, port);
+    epicsSetThreadStderr(before);
+    fclose(nowhere);
+    s->destinations = calloc((size_t)ellCount(&list) + 1, sizeof *s->destinations);
+    while ((node = (osiSockAddrNode *)ellGet(&list)) != NULL) {
+        /* The address follows the links, whatever else a base can store there. */
+        const struct sockaddr_in *address = (const void *)(&node->node + 1);
+        if (s->destinations && address->sin_family == AF_INET)
+            s->destinations[s->ndestinations++] = *address;
+        free(node);
+    }
+}
+
+/* Creating ---------------------------------------------------------------------------------- */
+
+void cc_search_lock(cc_search *s)
+{
+    pthread_mutex_lock(&s->order);
+}
+
+void cc_search_unlock(cc_search *s)
+{
+    pthread_mutex_unlock(&s->order);
+}
+
+static int is_wanted(void)
+{
+    const char *wish = getenv("CACHANNEL_SEARCH_AT_ONCE");
+
+    return !wish || strcasecmp(wish, "NO") != 0;
+}
+
+/* Let a function make the first channel of a context; the caller has the order. */
+int cc_search_first(cc_search *s, int (*function)(void *), void *argument)
+{
+    int before[SOCKETS], nbefore, status;
+
+    if (!is_wanted())
+        return cc_run_captured(function, argument);
+    pthread_mutex_lock(&first);
+    nbefore = find_sockets(before);
+    status = cc_run_captured(function, argument);
+    if (status == ECA_NORMAL && nbefore >= 0) {
+        s->sock = find_new_socket(before, nbefore);
+        if (s->sock >= 0)
+            read_addresses(s);
+    }
+    pthread_mutex_unlock(&first);
+    return status;
+}
+
+void cc_search_after_fork(void)
+{
+    pthread_mutex_init(&first, NULL);
+}
+
+/* Messages ---------------------------------------------------------------------------------- */
+
+static void put_header(frame *f, unsigned command, size_t size, unsigned type, uint32_t number,
+                       uint32_t available)
+{
+    caHdr header;
+
+    header.m_cmmd = htons((uint16_t)command);
+    header.m_postsize = htons((uint16_t)size);
+    header.m_dataType = htons((uint16_t)type);
+    header.m_count = htons(MINOR);
+    header.m_cid = htonl(number);
+    header.m_available = htonl(available);
+    memcpy(f->data + f->length, &header, sizeof header);
+    f->length += sizeof header;
+}
+
+static void send_frame(cc_search *s, const frame *f)
+{
+    int i;
+
+    for (i = 0; i < s->ndestinations; i++)
+        /* Without waiting; what is lost libca asks for again. */
+        (void)sendto(s->sock, f->data, f->length, MSG_DONTWAIT,
+                     (const struct sockaddr *)&s->destinations[i], sizeof s->destinations[i]);
+}
+
+/* Send as many complete frames as may be sent now; with the lock held. */
+static void pump(cc_search *s)
+{
+    uint64_t now = epicsMonotonicGet();
+    uint32_t answered = (uint32_t)epicsAtomicGetIntT(&s->answered);
+
+    epicsAtomicAddIntT(&s->answered, -(int)answered);
+    if (now - s->sent > FORGET_NS) {
+        s->outstanding = 0;
+        s->window = FIRST_WINDOW;
+    }
+    s->outstanding -= answered < s->outstanding ? answered : s->outstanding;
+    s->window = s->window + answered < LAST_WINDOW ? s->window + answered : LAST_WINDOW;
+    while (s->head && !(s->open && s->head == s->tail)) {
+        frame *f = s->head;
+
+        if (now - f->began <= STALE_NS && now - s->cleared > QUIET_NS) {
+            if (s->outstanding && s->outstanding + f->names > s->window)
+                break;
+            send_frame(s, f);
+            s->outstanding += f->names;
+            s->sent = now;
+        }
+        s->head = f->next;
+        if (!s->head)
+            s->tail = NULL;
+        free(f);
+    }
+    epicsAtomicSetIntT(&s->waiting, s->head != NULL);
+}
+
+static frame *begin_frame(cc_search *s)
+{
+    frame *f = malloc(sizeof *f);
+
+    if (!f)
+        return NULL;
+    f->next = NULL;
+    f->began = epicsMonotonicGet();
+    f->length = f->names = 0;
+    put_header(f, CA_PROTO_VERSION, 0, sequenceNoIsValid, NO_NUMBER, 0);
+    if (s->tail)
+        s->tail->next = f;
+    else
+        s->head = f;
+    s->tail = f;
+    s->open = 1;
+    return f;
+}
+
+/* A channel was made; the caller has the order. */
+void cc_search_add(cc_search *s, const char *name)
+{
+    size_t length = strlen(name) + 1, padded = (length + 7) & ~(size_t)7;
+    uint32_t number = ++s->channels;
+    frame *f;
+
+    if (s->ndestinations == 0 || padded + 2 * sizeof(caHdr) > MAX_UDP_SEND)
+        return;
+    pthread_mutex_lock(&s->lock);
+    if (s->open && s->tail->length + sizeof(caHdr) + padded > sizeof s->tail->data) {
+        s->open = 0;
+    }
+    f = s->open ? s->tail : begin_frame(s);
+    if (f) {
+        put_header(f, CA_PROTO_SEARCH, padded, DONTREPLY, number, number);
+        memset(f->data + f->length, 0, padded);
+        memcpy(f->data + f->length, name, length);
+        f->length += (uint32_t)padded;
+        f->names++;
+        epicsAtomicSetIntT(&s->waiting, 1);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Somebody wants what was asked for to be sent. */
+void cc_search_flush(cc_search *s)
+{
+    if (!epicsAtomicGetIntT(&s->waiting))
+        return;
+    pthread_mutex_lock(&s->lock);
+    s->open = 0;
+    pump(s);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* A channel was connected, so that more may be asked for. */
+void cc_search_connected(cc_search *s)
+{
+    if (epicsAtomicIncrIntT(&s->answered) % EVERY || !epicsAtomicGetIntT(&s->waiting))
+        return;
+    pthread_mutex_lock(&s->lock);
+    pump(s);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static int are_answers_coming(cc_search *s)
+{
+    int answer;
+
+    pthread_mutex_lock(&s->lock);
+    answer = s->outstanding > (uint32_t)epicsAtomicGetIntT(&s->answered)
+             && epicsMonotonicGet() - s->sent < FORGET_NS;
+    pthread_mutex_unlock(&s->lock);
+    return answer;
+}
+
+/* A connected channel will be cleared. */
+void cc_search_before_clear(cc_search *s)
+{
+    if (s->ndestinations == 0)
+        return;
+    pthread_mutex_lock(&s->lock);
+    s->cleared = epicsMonotonicGet();
+    pthread_mutex_unlock(&s->lock);
+    while (are_answers_coming(s))
+        epicsThreadSleep(LOOK_SECONDS);
+}
+
+#else
+
+cc_search *cc_search_create(void)
+{
+    return calloc(1, 1);
+}
+
+void cc_search_destroy(cc_search *s)
+{
+    free(s);
+}
+
+void cc_search_lock(cc_search *s)
+{
+    (void)s;
+}
+
+void cc_search_unlock(cc_search *s)
+{
+    (void)s;
+}
+
+int cc_search_first(cc_search *s, int (*function)(void *), void *argument)
+{
+    (void)s;
+    return cc_run_captured(function, argument);
+}
+
+void cc_search_after_fork(void)
+{
+}
+
+void cc_search_add(cc_search *s, const char *name)
+{
+    (void)s;
+    (void)name;
+}
+
+void cc_search_flush(cc_search *s)
+{
+    (void)s;
+}
+
+void cc_search_connected(cc_search *s)
+{
+    (void)s;
+}
+
+void cc_search_before_clear(cc_search *s)
+{
+    (void)s;
+}
+
+#endif
