@@ -4,9 +4,8 @@ import socket
 import struct
 import sys
 import textwrap
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,8 +25,24 @@ class Searches:
     """What clients have asked for: by socket, then name, the numbers that it was asked by."""
 
     port: int
+    until_all_is_heard: Callable[[], object] = field(default=lambda: None)
     at_once: dict[int, dict[bytes, set[int]]] = field(default_factory=dict)
     by_libca: dict[int, dict[bytes, set[int]]] = field(default_factory=dict)
+
+    def listen(self, searched: socket.socket) -> None:
+        """Take what comes, up to an empty datagram."""
+        while True:
+            datagram, (_, port) = searched.recvfrom(65536)
+            if not datagram:
+                return
+            self.take(datagram, port)
+
+    def end(self, listening: Future[None]) -> None:
+        """Wait until all that was sent before has been heard; raise what was wrong with it."""
+        if not listening.done():
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                sender.sendto(b"", ("127.0.0.1", self.port))
+        listening.result(60)
 
     def take(self, datagram: bytes, port: int) -> None:
         """Take a datagram that came from a port."""
@@ -56,21 +71,12 @@ def silent_server() -> Iterator[Searches]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as searched:
         searched.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         searched.bind(("127.0.0.1", 0))
-        searched.settimeout(0.2)
         heard = Searches(searched.getsockname()[1])
-        ended = threading.Event()
-
-        def listen() -> None:
-            while not ended.is_set():
-                with suppress(TimeoutError):
-                    datagram, (_, port) = searched.recvfrom(65536)
-                    heard.take(datagram, port)
-
-        thread = threading.Thread(target=listen)
-        thread.start()
-        yield heard
-        ended.set()
-        thread.join()
+        with ThreadPoolExecutor(1) as executor:
+            future = executor.submit(heard.listen, searched)
+            heard.until_all_is_heard = lambda: heard.end(future)
+            yield heard
+            heard.end(future)
 
 
 WAIT = """
@@ -94,6 +100,7 @@ def run(heard: Searches, text: str, **more: str) -> list[str]:
     }
     outcome = run_text(WAIT + textwrap.dedent(text), environment | more)
     assert (outcome.code, outcome.lines[-1:], outcome.stderr) == (0, ["ok"], ""), outcome
+    heard.until_all_is_heard()
     return outcome.lines[:-1]
 
 
@@ -249,6 +256,91 @@ def test_a_channel_is_found_though_the_last_of_its_server_is_cleared_meanwhile(
         """
     )
     assert outcome.succeeded().stdout == "ok\n"
+
+
+def test_a_channel_is_found_though_one_was_cleared_before_it_had_connected(
+    run_script: Callable[..., Outcome],
+) -> None:
+    """It may have been on the circuit already, as the only one."""
+    outcome = run_script(
+        """
+        import time
+        from cachannel import ca
+        ca.create_context(True)
+        for turn in range(20):
+            first = ca.create_channel("catest")[1]
+            ca.flush_io()
+            time.sleep(turn * 0.00004)
+            ca.clear_channel(first)
+            then = ca.create_channel("calong")[1]
+            assert ca.pend_io(5).name == "NORMAL"
+            ca.clear_channel(then)
+            time.sleep(0.11)
+        ca.destroy_context()
+        print("ok")
+        """
+    )
+    assert outcome.succeeded().stdout == "ok\n"
+
+
+def test_a_channel_is_found_though_a_clear_has_waited_for_a_name_that_nobody_has(
+    run_script: Callable[..., Outcome],
+) -> None:
+    outcome = run_script(
+        """
+        import time
+        from cachannel import ca
+        ca.create_context(True)
+        for turn in range(20):
+            first = ca.create_channel("catest")[1]
+            ca.pend_io(60)
+            time.sleep(0.11)
+            dead = ca.create_channel("cadoesnotexist", lambda *unused: None)[1]
+            ca.flush_io()
+            ca.clear_channel(first)
+            then = ca.create_channel("calong")[1]
+            assert ca.pend_io(5).name == "NORMAL"
+            ca.clear_channel(then)
+            ca.clear_channel(dead)
+            time.sleep(0.11)
+        ca.destroy_context()
+        print("ok")
+        """
+    )
+    assert outcome.succeeded().stdout == "ok\n"
+
+
+def test_beside_an_ioc_in_the_process_libca_searches_alone(silent_server: Searches) -> None:
+    """libca does not count the channels of that IOC."""
+    run(
+        silent_server,
+        """
+        from epicscorelibs import ioc
+        chid = ca.create_channel("one")[1]
+        ca.flush_io()
+        until_libca_asks([chid])
+        print("ok")
+        """,
+    )
+    assert not silent_server.at_once
+    assert sum(map(len, silent_server.by_libca.values())) == 1
+
+
+def test_a_name_that_is_too_long_is_no_end_of_it(silent_server: Searches) -> None:
+    run(
+        silent_server,
+        """
+        ca.create_context(True)
+        assert ca.create_channel("x" * 1100)[0].name == "BADSTR"
+        for number in range(30):
+            ca.create_channel(f"number:{number}")
+            ca.flush_io()
+            time.sleep(0.01)
+        ca.destroy_context()
+        print("ok")
+        """,
+    )
+    assert silent_server.at_once
 
 
 def test_a_connected_channel_has_been_searched_for(run_script: Callable[..., Outcome]) -> None:

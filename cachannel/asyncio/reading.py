@@ -116,8 +116,9 @@ class ReadBlock(Block):
                     reading.set_result(ReadNotifyResponse.from_record(record, buffer, ioid))
                 else:
                     self._settle(reading, record, buffer, ids[index])
-            except Exception:
+            except Exception as exc:
                 logger.exception("an answer was lost")
+                reading.fail(exc)
         if not self._left:
             self._end()
 

@@ -72,7 +72,7 @@ class Block:
     def _prepare(self, length: int) -> int:
         """Be ready for the answers; return the first token."""
         self._total = length
-        # In use until the last answer.
+        # In use until the last answer, or until nobody waits any more.
         self._ids = [0] * length if self._manager is None else self._manager.take_ioids(length)
         first = self._first = self._ca.own_run(self)
         return first
@@ -87,11 +87,12 @@ class Block:
         """
         length = len(channels)
         status = ffi.new("int32_t[]", length)
-        first = self._prepare(length)
-        if lib.cc_get_callback_many(
+        # What does not fit raises here, before anything is registered.
+        columns = (
             ffi.new("cc_id[]", channels), length, ffi.new("int32_t[]", types),
-            ffi.new("int64_t[]", counts), first, status,
-        ):  # fmt: skip
+            ffi.new("int64_t[]", counts),
+        )  # fmt: skip
+        if lib.cc_get_callback_many(*columns, self._prepare(length), status):
             self._refuse(ffi.unpack(status, length))
 
     def write_numbers(self, channels: list[int], values: list[float]) -> list[int]:
@@ -102,10 +103,8 @@ class Block:
         """
         length = len(channels)
         status = ffi.new("int32_t[]", length)
-        first = self._prepare(length)
-        if not lib.cc_put_callback_many(
-            ffi.new("cc_id[]", channels), length, ffi.new("double[]", values), first, status
-        ):
+        columns = (ffi.new("cc_id[]", channels), length, ffi.new("double[]", values))
+        if not lib.cc_put_callback_many(*columns, self._prepare(length), status):
             return []
         codes = ffi.unpack(status, length)
         unfit = [index for index, code in enumerate(codes) if code < 0]

@@ -98,7 +98,8 @@ class _Reads(_Answers):
             index = record[0] - first
             try:
                 if record[7] != NORMAL:
-                    self._answer(index, record, None)
+                    if record[1] != DROPPED:
+                        self._answer(index, record, None)
                     continue
                 # ReadNotifyResponse.from_record, without the call: this is done for every answer.
                 response = _new_response(ReadNotifyResponse)

@@ -275,7 +275,8 @@ def test_a_lost_pv_keeps_what_was_known_and_losing_it_is_no_change_of_rights(
             "calost", connection_state_callback=state, access_rights_callback=rights
         ),
     )
-    assert (pv.channel, pv.access_rights) == (None, None)
+    (nowhere,) = do(lasting, lasting.context.get_pvs("cadoesnotexist"))
+    assert (nowhere.channel, nowhere.access_rights) == (None, None)
     both = AccessRights.READ | AccessRights.WRITE
     wait_until(lambda: told == [both, "connected"])
     running.kill()

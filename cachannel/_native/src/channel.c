@@ -220,7 +220,7 @@ int cc_channel_clear(cc_id id)
     cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
     cc_context *context;
     void *object;
-    int status, connected;
+    int status;
 
     if (!channel)
         return ECA_BADCHID;
@@ -233,15 +233,14 @@ int cc_channel_clear(cc_id id)
         return ECA_BADCHID;
     }
     epicsMutexMustLock(context->lock);
-    connected = !channel->unconnected;
     channel->unconnected = 0;
     cc_settle(context, &channel->unconnected);
     cc_unlock(context);
     cc_await_users(channel);
-    if (connected)
-        cc_search_before_clear(context->search);
+    cc_search_before_clear(context->search);
     /* Ends the subscriptions, too, and waits for a callback that is running. */
     status = ca_clear_channel(channel->chid);
+    cc_search_after_clear(context->search);
     cc_channel_dismantle(channel);
     cc_leave(context);
     return status;

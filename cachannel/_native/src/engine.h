@@ -5,9 +5,10 @@
  * leaf locks below for a few instructions. So a thread that holds libca's locks never waits for
  * Python, and user code may make any CA call from anywhere.
  *
- * Locks, in the order in which they may be taken; none is held around a call of libca, but for
- * the first, around ca_create_channel, which waits for no callback:
+ * Locks, in the order in which they may be taken. The first two are held around
+ * ca_create_channel, which waits for no callback, and none of the others around any call of libca:
  *   search order    who makes a channel of a context (search.c)
+ *   first           who makes the first channel of any context (search.c)
  *   context->lock   requests, waits, lists of channels and subscriptions
  *   search lock     what is asked for at once (search.c)
  *   queue->lock     the records of one event queue
@@ -130,6 +131,7 @@ void cc_search_add(cc_search *search, const char *name);
 void cc_search_flush(cc_search *search);
 void cc_search_connected(cc_search *search);
 void cc_search_before_clear(cc_search *search);
+void cc_search_after_clear(cc_search *search);
 
 /* waits ---------------------------------------------------------------------------------- */
 

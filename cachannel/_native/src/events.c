@@ -364,7 +364,7 @@ void cc_on_connection(struct connection_handler_args args)
     cc_context *context = channel->context;
     int up = args.op == CA_OP_CONN_UP;
     cc_record record;
-    int tell, connected = 0;
+    int tell, is_first = 0;
 
     /* Type and count are left for later: each question takes libca's main lock once more, which
      * its search and send threads are fighting for while thousands of channels connect. */
@@ -380,7 +380,7 @@ void cc_on_connection(struct connection_handler_args args)
     channel->unconnected = !up;
     if (up) {
         cc_burst_connected();
-        connected = 1;
+        is_first = channel->connections == 1;
         cc_settle(context, &channel->unconnected);
         if (channel->waitset) {
             cc_waitset_done(context, channel->waitset);
@@ -389,7 +389,7 @@ void cc_on_connection(struct connection_handler_args args)
     }
     tell = channel->flags & CC_TELL_CONNECTION;
     cc_unlock(context);
-    if (connected)
+    if (is_first)
         cc_search_connected(context->search);
     if (tell) {
         memset(&record, 0, sizeof record);

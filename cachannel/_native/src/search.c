@@ -1,23 +1,22 @@
 /* Asking for new channels at once.
  *
- * libca looks every 32 ms for channels that it has to search for. So the first channel of a
- * context is asked for after 32 ms, and many channels in growing steps from then on, while the
- * answer of a server takes a fraction of a millisecond. Here new channels are asked for as soon as
- * somebody flushes or waits, with datagrams like libca's, from libca's own socket. The answers
- * reach libca, which knows nothing of this: what has not been found it searches for as ever.
+ * libca looks every 32 ms for channels that it has to search for, and asks for many in growing
+ * steps, while the answer of a server takes a fraction of a millisecond. Here new channels are
+ * asked for as soon as somebody flushes or waits, with datagrams like libca's, from libca's own
+ * socket. The answers reach libca, which knows nothing of this: what has not been found it searches
+ * for as ever. Name servers (EPICS_CA_NAME_SERVERS) are left to libca altogether.
  *
  * Three things are needed for it.
  *   The addresses: libca has a function that reads the environment for them.
  *   The socket: the one for datagrams that is there after the first channel of a context was made
  * and was not there before. If there are several, nothing is done here.
  *   The number of a channel, which an answer refers to: libca counts the channels of a context,
- * from 1 on. Were a number wrong, libca would ask the server that answered for another channel
- * than it has, by name, would be refused, and would search on.
+ * from 1 on, but for those of an IOC in the same process, where nothing is done here.
  *
  * When the last channel of a circuit is cleared libca closes the circuit, and for a moment a
  * channel that is found on the same server would be put on it and stay there, dead, for ten
- * seconds. So when a connected channel is cleared, answers that may be on their way are waited for,
- * and nothing is asked for here for a while.
+ * seconds. So before a channel is cleared, answers that may be on their way are waited for, a tenth
+ * of a second at most, and nothing is asked for here until as long after it.
  *
  * A network is not flooded: unanswered names are limited, and as many more may be sent as have
  * been answered (the slow start of TCP, and of libca). What could not be sent within the time in
@@ -33,25 +32,28 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <strings.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <addrList.h>
 #include <caProto.h>
 #include <ellLib.h>
 #include <envDefs.h>
+#include <epicsFindSymbol.h>
 #include <epicsStdioRedirect.h>
 
 #define FIRST_WINDOW 500          /* names without an answer, at first */
 #define LAST_WINDOW 2000          /* and after so many were answered */
-#define STALE_NS 30000000u        /* libca has begun by itself */
+#define STALE_NS 30000000u        /* libca has begun by itself by then */
 #define FORGET_NS 100000000u      /* who has not answered by then never will */
 #define QUIET_NS 100000000u       /* so long after a clear nothing is sent */
 #define LOOK_SECONDS 0.0005       /* how often a clear looks whether all have answered */
 #define EVERY 16                  /* connections: how often to look whether more may be sent */
 #define SOCKETS 1024              /* of this process, for datagrams */
 #define MINOR 13                  /* of the protocol, as libca says it */
-#define NO_NUMBER 0xffff0000u     /* of a datagram: libca takes no time from its answer */
+#define NO_NUMBER 0xffff0000u     /* of a datagram: libca has sent none that has it */
 
 typedef struct frame {
     struct frame *next;
@@ -70,7 +72,7 @@ struct cc_search {
     frame *head, *tail;
     int open;                     /* more names fit into the last, and may come */
     int waiting;                  /* whether there are frames */
-    int answered;                 /* connections since the last look */
+    int answered;                 /* first connections of channels since the last look */
     uint32_t outstanding, window; /* names */
     uint64_t sent, cleared;       /* when, ns */
 };
@@ -109,8 +111,13 @@ void cc_search_destroy(cc_search *s)
 
 /* The socket and the addresses -------------------------------------------------------------- */
 
+typedef struct place {
+    int number;
+    ino_t node;                   /* numbers are used again, and these are not so soon */
+} place;
+
 /* Sockets for datagrams that may broadcast and are bound to a port of all addresses. */
-static int find_sockets(int *found)
+static int find_sockets(place *found)
 {
     DIR *folder = opendir("/proc/self/fd");
     struct dirent *entry;
@@ -122,6 +129,7 @@ static int find_sockets(int *found)
         struct sockaddr_in address;
         socklen_t length = sizeof(int);
         int number = atoi(entry->d_name), type = 0, broadcasts = 0;
+        struct stat status;
 
         if (entry->d_name[0] == '.' || number == dirfd(folder)
             || getsockopt(number, SOL_SOCKET, SO_TYPE, &type, &length) < 0 || type != SOCK_DGRAM
@@ -131,13 +139,14 @@ static int find_sockets(int *found)
         length = sizeof address;
         if (getsockname(number, (struct sockaddr *)&address, &length) < 0
             || address.sin_family != AF_INET || !address.sin_port
-            || address.sin_addr.s_addr != htonl(INADDR_ANY))
+            || address.sin_addr.s_addr != htonl(INADDR_ANY) || fstat(number, &status) < 0)
             continue;
         if (n == SOCKETS) {
             n = -1;
             break;
         }
-        found[n++] = number;
+        found[n].number = number;
+        found[n++].node = status.st_ino;
     }
     closedir(folder);
     return n;
@@ -145,20 +154,21 @@ static int find_sockets(int *found)
 
 /* A copy of the one that has come: the number of the original may one day be that of another
  * file. */
-static int find_new_socket(const int *before, int nbefore)
+static int find_new_socket(const place *before, int nbefore)
 {
-    int found[SOCKETS], n = find_sockets(found), i, j, number = -1;
+    place found[SOCKETS];
+    int n = find_sockets(found), i, j, number = -1;
 
     for (i = 0; i < n; i++) {
-        for (j = 0; j < nbefore && before[j] != found[i]; j++)
+        for (j = 0; j < nbefore && before[j].node != found[i].node; j++)
             ;
         if (j < nbefore)
             continue;
         if (number >= 0)
             return -1;
-        number = found[i];
+        number = found[i].number;
     }
-    return number < 0 ? -1 : fcntl(number, F_DUPFD_CLOEXEC, 0);
+    return number < 0 ? -1 : fcntl(number, F_DUPFD_CLOEXEC, 3);
 }
 
 /* What there is to say about the settings libca has said. */
@@ -201,25 +211,26 @@ static int is_wanted(void)
 {
     const char *wish = getenv("CACHANNEL_SEARCH_AT_ONCE");
 
-    return !wish || strcasecmp(wish, "NO") != 0;
+    return (!wish || strcasecmp(wish, "NO") != 0) && !epicsFindSymbol("iocInit");
 }
 
-/* Let a function make the first channel of a context; the caller has the order. */
+/* Let a function make the first channel of a context, once more if it could not; the caller has
+ * the order. */
 int cc_search_first(cc_search *s, int (*function)(void *), void *argument)
 {
-    int before[SOCKETS], nbefore, status;
+    place before[SOCKETS];
+    int nbefore, status;
 
-    if (!is_wanted())
+    if (s->sock >= 0 || !is_wanted())
         return cc_run_captured(function, argument);
     pthread_mutex_lock(&first);
     nbefore = find_sockets(before);
     status = cc_run_captured(function, argument);
-    if (status == ECA_NORMAL && nbefore >= 0) {
+    if (nbefore >= 0)
         s->sock = find_new_socket(before, nbefore);
-        if (s->sock >= 0)
-            read_addresses(s);
-    }
     pthread_mutex_unlock(&first);
+    if (s->sock >= 0)
+        read_addresses(s);     /* may take a while: names of hosts have to be found */
     return status;
 }
 
@@ -255,6 +266,21 @@ static void send_frame(cc_search *s, const frame *f)
                      (const struct sockaddr *)&s->destinations[i], sizeof s->destinations[i]);
 }
 
+static void drop_head(cc_search *s)
+{
+    frame *f = s->head;
+
+    s->head = f->next;
+    if (!s->head)
+        s->tail = NULL;
+    free(f);
+}
+
+static int is_stale(const cc_search *s, const frame *f, uint64_t now)
+{
+    return now - f->began > STALE_NS || now - s->cleared < QUIET_NS;
+}
+
 /* Send as many complete frames as may be sent now; with the lock held. */
 static void pump(cc_search *s)
 {
@@ -265,23 +291,19 @@ static void pump(cc_search *s)
     if (now - s->sent > FORGET_NS) {
         s->outstanding = 0;
         s->window = FIRST_WINDOW;
+    } else {
+        s->outstanding -= answered < s->outstanding ? answered : s->outstanding;
+        s->window = s->window + answered < LAST_WINDOW ? s->window + answered : LAST_WINDOW;
     }
-    s->outstanding -= answered < s->outstanding ? answered : s->outstanding;
-    s->window = s->window + answered < LAST_WINDOW ? s->window + answered : LAST_WINDOW;
     while (s->head && !(s->open && s->head == s->tail)) {
-        frame *f = s->head;
-
-        if (now - f->began <= STALE_NS && now - s->cleared > QUIET_NS) {
-            if (s->outstanding && s->outstanding + f->names > s->window)
+        if (!is_stale(s, s->head, now)) {
+            if (s->outstanding && s->outstanding + s->head->names > s->window)
                 break;
-            send_frame(s, f);
-            s->outstanding += f->names;
+            send_frame(s, s->head);
+            s->outstanding += s->head->names;
             s->sent = now;
         }
-        s->head = f->next;
-        if (!s->head)
-            s->tail = NULL;
-        free(f);
+        drop_head(s);
     }
     epicsAtomicSetIntT(&s->waiting, s->head != NULL);
 }
@@ -294,6 +316,9 @@ static frame *begin_frame(cc_search *s)
         return NULL;
     f->next = NULL;
     f->began = epicsMonotonicGet();
+    /* Nobody may ever flush: libca searches all the same. */
+    while (s->head && is_stale(s, s->head, f->began))
+        drop_head(s);
     f->length = f->names = 0;
     put_header(f, CA_PROTO_VERSION, 0, sequenceNoIsValid, NO_NUMBER, 0);
     if (s->tail)
@@ -315,9 +340,9 @@ void cc_search_add(cc_search *s, const char *name)
     if (s->ndestinations == 0 || padded + 2 * sizeof(caHdr) > MAX_UDP_SEND)
         return;
     pthread_mutex_lock(&s->lock);
-    if (s->open && s->tail->length + sizeof(caHdr) + padded > sizeof s->tail->data) {
+    if (s->open && (s->tail->length + sizeof(caHdr) + padded > sizeof s->tail->data
+                    || is_stale(s, s->tail, epicsMonotonicGet())))
         s->open = 0;
-    }
     f = s->open ? s->tail : begin_frame(s);
     if (f) {
         put_header(f, CA_PROTO_SEARCH, padded, DONTREPLY, number, number);
@@ -341,7 +366,7 @@ void cc_search_flush(cc_search *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* A channel was connected, so that more may be asked for. */
+/* A channel was connected for the first time, so that more may be asked for. */
 void cc_search_connected(cc_search *s)
 {
     if (epicsAtomicIncrIntT(&s->answered) % EVERY || !epicsAtomicGetIntT(&s->waiting))
@@ -362,16 +387,30 @@ static int are_answers_coming(cc_search *s)
     return answer;
 }
 
-/* A connected channel will be cleared. */
+static void be_quiet(cc_search *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->cleared = epicsMonotonicGet();
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* A channel will be cleared. */
 void cc_search_before_clear(cc_search *s)
 {
     if (s->ndestinations == 0)
         return;
-    pthread_mutex_lock(&s->lock);
-    s->cleared = epicsMonotonicGet();
-    pthread_mutex_unlock(&s->lock);
-    while (are_answers_coming(s))
+    be_quiet(s);
+    while (are_answers_coming(s)) {
         epicsThreadSleep(LOOK_SECONDS);
+        be_quiet(s);
+    }
+}
+
+/* It has been; that may have taken a while. */
+void cc_search_after_clear(cc_search *s)
+{
+    if (s->ndestinations > 0)
+        be_quiet(s);
 }
 
 #else
@@ -423,6 +462,11 @@ void cc_search_connected(cc_search *s)
 }
 
 void cc_search_before_clear(cc_search *s)
+{
+    (void)s;
+}
+
+void cc_search_after_clear(cc_search *s)
 {
     (void)s;
 }
