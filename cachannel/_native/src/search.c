@@ -33,6 +33,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -52,11 +53,12 @@
 #define LOOK_SECONDS 0.0005       /* how often a clear looks whether all have answered */
 #define EVERY 16                  /* connections: how often to look whether more may be sent */
 #define SOCKETS 1024              /* of this process, for datagrams */
+#define KEPT_FRAMES 8             /* whose memory stays */
+#define FRAMES 512                /* at most; more names are left to libca */
 #define MINOR 13                  /* of the protocol, as libca says it */
 #define NO_NUMBER 0xffff0000u     /* of a datagram: libca has sent none that has it */
 
 typedef struct frame {
-    struct frame *next;
     uint64_t began;
     uint32_t length, names;
     char data[MAX_UDP_SEND];
@@ -69,7 +71,9 @@ struct cc_search {
     int sock;                     /* -1: nothing is done here */
     int ndestinations;
     struct sockaddr_in *destinations;
-    frame *head, *tail;
+    frame *frames;                /* a ring, in pages of its own */
+    uint32_t head, length;        /* of what is used of it */
+    uint32_t longest;             /* since it was empty */
     int open;                     /* more names fit into the last, and may come */
     int waiting;                  /* whether there are frames */
     int answered;                 /* first connections of channels since the last look */
@@ -95,14 +99,10 @@ cc_search *cc_search_create(void)
 
 void cc_search_destroy(cc_search *s)
 {
-    frame *f;
-
     if (s->sock >= 0)
         close(s->sock);
-    while ((f = s->head) != NULL) {
-        s->head = f->next;
-        free(f);
-    }
+    if (s->frames)
+        munmap(s->frames, FRAMES * sizeof(frame));
     free(s->destinations);
     pthread_mutex_destroy(&s->order);
     pthread_mutex_destroy(&s->lock);
@@ -266,14 +266,25 @@ static void send_frame(cc_search *s, const frame *f)
                      (const struct sockaddr *)&s->destinations[i], sizeof s->destinations[i]);
 }
 
+static frame *frame_at(cc_search *s, uint32_t place)
+{
+    return &s->frames[(s->head + place) % FRAMES];
+}
+
+static frame *tail(cc_search *s)
+{
+    return frame_at(s, s->length - 1);
+}
+
 static void drop_head(cc_search *s)
 {
-    frame *f = s->head;
-
-    s->head = f->next;
-    if (!s->head)
-        s->tail = NULL;
-    free(f);
+    s->head = (s->head + 1) % FRAMES;
+    if (--s->length > 0)
+        return;
+    /* A burst must not keep its memory for ever. */
+    if (s->longest > KEPT_FRAMES)
+        madvise(s->frames, FRAMES * sizeof(frame), MADV_DONTNEED);
+    s->head = s->longest = 0;
 }
 
 static int is_stale(const cc_search *s, const frame *f, uint64_t now)
@@ -295,38 +306,46 @@ static void pump(cc_search *s)
         s->outstanding -= answered < s->outstanding ? answered : s->outstanding;
         s->window = s->window + answered < LAST_WINDOW ? s->window + answered : LAST_WINDOW;
     }
-    while (s->head && !(s->open && s->head == s->tail)) {
-        if (!is_stale(s, s->head, now)) {
-            if (s->outstanding && s->outstanding + s->head->names > s->window)
+    while (s->length > (s->open ? 1u : 0u)) {
+        const frame *f = frame_at(s, 0);
+
+        if (!is_stale(s, f, now)) {
+            if (s->outstanding && s->outstanding + f->names > s->window)
                 break;
-            send_frame(s, s->head);
-            s->outstanding += s->head->names;
+            send_frame(s, f);
+            s->outstanding += f->names;
             s->sent = now;
         }
         drop_head(s);
     }
-    epicsAtomicSetIntT(&s->waiting, s->head != NULL);
+    epicsAtomicSetIntT(&s->waiting, s->length > 0);
 }
 
 static frame *begin_frame(cc_search *s)
 {
-    frame *f = malloc(sizeof *f);
+    uint64_t now = epicsMonotonicGet();
+    frame *f;
 
-    if (!f)
-        return NULL;
-    f->next = NULL;
-    f->began = epicsMonotonicGet();
+    if (!s->frames) {
+        void *pages = mmap(NULL, FRAMES * sizeof(frame), PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (pages == MAP_FAILED)
+            return NULL;
+        s->frames = pages;
+    }
     /* Nobody may ever flush: libca searches all the same. */
-    while (s->head && is_stale(s, s->head, f->began))
+    while (s->length && is_stale(s, frame_at(s, 0), now))
         drop_head(s);
+    if (s->length == FRAMES)
+        return NULL;
+    s->length++;
+    if (s->length > s->longest)
+        s->longest = s->length;
+    s->open = 1;
+    f = tail(s);
+    f->began = now;
     f->length = f->names = 0;
     put_header(f, CA_PROTO_VERSION, 0, sequenceNoIsValid, NO_NUMBER, 0);
-    if (s->tail)
-        s->tail->next = f;
-    else
-        s->head = f;
-    s->tail = f;
-    s->open = 1;
     return f;
 }
 
@@ -340,10 +359,14 @@ void cc_search_add(cc_search *s, const char *name)
     if (s->ndestinations == 0 || padded + 2 * sizeof(caHdr) > MAX_UDP_SEND)
         return;
     pthread_mutex_lock(&s->lock);
-    if (s->open && (s->tail->length + sizeof(caHdr) + padded > sizeof s->tail->data
-                    || is_stale(s, s->tail, epicsMonotonicGet())))
+    f = s->open ? tail(s) : NULL;
+    if (f && (f->length + sizeof(caHdr) + padded > sizeof f->data
+              || is_stale(s, f, epicsMonotonicGet()))) {
         s->open = 0;
-    f = s->open ? s->tail : begin_frame(s);
+        f = NULL;
+    }
+    if (!f)
+        f = begin_frame(s);
     if (f) {
         put_header(f, CA_PROTO_SEARCH, padded, DONTREPLY, number, number);
         memset(f->data + f->length, 0, padded);
