@@ -240,7 +240,7 @@ int cc_channel_clear(cc_id id)
     cc_search_before_clear(context->search);
     /* Ends the subscriptions, too, and waits for a callback that is running. */
     status = ca_clear_channel(channel->chid);
-    cc_search_after_clear(context->search);
+    cc_search_be_quiet(context->search);
     cc_channel_dismantle(channel);
     cc_leave(context);
     return status;

@@ -389,7 +389,9 @@ void cc_on_connection(struct connection_handler_args args)
     }
     tell = channel->flags & CC_TELL_CONNECTION;
     cc_unlock(context);
-    if (is_first)
+    if (!up)
+        cc_search_be_quiet(context->search);
+    else if (is_first)
         cc_search_connected(context->search);
     if (tell) {
         memset(&record, 0, sizeof record);

@@ -16,7 +16,8 @@
  * When the last channel of a circuit is cleared libca closes the circuit, and for a moment a
  * channel that is found on the same server would be put on it and stay there, dead, for ten
  * seconds. So before a channel is cleared, answers that may be on their way are waited for, a tenth
- * of a second at most, and nothing is asked for here until as long after it.
+ * of a second at most, and nothing is asked for here until as long after it; the same holds after
+ * the loss of a connection.
  *
  * A network is not flooded: unanswered names are limited, and as many more may be sent as have
  * been answered (the slow start of TCP, and of libca). What could not be sent within the time in
@@ -49,7 +50,7 @@
 #define LAST_WINDOW 2000          /* and after so many were answered */
 #define STALE_NS 30000000u        /* libca has begun by itself by then */
 #define FORGET_NS 100000000u      /* who has not answered by then never will */
-#define QUIET_NS 100000000u       /* so long after a clear nothing is sent */
+#define QUIET_NS 100000000u       /* so long after a clear or a loss nothing is sent */
 #define LOOK_SECONDS 0.0005       /* how often a clear looks whether all have answered */
 #define EVERY 16                  /* connections: how often to look whether more may be sent */
 #define SOCKETS 1024              /* of this process, for datagrams */
@@ -78,7 +79,7 @@ struct cc_search {
     int waiting;                  /* whether there are frames */
     int answered;                 /* first connections of channels since the last look */
     uint32_t outstanding, window; /* names */
-    uint64_t sent, cleared;       /* when, ns */
+    uint64_t sent, quiet;         /* when last, and since when, ns */
 };
 
 /* Two contexts that make their first channels at once could not tell their sockets apart. */
@@ -289,7 +290,7 @@ static void drop_head(cc_search *s)
 
 static int is_stale(const cc_search *s, const frame *f, uint64_t now)
 {
-    return now - f->began > STALE_NS || now - s->cleared < QUIET_NS;
+    return now - f->began > STALE_NS || now - s->quiet < QUIET_NS;
 }
 
 /* Send as many complete frames as may be sent now; with the lock held. */
@@ -410,30 +411,24 @@ static int are_answers_coming(cc_search *s)
     return answer;
 }
 
-static void be_quiet(cc_search *s)
+/* A circuit may be about to end: a channel was cleared, which may have taken a while, or lost. */
+void cc_search_be_quiet(cc_search *s)
 {
+    if (s->ndestinations == 0)
+        return;
     pthread_mutex_lock(&s->lock);
-    s->cleared = epicsMonotonicGet();
+    s->quiet = epicsMonotonicGet();
     pthread_mutex_unlock(&s->lock);
 }
 
 /* A channel will be cleared. */
 void cc_search_before_clear(cc_search *s)
 {
-    if (s->ndestinations == 0)
-        return;
-    be_quiet(s);
+    cc_search_be_quiet(s);
     while (are_answers_coming(s)) {
         epicsThreadSleep(LOOK_SECONDS);
-        be_quiet(s);
+        cc_search_be_quiet(s);
     }
-}
-
-/* It has been; that may have taken a while. */
-void cc_search_after_clear(cc_search *s)
-{
-    if (s->ndestinations > 0)
-        be_quiet(s);
 }
 
 #else
@@ -489,7 +484,7 @@ void cc_search_before_clear(cc_search *s)
     (void)s;
 }
 
-void cc_search_after_clear(cc_search *s)
+void cc_search_be_quiet(cc_search *s)
 {
     (void)s;
 }
