@@ -22,17 +22,17 @@ import sys
 import threading
 import time
 import weakref
-from contextlib import contextmanager
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from cachannel._native import ffi, lib
+from cachannel._native.forks import destroy_queue, forks, new_queue
 from cachannel.errors import CAError, check, describe
 from cachannel.protocol.enums import ECA, dbr_text
 from cachannel.values.decode import RECORD, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     Deliver = Callable[[Record, Any, int], object]
 
@@ -75,73 +75,6 @@ _NO_REPEATER: Final = (
     "ca_pend_event() and or ca_poll() more often.",
 )
 """Ends of the lines that libca prints when no repeater has answered for a minute."""
-
-
-class _Forks:
-    """Keeps a fork and the begin or end of a context or a queue apart.
-
-    libca and libCom guard them with locks of the whole process. A child that was forked while
-    another thread held one would wait for it for ever, or be aborted, with its first context.
-    """
-
-    def __init__(self) -> None:
-        # May be entered again by its thread: a finalizer may close a context at any point.
-        self._changed = threading.Condition(threading.RLock())
-        self._inside: dict[int, int] = {}
-
-    @contextmanager
-    def held_off(self) -> Iterator[None]:
-        """Keep forks waiting; several threads may, as the end of a context may take long."""
-        thread = threading.get_ident()
-        with self._changed:
-            self._inside[thread] = self._inside.get(thread, 0) + 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._inside[thread] -= 1
-                if not self._inside[thread]:
-                    del self._inside[thread]
-                    self._changed.notify_all()
-
-    def before(self) -> None:
-        """Wait for the others, and let nobody begin until the fork is made."""
-        own = threading.get_ident()
-        self._changed.acquire()
-        # The limit is for a context whose end hangs; the fork is made all the same.
-        self._changed.wait_for(lambda: not self._inside.keys() - {own}, timeout=5.0)
-        lib.cc_before_fork()
-
-    def after_in_parent(self) -> None:
-        """Let the others go on."""
-        self._changed.release()
-
-    def after_in_child(self) -> None:
-        """Begin anew: the other threads are not here."""
-        own = threading.get_ident()
-        depth = self._inside.get(own)
-        self._changed = threading.Condition(threading.RLock())
-        self._inside = {own: depth} if depth else {}
-
-
-_forks = _Forks()
-os.register_at_fork(
-    before=_forks.before,
-    after_in_parent=_forks.after_in_parent,
-    after_in_child=_forks.after_in_child,
-)
-
-
-def new_queue(limit_records: int, limit_bytes: int) -> Any:
-    """Create a queue of events."""
-    with _forks.held_off():
-        return lib.cc_queue_create(limit_records, limit_bytes)
-
-
-def destroy_queue(queue: Any) -> None:
-    """Destroy a queue that no context and no thread uses any more."""
-    with _forks.held_off():
-        lib.cc_queue_destroy(queue)
 
 
 _contexts: weakref.WeakSet[Context] = weakref.WeakSet()
@@ -251,7 +184,7 @@ class Context:
         self.after_batch: list[Callable[[], object]] = []
         token = self.token()
         self.owners[token] = _weak_notice(self)
-        with _forks.held_off():
+        with forks.held_off():
             self.id: int = lib.cc_context_create(self.queue, token)
         if self.id < 0:
             status, self.id = -self.id, 0
@@ -608,7 +541,7 @@ class Context:
         lib.cc_queue_close(self.queue)
         for sink in self._sinks:
             lib.cc_queue_close(sink.queue)
-        with _forks.held_off():
+        with forks.held_off():
             lib.cc_context_close(self.id)
         _contexts.discard(self)
         # A callback may still be running, even the one that called this. Who consumes the queue
@@ -697,7 +630,7 @@ def _log_exception(record: Record, data: bytes) -> None:
 def _start_repeater() -> None:
     # Imported here and in there at the first call; a child that was forked in the middle of an
     # import would wait for ever at its own.
-    with _forks.held_off():
+    with forks.held_off():
         from cachannel.repeater import spawn_repeater
 
         spawn_repeater()

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from cachannel._ca.core import attach_shared, count_number, encode_name, wait_mine
 from cachannel._ca.handles import FLOAT, INTEGER, OTHER, Chid
 from cachannel._native import ffi, lib
+from cachannel._native.forks import destroy_queue, new_queue
 from cachannel.channel import CaChannel, CaChannelException
-from cachannel.context import SLICE, Context, create_many, destroy_queue, new_queue
+from cachannel.context import SLICE, Context, create_many
 from cachannel.errors import CAError
 from cachannel.protocol.enums import ECA
 from cachannel.values.decode import RECORD, ca_value, text
