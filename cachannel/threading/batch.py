@@ -20,7 +20,7 @@ from cachannel.values.decode import RECORD
 if TYPE_CHECKING:
     from cachannel.client.callbacks import Outbox
     from cachannel.client.context import BaseContext
-    from cachannel.threading.client import PV
+    from cachannel.threading.pv import PV
     from cachannel.values.decode import Record
 
 __all__ = ["Batch"]
