@@ -310,6 +310,30 @@ def test_a_channel_is_found_though_a_clear_has_waited_for_a_name_that_nobody_has
     assert outcome.succeeded().stdout == "ok\n"
 
 
+def test_a_channel_is_found_though_libca_searches_while_it_closes_the_circuit(
+    run_script: Callable[..., Outcome],
+) -> None:
+    """One in fifty such channels met that moment: so many turns, and no two in step with libca."""
+    outcome = run_script(
+        """
+        import time
+        from cachannel import ca
+        ca.create_context(True)
+        for turn in range(150):
+            first = ca.create_channel("catest")[1]
+            ca.pend_io(60)
+            time.sleep(turn % 32 * 0.001)
+            ca.clear_channel(first)
+            then = ca.create_channel("calong")[1]
+            assert ca.pend_io(5).name == "NORMAL", turn
+            ca.clear_channel(then)
+        ca.destroy_context()
+        print("ok")
+        """
+    )
+    assert outcome.succeeded().stdout == "ok\n"
+
+
 def test_beside_an_ioc_in_the_process_libca_searches_alone(silent_server: Searches) -> None:
     """libca does not count the channels of that IOC."""
     run(

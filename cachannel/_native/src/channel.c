@@ -23,6 +23,7 @@ static int create(void *argument)
     int status;
 
     cc_search_lock(context->search);
+    cc_search_before_create(context->search);
     if (context->searching) {
         status = ask_libca(c);
     } else {
@@ -220,7 +221,7 @@ int cc_channel_clear(cc_id id)
     cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
     cc_context *context;
     void *object;
-    int status;
+    int status, connected;
 
     if (!channel)
         return ECA_BADCHID;
@@ -233,6 +234,7 @@ int cc_channel_clear(cc_id id)
         return ECA_BADCHID;
     }
     epicsMutexMustLock(context->lock);
+    connected = !channel->unconnected;
     channel->unconnected = 0;
     cc_settle(context, &channel->unconnected);
     cc_unlock(context);
@@ -240,7 +242,10 @@ int cc_channel_clear(cc_id id)
     cc_search_before_clear(context->search);
     /* Ends the subscriptions, too, and waits for a callback that is running. */
     status = ca_clear_channel(channel->chid);
-    cc_search_be_quiet(context->search);
+    if (connected)
+        cc_search_after_clear(context->search);
+    else
+        cc_search_be_quiet(context->search);
     cc_channel_dismantle(channel);
     cc_leave(context);
     return status;

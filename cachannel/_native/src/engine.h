@@ -131,6 +131,8 @@ void cc_search_add(cc_search *search, const char *name);
 void cc_search_flush(cc_search *search);
 void cc_search_connected(cc_search *search);
 void cc_search_before_clear(cc_search *search);
+void cc_search_after_clear(cc_search *search);
+void cc_search_before_create(cc_search *search);
 void cc_search_be_quiet(cc_search *search);
 
 /* waits ---------------------------------------------------------------------------------- */

@@ -17,7 +17,8 @@
  * channel that is found on the same server would be put on it and stay there, dead, for ten
  * seconds. So before a channel is cleared, answers that may be on their way are waited for, a tenth
  * of a second at most, and nothing is asked for here until as long after it; the same holds after
- * the loss of a connection.
+ * the loss of a connection. libca's own search meets that moment, too, when it comes just then; so
+ * the next channel is not made before the circuit has had time to close.
  *
  * A network is not flooded: unanswered names are limited, and as many more may be sent as have
  * been answered (the slow start of TCP, and of libca). What could not be sent within the time in
@@ -51,6 +52,7 @@
 #define STALE_NS 30000000u        /* libca has begun by itself by then */
 #define FORGET_NS 100000000u      /* who has not answered by then never will */
 #define QUIET_NS 100000000u       /* so long after a clear or a loss nothing is sent */
+#define CLOSING_NS 10000000u      /* a circuit has ended by then, on a local network */
 #define LOOK_SECONDS 0.0005       /* how often a clear looks whether all have answered */
 #define EVERY 16                  /* connections: how often to look whether more may be sent */
 #define SOCKETS 1024              /* of this process, for datagrams */
@@ -80,6 +82,8 @@ struct cc_search {
     int answered;                 /* first connections of channels since the last look */
     uint32_t outstanding, window; /* names */
     uint64_t sent, quiet;         /* when last, and since when, ns */
+    int closing;                  /* perhaps a circuit is, since then: */
+    uint64_t cleared;             /* when a connected channel was cleared, ns */
 };
 
 /* Two contexts that make their first channels at once could not tell their sockets apart. */
@@ -206,6 +210,22 @@ void cc_search_lock(cc_search *s)
 void cc_search_unlock(cc_search *s)
 {
     pthread_mutex_unlock(&s->order);
+}
+
+/* A circuit may just be closing; the caller has the order. */
+void cc_search_before_create(cc_search *s)
+{
+    uint64_t passed, cleared;
+
+    if (!epicsAtomicGetIntT(&s->closing))
+        return;
+    epicsAtomicSetIntT(&s->closing, 0);
+    pthread_mutex_lock(&s->lock);
+    cleared = s->cleared;
+    pthread_mutex_unlock(&s->lock);
+    passed = epicsMonotonicGet() - cleared;
+    if (passed < CLOSING_NS)
+        epicsThreadSleep((double)(CLOSING_NS - passed) * 1e-9);
 }
 
 static int is_wanted(void)
@@ -421,6 +441,15 @@ void cc_search_be_quiet(cc_search *s)
     pthread_mutex_unlock(&s->lock);
 }
 
+/* A channel was cleared that had a circuit. */
+void cc_search_after_clear(cc_search *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->quiet = s->cleared = epicsMonotonicGet();
+    pthread_mutex_unlock(&s->lock);
+    epicsAtomicSetIntT(&s->closing, 1);
+}
+
 /* A channel will be cleared. */
 void cc_search_before_clear(cc_search *s)
 {
@@ -480,6 +509,16 @@ void cc_search_connected(cc_search *s)
 }
 
 void cc_search_before_clear(cc_search *s)
+{
+    (void)s;
+}
+
+void cc_search_after_clear(cc_search *s)
+{
+    (void)s;
+}
+
+void cc_search_before_create(cc_search *s)
 {
     (void)s;
 }
