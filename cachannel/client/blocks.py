@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Answers", "Block", "pairs", "refusal"]
 
-Answers = bytes | list[Any]
-"""Records of numbers, packed; or the record and the buffer of one answer, of a second, ..."""
+Answers = bytes | tuple[Any, Any]
+"""Records of numbers, packed; or the record and the buffer of one answer."""
 
 
 class Block:
@@ -124,11 +124,15 @@ class Block:
         refused = [index for index, code in enumerate(codes) if code != NORMAL and code > 0]
         for index in refused:
             record = refusal(self._first + index, codes[index])
-            self._outbox.post((self, [record, None], self._is_late()))
+            self._outbox.post((self, (record, None), self._is_late()))
         self._gone(len(refused))
 
     def _gone(self, number: int) -> None:
+        """Await so many answers less; on the thread that sends."""
         self._refused += number
+        self._look_for_end()
+
+    def _look_for_end(self) -> None:
         if self._taken + self._refused == self._total:
             self.release()
 
@@ -139,19 +143,17 @@ class Block:
             self._outbox.put((self, records, late))
         else:
             for record in RECORD.iter_unpack(records):
-                self._outbox.put((self, [record, None], late))
+                self._outbox.put((self, (record, None), late))
         self._taken += len(records) // RECORD.size
-        if self._taken + self._refused == self._total:
-            self.release()
+        self._look_for_end()
 
     def take(self, record: Record, buffer: Any, offset: int) -> None:
         """Take an answer with data, on the dispatcher thread."""
         if record[2] == 2:
             buffer = bytearray(buffer[offset : offset + record[11]])
-        self._outbox.put((self, [record, buffer], self._is_late()))
+        self._outbox.put((self, (record, buffer), self._is_late()))
         self._taken += 1
-        if self._taken + self._refused == self._total:
-            self.release()
+        self._look_for_end()
 
     def _is_late(self) -> bool:
         """Tell whether an answer that comes now comes too late."""
@@ -176,8 +178,7 @@ def pairs(answers: Answers) -> Iterable[tuple[Record, Any]]:
     """Go through answers: the record of each, and its buffer or None."""
     if isinstance(answers, bytes):
         return zip(RECORD.iter_unpack(answers), itertools.repeat(None))
-    steps = iter(answers)
-    return zip(steps, steps, strict=True)
+    return (answers,)
 
 
 def refusal(token: int, status: int) -> Record:

@@ -332,18 +332,18 @@ static void forget(cc_context *context, cc_waitset *set)
     cc_settle(context, &set->outstanding);
 }
 
-static int flush(void *unused)
+static int flush(void *argument)
 {
-    (void)unused;
+    cc_context *context = argument;
+
+    cc_search_flush(context->search);
     return ca_flush_io();
 }
 
 static int flush_and_wait(cc_context *context, const int *counter, double timeout)
 {
-    int status;
+    int status = cc_run_attached(context->ca, flush, context);
 
-    cc_search_flush(context->search);
-    status = cc_run_attached(context->ca, flush, NULL);
     return status == ECA_NORMAL ? cc_wait_counter(context, counter, timeout) : status;
 }
 
@@ -354,8 +354,7 @@ int cc_flush(cc_id id)
 
     if (!context)
         return ECA_NOCACTX;
-    cc_search_flush(context->search);
-    status = cc_run_attached(context->ca, flush, NULL);
+    status = cc_run_attached(context->ca, flush, context);
     cc_leave(context);
     return status;
 }
