@@ -28,12 +28,12 @@ from cachannel._ca.core import (
     create_in,
     create_waited,
     exception_dict,
+    last_reading,
     mask_number,
     once,
     pend_io_in,
     prepare,
     put_with,
-    read_number,
     seconds,
     subscribe_with,
     type_number,
@@ -42,7 +42,7 @@ from cachannel._ca.core import (
 from cachannel._ca.handles import FLOAT, PENDING, Chid, DBRValue, Evid, fetch
 from cachannel._ca.pv_values import as_text, value_of
 from cachannel._native import lib
-from cachannel.context import SLICE, park_at_exit
+from cachannel.context import park_at_exit
 from cachannel.errors import CaChannelException, StringTooLongError
 from cachannel.protocol.enums import CA_OP, DBF, ECA, ChannelState
 from cachannel.values.decode import Record, pv_items
@@ -60,6 +60,8 @@ __all__ = ["CaChannel", "CaChannelException"]
 _NORMAL = ECA.NORMAL
 _TEXT_TYPES = frozenset((0, 7, 14, 21, 28))
 _CHAR = 4
+# What the shortest ways call, without a look into `lib`.
+_read_number: Callable[[int], float] = lib.cc_read_number
 
 
 def _wants_numpy(keywords: dict[str, Any]) -> bool:
@@ -448,7 +450,8 @@ class CaChannel:
     ) -> Any:
         """Read, and wait for the value at most `getTimeout` seconds.
 
-        It waits for everything else that this thread has started, too.
+        It waits for everything else that this thread has started, too. A time-out below 5 ms is
+        one of 5 ms.
 
         Args:
             req_type: as for `array_get`. A PV of native type CHAR read as one of the STRING types
@@ -466,9 +469,13 @@ class CaChannel:
         value, chid, text_wanted, spent = None, self._chid, False, 0.0
         if req_type is None and count is None and chid is not None and not keywords:
             # The short way for the usual call.
-            reading = read_number(chid, self.getTimeout())
+            number: float = _read_number(chid.id)
+            if number == number:
+                self._dbrvalue = number
+                return number
+            reading = last_reading()
             if isinstance(reading, DBRValue):
-                value, spent = reading, SLICE
+                value, spent = reading, lib.CC_BRIEFLY
             elif reading is not None:
                 self._dbrvalue = reading
                 return reading

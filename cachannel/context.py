@@ -185,14 +185,13 @@ class Context:
         token = self.token()
         self.owners[token] = _weak_notice(self)
         with forks.held_off():
-            self.id: int = lib.cc_context_create(self.queue, token)
+            self.id: int = lib.cc_context_create(self.queue, token, preemptive)
         if self.id < 0:
             status, self.id = -self.id, 0
             self.closed = True
             destroy_queue(self.queue)
             check(status, operation="create a context")
         _contexts.add(self)
-        lib.cc_context_messages(self.id, preemptive)
         self._thread: threading.Thread | None = None
         if preemptive:
             self._thread = threading.Thread(target=_dispatch, args=(self, at_start), name=self.name)

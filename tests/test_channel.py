@@ -250,6 +250,46 @@ def test_time_out_zero_waits_without_limit() -> None:
     channel.pend_io(0)
 
 
+def test_getw_of_a_server_that_answers_late(make_ioc: Callable[..., SoftIoc]) -> None:
+    """It waits as long as the time-out says, and for what was started before it as well."""
+    server = make_ioc('record(ao, "channel:late") {field(VAL, "1.5")}')
+    late, prompt = connected("channel:late"), connected("catest")
+    server.freeze()
+    try:
+        late.setTimeout(0.2)
+        begin = time.monotonic()
+        assert status_of(late.getw) == ca.ECA.TIMEOUT
+        assert time.monotonic() - begin >= 0.2
+        late.array_get()
+        thaw = threading.Timer(0.1, server.thaw)
+        thaw.start()
+        assert isinstance(prompt.getw(), float)
+        assert late.getValue() == 1.5
+        thaw.join(30)
+    finally:
+        server.thaw()
+    late.setTimeout(30)
+    server.freeze()
+    thaw = threading.Timer(0.1, server.thaw)
+    thaw.start()
+    assert late.getw() == late.getValue() == 1.5
+    thaw.join(30)
+
+
+def test_getw_of_whole_numbers_and_of_what_is_no_number(make_ioc: Callable[..., SoftIoc]) -> None:
+    make_ioc('record(longout, "channel:whole") {field(VAL, "-7")} record(ao, "channel:nan") {}')
+    whole, nan = connected("channel:whole"), connected("channel:nan")
+    value = whole.getw()
+    assert (type(value), value, whole.getValue()) == (int, -7, -7)
+    put_wait(nan, float("nan"))
+    for value in nan.getw(), nan.getValue():
+        assert isinstance(value, float)
+        assert np.isnan(value)
+    # A number as text comes by another way, and the short way again after it.
+    assert whole.getw(ca.DBR_STRING) == "-7"
+    assert whole.getw() == -7
+
+
 def test_pend_event_and_poll_answer_time_out() -> None:
     channel = connected("catest")
     assert channel.pend_event(0.01) == ca.ECA.TIMEOUT

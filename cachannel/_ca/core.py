@@ -6,6 +6,7 @@ the event queue; the two faces above turn those into their own dictionaries.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, SupportsInt
 import cachannel
 from cachannel._ca.handles import FLOAT, INTEGER, Chid, DBRValue, Evid, Hooks
 from cachannel._native import ffi, lib
-from cachannel.context import SLICE, Context
+from cachannel.context import Context
 from cachannel.errors import BadCountError, BadValueError, RangeError
 from cachannel.protocol.enums import CA_OP, DBR, DBR_BY_NUMBER, ECA, eca
 from cachannel.values.encode import Encoded, encode, integer
@@ -398,27 +399,18 @@ def wait_mine(
             context.wait(wait_own, target, left)
 
 
-def read_number(chid: Chid, timeout: float) -> float | DBRValue | None:
-    """Read a number of the native type in the shortest way: with one wait, of a slice at most.
-
-    Args:
-        chid: the channel.
-        timeout: seconds; 0: without limit.
+def last_reading() -> int | float | DBRValue | None:
+    """What came of this thread's last `cc_read_number` when that was not a plain float.
 
     Returns:
         The number; its request when it is not one or has not come yet; None when there is no
         request, which another way to read explains.
     """
-    context = chid.context
-    if not context.preemptive:
-        return None
-    reading = lib.cc_read_number(chid.id, timeout if 0 < timeout < SLICE else SLICE)
-    state = reading.state
-    if state == FLOAT:
-        number: float = reading.number
-        return number
-    if state == INTEGER:
+    reading = lib.cc_last_reading()
+    if reading.state == INTEGER:
         return int(reading.number)
+    if reading.state == FLOAT:
+        return math.nan
     return DBRValue(reading.request, cachannel.USE_NUMPY) if reading.request > 0 else None
 
 

@@ -116,7 +116,7 @@ void cc_queue_destroy(cc_queue *queue);
 void cc_queue_wake(cc_queue *queue);
 
 /* contexts */
-cc_id cc_context_create(cc_queue *queue, uint64_t exception_token);
+cc_id cc_context_create(cc_queue *queue, uint64_t exception_token, int dispatched);
 int cc_context_close(cc_id context);
 int cc_context_messages(cc_id context, int here);
 int cc_flush(cc_id context);
@@ -158,7 +158,9 @@ typedef struct cc_reading {
     double number;
     int state;
 } cc_reading;
-cc_reading cc_read_number(cc_id channel, double timeout);
+static const double CC_BRIEFLY;
+double cc_read_number(cc_id channel);
+cc_reading cc_last_reading(void);
 
 /* writing */
 int cc_put(cc_id channel, int type, int64_t count, const void *data);

@@ -484,7 +484,9 @@ static void unlist(cc_context *context)
     epicsMutexUnlock(list_lock);
 }
 
-cc_id cc_context_create(cc_queue *queue, uint64_t exception_token)
+/* `dispatched`: a thread empties the queue at all times, so that who waits need not; libca's
+ * messages go to such a context first. */
+cc_id cc_context_create(cc_queue *queue, uint64_t exception_token, int dispatched)
 {
     cc_context *context;
     int status;
@@ -504,7 +506,8 @@ cc_id cc_context_create(cc_queue *queue, uint64_t exception_token)
     context->queue = queue;
     cc_queue_hold(queue);
     context->exception_token = exception_token;
-    context->closed = context->takes_messages = context->outstanding = context->refused = 0;
+    context->dispatched = context->takes_messages = dispatched;
+    context->closed = context->outstanding = context->refused = 0;
     context->ndue = context->searching = 0;
     /* In the list first: what libca has to say about its settings is for this context. */
     epicsMutexMustLock(list_lock);

@@ -59,6 +59,10 @@
 #define CC_DUE 4           /* waiters that one release of the lock can wake */
 #define CC_LONG 60.0       /* seconds that a wait without limit sleeps at a time */
 
+/* Seconds that cc_read_number waits: more than a round trip to a server nearby, and less than
+ * anybody's time-out. */
+static const double CC_BRIEFLY = 0.005;
+
 /* memory.c ------------------------------------------------------------------------------- */
 
 /* There may be 100,000 channels, so no object has a byte too many. In the free list `id` is the
@@ -163,6 +167,7 @@ typedef struct cc_context {
     cc_search *search;
     uint64_t exception_token;
     int closed;
+    int dispatched;               /* a thread of its own runs the callbacks at all times */
     int takes_messages;
     int searching;                /* has had a channel: libca has read its address lists */
     int outstanding;

@@ -416,23 +416,43 @@ cc_id cc_get(cc_id id, int type, int64_t count, cc_id previous, int counted)
 }
 
 /* The most frequent read, of one number in its native type, with as few crossings from Python as
- * can be: request, wait for what this thread has outstanding, number. */
-cc_reading cc_read_number(cc_id id, double timeout)
+ * can be: request, wait for what this thread has outstanding, but only briefly, number. One integer
+ * and one float go to and fro, which cost cffi no tuple and no struct: NaN when the number is not a
+ * float or has not come, and then cc_last_reading tells the same thread what there is. */
+static CC_THREAD_LOCAL cc_reading last_reading;
+
+double cc_read_number(cc_id id)
 {
-    cc_reading reading = {cc_get(id, CC_ANY, CC_ANY, 0, 1), 0, CC_PENDING};
+    cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
+    cc_reading reading = {0, NAN, CC_GONE};
     cc_request *r;
 
-    if (reading.request <= 0 || !(r = cc_enter(CC_POOL_REQUEST, reading.request)))
-        return reading;
-    cc_wait_mine(r->context->head.id, timeout);
-    reading.state = state_of(r);
-    reading.number = r->record.value;
-    cc_leave(r);
-    if (reading.state == CC_FLOAT || reading.state == CC_INTEGER) {
-        cc_request_release(reading.request);
-        reading.request = 0;
+    if (channel) {
+        if (channel->context->dispatched)
+            reading.request = cc_get(id, CC_ANY, CC_ANY, 0, 1);
+        cc_leave(channel);
     }
-    return reading;
+    r = reading.request > 0 ? cc_enter(CC_POOL_REQUEST, reading.request) : NULL;
+    if (r) {
+        /* What else is out must be waited for, too, even when this answer is here. */
+        reading.state = cc_wait_mine(r->context->head.id, CC_BRIEFLY) == ECA_NORMAL
+                            ? state_of(r) : CC_PENDING;
+        reading.number = r->record.value;
+        cc_leave(r);
+        if (reading.state == CC_FLOAT || reading.state == CC_INTEGER) {
+            cc_request_release(reading.request);
+            reading.request = 0;
+        }
+    }
+    if (reading.state == CC_FLOAT && !isnan(reading.number))
+        return reading.number;
+    last_reading = reading;
+    return NAN;
+}
+
+cc_reading cc_last_reading(void)
+{
+    return last_reading;
 }
 
 int cc_get_callback(cc_id id, int type, int64_t count, uint64_t token)
