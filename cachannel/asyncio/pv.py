@@ -30,7 +30,7 @@ from cachannel.client.common import (
 from cachannel.client.pv import BasePV, BaseReady, Written, check_notify, logger
 from cachannel.client.responses import ReadNotifyResponse, ReadResponse, WriteNotifyResponse
 from cachannel.client.statuses import ATTEMPTS, DROPPED, LOST, NORMAL
-from cachannel.client.values import Encoded, choose_type
+from cachannel.client.values import Encoded, choose_count, choose_type
 from cachannel.protocol.errors import CaprotoTimeoutError, ErrorResponseReceived
 from cachannel.values.decode import Record
 
@@ -202,6 +202,7 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
             CaprotoTimeoutError: there was no connection or no answer in time.
             ContextDisconnectedError: the context was disconnected meanwhile.
             KeyError, ValueError: no such type.
+            TypeError, ValueError: no such number of elements.
         """
         context = self.context
         # In another thread, or before the loop runs, it has to be a coroutine: that one begins
@@ -213,7 +214,8 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
             try:
                 native = self._native
                 dbr_type = native if data_type is None else choose_type(data_type, native)
-            except (KeyError, ValueError):
+                count = choose_count(data_count)
+            except (KeyError, TypeError, ValueError):
                 pass  # the coroutine raises it
             else:
                 if timeout is PV_DEFAULT_TIMEOUT:
@@ -222,7 +224,7 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
                     timeout = context.timeout
                 limit: Any = timeout
                 return context._begin_read(  # type: ignore[return-value]  # see Reading.send
-                    self, dbr_type, data_count or 0, limit, limit, True
+                    self, dbr_type, count, limit, limit, True
                 )
         return self._read(wait, callback, self._limit(timeout), data_type, data_count, notify)
 
@@ -234,13 +236,14 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
         if deadline is _FROM_NOW:
             deadline = deadline_after(limit)
         context = self.context
+        count = choose_count(data_count)
         self._pending += 1
         try:
             for _ in range(ATTEMPTS):
                 native = await self._connect(deadline, limit, "read")
                 dbr_type = choose_type(data_type, native)
                 left = coarse(left_until(deadline))
-                reading = context._begin_read(self, dbr_type, data_count or 0, limit, left, False)
+                reading = context._begin_read(self, dbr_type, count, limit, left, False)
                 if not wait:
                     self._read_later(reading, callback, notify)
                     return None

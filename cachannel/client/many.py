@@ -17,7 +17,7 @@ from cachannel.client.common import (
 from cachannel.client.context import BaseContext
 from cachannel.client.pv import BasePV
 from cachannel.client.responses import ReadNotifyResponse
-from cachannel.client.values import Encoded, choose_type, padded, refused
+from cachannel.client.values import Encoded, choose_count, choose_type, padded, refused
 from cachannel.errors import describe
 from cachannel.protocol.errors import CaprotoError, CaprotoTimeoutError, CaprotoValueError
 from cachannel.values.decode import RECORD, elements
@@ -238,23 +238,22 @@ class Readings(Sequence[ReadNotifyResponse]):
 
 
 def start_read(
-    pvs: Sequence[BasePV[Any, Any]], data_type: Any, count: int | None
+    pvs: Sequence[BasePV[Any, Any]], data_type: Any, count: int
 ) -> tuple[Any, list[int] | int]:
     """Begin to read connected PVs with one call; ones that are not connected fail."""
     ids = ffi.new("cc_id[]", [pv._id for pv in pvs])
     key = data_type.lower() if isinstance(data_type, str) else data_type
-    elements_ = count or 0
     if key in _VARIANTS and (key is None or key in ("native", "status", "time")):
-        bulk = lib.cc_get_many(ids, len(pvs), _ANY, elements_, _VARIANTS[key])
+        bulk = lib.cc_get_many(ids, len(pvs), _ANY, count, _VARIANTS[key])
         types: list[int] | int = _VARIANTS[key] + 6
     elif isinstance(key, str):
         # Strings have other types in these groups, so each channel is asked for its own.
         raise_for = [choose_type(key, max(0, lib.cc_field_type(pv._id))) for pv in pvs]
         types = raise_for
-        bulk = lib.cc_get_many(ids, len(pvs), _ANY, elements_, _VARIANTS[key])
+        bulk = lib.cc_get_many(ids, len(pvs), _ANY, count, _VARIANTS[key])
     else:
         types = choose_type(data_type, 0)
-        bulk = lib.cc_get_many(ids, len(pvs), types, elements_, 0)
+        bulk = lib.cc_get_many(ids, len(pvs), types, count, 0)
     if not bulk:
         raise MemoryError
     return ffi.gc(bulk, lib.cc_bulk_release), types
@@ -354,7 +353,7 @@ class ReadMany(Many):
         self, context: BaseContext, names: Names, data_type: Any, count: int | None
     ) -> None:
         super().__init__(context, names)
-        self._data_type, self._count = data_type, count
+        self._data_type, self._count = data_type, choose_count(count)
         self.parts: list[Part] = []
 
     def _start(self, indices: Sequence[int]) -> None:
@@ -369,7 +368,7 @@ class ReadMany(Many):
 
     def result(self, timeout: float | None, throw: bool) -> Readings:
         """Look at the answers, and raise for the first failure if asked to."""
-        readings = Readings([pv.name for pv in self.pvs], self.parts, self._count or 0)
+        readings = Readings([pv.name for pv in self.pvs], self.parts, self._count)
         if not readings.ok:
             for index, code in enumerate(readings.status):
                 # libca's word for a channel that was lost just before it was read.

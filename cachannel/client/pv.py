@@ -31,6 +31,7 @@ from cachannel.client.subscription import BaseSubscription
 from cachannel.client.values import (
     Encoded,
     check_type,
+    choose_count,
     choose_type,
     count_of,
     encode,
@@ -453,8 +454,10 @@ class BasePV(Generic[S, M]):
         Raises:
             KeyError: there is no such group of types.
             ValueError: there is no such type.
+            TypeError, ValueError: no such number of elements.
         """
         check_type(data_type)
+        choose_count(data_count)
         mask = int(_ALL_CHANGES if mask is None else mask)
         key = (data_type, data_count, low, high, to, mask)
         with self.context._lock:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sized
 from dataclasses import dataclass
+from operator import index
 from typing import Any, Final
 
 from cachannel.protocol.channel_types import ChannelType, field_types
@@ -15,6 +16,7 @@ from cachannel.values.decode import IN_RECORD, Record
 
 __all__ = [
     "Encoded",
+    "choose_count",
     "choose_type",
     "count_of",
     "encode",
@@ -50,6 +52,26 @@ def choose_type(data_type: Any, native: int) -> int:
         except KeyError as exc:
             raise NoSuchGroupError(*exc.args) from None
     return int(ChannelType(data_type))
+
+
+def choose_count(data_count: Any) -> int:
+    """Find the number of elements to ask for; 0: the current length.
+
+    Raises:
+        CaprotoTypeError: not an integer.
+        CaprotoValueError: less than 0, or more than any array has.
+    """
+    if data_count is None:
+        return 0
+    try:
+        count = index(data_count)
+    except TypeError:
+        message = f"data_count is an integer or None, not {data_count!r}"
+        raise CaprotoTypeError(message) from None
+    if not 0 <= count < 2**31:
+        message = f"data_count is 0 to 2147483647, not {data_count!r}"
+        raise CaprotoValueError(message)
+    return count
 
 
 class NoSuchGroupError(CaprotoKeyError):

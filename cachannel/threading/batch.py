@@ -12,7 +12,7 @@ from cachannel.client.common import DisconnectedError, TypeRequest, deadline_aft
 from cachannel.client.pv import logger
 from cachannel.client.responses import ReadNotifyResponse, WriteNotifyResponse
 from cachannel.client.statuses import DROPPED, LOST, NORMAL, NOWTACCESS
-from cachannel.client.values import Encoded, choose_type
+from cachannel.client.values import Encoded, choose_count, choose_type
 from cachannel.errors import describe
 from cachannel.protocol.errors import CaprotoError, ErrorResponseReceived
 from cachannel.values.decode import RECORD
@@ -251,13 +251,14 @@ class Batch:
         """
         native = pv._native if pv._up else self._native(pv, "read")
         dbr_type = native if data_type is None else choose_type(data_type, native)
+        count = 0 if data_count is None else choose_count(data_count)
         context = pv.context
         if self._kind != _READ or self._context is not context:
             self._begin(_READ, context)
         # Id and circuit, too: to look at 10,000 PVs once more costs more than the columns. All in
         # one list, as 10,000 tuples that stay would make the garbage collector run for longer
         # than the reads take.
-        self._run += (pv, dbr_type, data_count or 0, callback, pv._id, pv._manager)
+        self._run += (pv, dbr_type, count, callback, pv._id, pv._manager)
 
     def write(
         self, pv: PV, data: Any, callback: Callable[[WriteNotifyResponse], object] | None = None,

@@ -30,7 +30,7 @@ from cachannel.client.responses import (
 )
 from cachannel.client.statuses import ATTEMPTS, DISCONN, DROPPED, LOST, NORMAL
 from cachannel.client.subscription import BaseSubscription
-from cachannel.client.values import Encoded, choose_type, own_buffer
+from cachannel.client.values import Encoded, choose_count, choose_type, own_buffer
 from cachannel.protocol.errors import CaprotoTimeoutError, ErrorResponseReceived
 from cachannel.values.decode import Record
 
@@ -216,7 +216,7 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
         """
         limit = self._limit(timeout)
         deadline = deadline_after(limit)
-        count = data_count or 0
+        count = choose_count(data_count)
         self._pending += 1
         try:
             for attempt in range(ATTEMPTS):

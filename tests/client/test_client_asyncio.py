@@ -8,6 +8,7 @@ import pytest
 
 from cachannel._native import ffi, lib
 from cachannel.asyncio.client import Context
+from cachannel.protocol.errors import CaprotoValueError
 from support.waiting import wait_until
 
 
@@ -43,6 +44,18 @@ def test_ten_thousand_reads_at_once(ioc: Any) -> None:
             assert len({response.ioid for response in responses}) == 10_000
 
     asyncio.run(main())
+
+
+def test_a_read_that_cannot_be_sent_leaves_those_beside_it_alone(ioc: Any) -> None:
+    async def main() -> list[Any]:
+        async with Context(timeout=60) as context:
+            (pv,) = await context.get_pvs("catest")
+            await pv.read()
+            reads = (pv.read(), pv.read(data_count=2**40), pv.read(data_count=3))
+            return await asyncio.gather(*reads, return_exceptions=True)
+
+    good, bad, other = asyncio.run(main())
+    assert (good.data_count, type(bad), other.data_count) == (1, CaprotoValueError, 3)
 
 
 def test_a_subscription_is_iterated_from_its_latest_value(ioc: Any) -> None:

@@ -131,6 +131,13 @@ def test_more_elements_than_there_are_come_as_zeros(client: Any) -> None:
     assert response.metadata.timestamp > 1e9
 
 
+@pytest.mark.parametrize("count", ["2", 1.5, -1, 2**40, 2**70])
+def test_what_is_no_number_of_elements_is_refused_at_once(flavour: Any, count: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="data_count"):
+        flavour.read("cawaveh", data_count=count, timeout=60)
+    assert flavour.read("cawaveh", data_count=np.int16(2)).data_count == 2
+
+
 def test_a_refused_read_is_a_response_with_its_status(flavour: Any) -> None:
     response = flavour.read("canoaccess")
     assert response.status.name == "ECA_NORDACCESS"
