@@ -130,7 +130,8 @@ class Context(BaseContext):
         self._inbox = Inbox(self._loop, self._loop_died)
         self._loop_outbox = Outbox(self._engine.dirty, self._inbox.send)
         self._deadlines = Deadlines(self._loop)
-        self._flushing = False
+        # A turn of the loop in which something was asked for, and whether it is to be sent still.
+        self._in_turn = self._unsent = False
         # Reads that go out at the end of this turn of the loop, by the length of their time-out.
         self._reads: dict[float | None, list[Reading]] = {}
         self._blocks: set[ReadBlock] = set()
@@ -168,24 +169,30 @@ class Context(BaseContext):
             super()._flush_soon()
 
     def _flush_once(self) -> None:
-        """Send requests when the tasks that are ready now have made theirs."""
-        if not self._flushing:
-            self._flushing = True
-            self._loop.call_soon(self._flush_now)
+        """Send the first request of a turn of the loop at once, and the others together.
 
-    def _flush_now(self) -> None:
-        self._flushing = False
-        if self._closed:
-            return
-        if self._reads:
-            self._send_reads()
-        lib.cc_flush(self._engine.ca.id)
+        What is done one after the other need not wait for the loop, and what many tasks do at
+        once goes out when those that are ready now have done theirs.
+        """
+        if self._in_turn:
+            self._unsent = True
+        else:
+            self._in_turn = True
+            self._loop.call_soon(self._end_turn)
+            lib.cc_flush(self._engine.ca.id)
+
+    def _end_turn(self) -> None:
+        unsent, self._in_turn, self._unsent = self._unsent, False, False
+        if unsent and not self._closed:
+            if self._reads:
+                self._send_reads()
+            lib.cc_flush(self._engine.ca.id)
 
     def _begin_read(
         self, pv: PV, dbr_type: int, count: int, limit: float | None, delay: float | None,
         again: bool,
     ) -> Reading:  # fmt: skip
-        """Read a connected PV with the others of this turn of the loop."""
+        """Read a connected PV, with the others of this turn of the loop but the first."""
         reading = Reading(loop=self._loop)
         reading.pv = pv
         reading.dbr_type = dbr_type
@@ -193,11 +200,13 @@ class Context(BaseContext):
         reading.limit = limit
         reading.again = again
         pv._pending += 1
-        try:
+        if not self._in_turn:
+            self._send_block(pv._manager or pv.circuit_manager, delay, [reading])
+        elif delay in self._reads:
             self._reads[delay].append(reading)
-        except KeyError:
+        else:
             self._reads[delay] = [reading]
-            self._flush_once()
+        self._flush_once()
         return reading
 
     def _send_reads(self) -> None:
@@ -216,15 +225,18 @@ class Context(BaseContext):
                 except KeyError:
                     groups[manager] = [reading]
             for manager, group in groups.items():
-                block = ReadBlock(self, manager, deadline_after(delay), group)
-                self._blocks.add(block)
-                if delay is not None:
-                    self._deadlines.add(block, delay)
-                block.read(
-                    [reading.pv._id for reading in group],
-                    [reading.dbr_type for reading in group],
-                    [reading.count for reading in group],
-                )
+                self._send_block(manager, delay, group)
+
+    def _send_block(self, manager: Any, delay: float | None, group: list[Reading]) -> None:
+        block = ReadBlock(self, manager, deadline_after(delay), group)
+        self._blocks.add(block)
+        if delay is not None:
+            self._deadlines.add(block, delay)
+        block.read(
+            [reading.pv._id for reading in group],
+            [reading.dbr_type for reading in group],
+            [reading.count for reading in group],
+        )
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a coroutine that ends with the context at the latest."""

@@ -86,6 +86,9 @@ class Block:
             counts: elements to ask for; 0: the current length.
         """
         length = len(channels)
+        if length == 1:
+            self._read_one(channels[0], types[0], counts[0])
+            return
         status = ffi.new("int32_t[]", length)
         # What does not fit raises here, before anything is registered.
         columns = (
@@ -94,6 +97,12 @@ class Block:
         )  # fmt: skip
         if lib.cc_get_callback_many(*columns, self._prepare(length), status):
             self._refuse(ffi.unpack(status, length))
+
+    def _read_one(self, channel: int, dbr_type: int, count: int) -> None:
+        """Send a read as `read` does, without arrays: most loops read one PV after the other."""
+        status = lib.cc_get_callback(channel, dbr_type, count, self._prepare(1))
+        if status != NORMAL:
+            self._refuse((status,))
 
     def write_numbers(self, channels: list[int], values: list[float]) -> list[int]:
         """Send writes of one number each, in the native type of its channel.
