@@ -17,7 +17,6 @@ from cachannel.asyncio.reading import LostError, Reading, disconnected
 from cachannel.asyncio.subscription import Subscription
 from cachannel.client.callbacks import Outbox
 from cachannel.client.common import (
-    CONTEXT_DEFAULT_TIMEOUT,
     PV_DEFAULT_TIMEOUT,
     ContextDisconnectedError,
     ReadOptions,
@@ -185,7 +184,7 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
         The result may be given to everything that takes a coroutine: ``await``,
         `asyncio.gather`, `asyncio.create_task`, `asyncio.wait_for`. When the PV is connected it is
         a future as well, and the request is sent without anybody awaiting it. Requests of one
-        turn of the event loop go out together.
+        turn of the event loop go out together, the first of them ahead of the others.
 
         Args:
             wait: wait for the answer and return it.
@@ -215,24 +214,21 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
                 native = self._native
                 dbr_type = native if data_type is None else choose_type(data_type, native)
                 count = choose_count(data_count)
+                limit = self._limit(timeout)
             except (KeyError, TypeError, ValueError):
                 pass  # the coroutine raises it
             else:
-                if timeout is PV_DEFAULT_TIMEOUT:
-                    timeout = self._timeout
-                if timeout is CONTEXT_DEFAULT_TIMEOUT:
-                    timeout = context.timeout
-                limit: Any = timeout
                 return context._begin_read(  # type: ignore[return-value]  # see Reading.send
                     self, dbr_type, count, limit, limit, True
                 )
-        return self._read(wait, callback, self._limit(timeout), data_type, data_count, notify)
+        return self._read(wait, callback, timeout, data_type, data_count, notify)
 
     async def _read(
-        self, wait: bool, callback: Any, limit: float | None, data_type: Any,
+        self, wait: bool, callback: Any, timeout: Timeout, data_type: Any,
         data_count: int | None, notify: bool, deadline: Any = _FROM_NOW,
     ) -> Any:  # fmt: skip
         """Connect if need be and read, again if the connection is lost meanwhile."""
+        limit = self._limit(timeout)
         if deadline is _FROM_NOW:
             deadline = deadline_after(limit)
         context = self.context

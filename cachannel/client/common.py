@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterable
 from typing import Any, Final, Literal, TypedDict
 
-from cachannel.protocol.errors import CaprotoEnvironmentSetupError, CaprotoError
+from cachannel.protocol.errors import (
+    CaprotoEnvironmentSetupError,
+    CaprotoError,
+    CaprotoTypeError,
+    CaprotoValueError,
+)
 
 __all__ = [
     "CONTEXT_DEFAULT_TIMEOUT",
@@ -98,6 +104,28 @@ class ContextDisconnectedError(ThreadingClientException):
 
 class DeadCircuitError(ThreadingClientException):
     """The circuit was lost while a request was under way."""
+
+
+def limit_in_seconds(timeout: Any) -> float | None:
+    """Look at a time-out before it is worked with; infinity is no limit.
+
+    Raises:
+        CaprotoTypeError: it is not a number.
+        CaprotoValueError: it is NaN.
+    """
+    if timeout is None or (timeout.__class__ in (float, int) and timeout < math.inf):
+        return timeout  # type: ignore[no-any-return]
+    try:
+        limit = None if isinstance(timeout, (str, bytes)) else float(timeout)
+    except (TypeError, ValueError):
+        limit = None
+    if limit is None:
+        message = f"a time-out is a number of seconds or None, not {timeout!r}"
+        raise CaprotoTypeError(message)
+    if math.isnan(limit):
+        message = "a time-out is a number of seconds or None, not NaN"
+        raise CaprotoValueError(message)
+    return None if limit == math.inf else limit
 
 
 def seconds(value: float | None) -> str:

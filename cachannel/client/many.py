@@ -11,6 +11,7 @@ from cachannel.client.common import (
     Timeout,
     deadline_after,
     left_until,
+    limit_in_seconds,
     one_of,
     seconds,
 )
@@ -66,7 +67,7 @@ def resolve(context: BaseContext, names: Names) -> list[BasePV[Any, Any]]:
 
 def limit_of(context: BaseContext, timeout: Timeout) -> float | None:
     """Return the seconds that a time-out means."""
-    return context.timeout if timeout is CONTEXT_DEFAULT_TIMEOUT else timeout  # type: ignore[return-value]
+    return limit_in_seconds(context.timeout if timeout is CONTEXT_DEFAULT_TIMEOUT else timeout)
 
 
 class Part(NamedTuple):

@@ -18,6 +18,7 @@ from cachannel.client.common import (
     DisconnectedError,
     Timeout,
     TypeRequest,
+    limit_in_seconds,
     seconds,
 )
 from cachannel.client.responses import (
@@ -140,7 +141,7 @@ class BasePV(Generic[S, M]):
             timeout = self._timeout
         if timeout is CONTEXT_DEFAULT_TIMEOUT:
             timeout = self.context.timeout
-        return timeout  # type: ignore[return-value]
+        return limit_in_seconds(timeout)
 
     @property
     def connected(self) -> bool:

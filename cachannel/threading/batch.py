@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cachannel._native import ffi, lib
 from cachannel.client.blocks import Answers, Block, pairs
-from cachannel.client.common import DisconnectedError, TypeRequest, deadline_after
+from cachannel.client.common import (
+    DisconnectedError,
+    TypeRequest,
+    deadline_after,
+    limit_in_seconds,
+)
 from cachannel.client.pv import logger
 from cachannel.client.responses import ReadNotifyResponse, WriteNotifyResponse
 from cachannel.client.statuses import DROPPED, LOST, NORMAL, NOWTACCESS
@@ -161,7 +166,7 @@ class Batch:
     """
 
     def __init__(self, timeout: float | None = 2.0) -> None:
-        self.timeout = timeout
+        self.timeout = limit_in_seconds(timeout)
         self._reset()
 
     def _reset(self) -> None:

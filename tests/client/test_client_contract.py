@@ -138,6 +138,19 @@ def test_what_is_no_number_of_elements_is_refused_at_once(flavour: Any, count: A
     assert flavour.read("cawaveh", data_count=np.int16(2)).data_count == 2
 
 
+@pytest.mark.parametrize("timeout", ["5", [1], float("nan")])
+def test_what_is_no_time_out_is_refused_at_once(flavour: Any, timeout: Any) -> None:
+    for call in (flavour.read, lambda *a, **k: flavour.write(*a, 1.0, **k)):
+        with pytest.raises((TypeError, ValueError), match="time-out"):
+            call("catest", timeout=timeout)
+
+
+def test_an_infinite_time_out_is_no_limit(flavour: Any) -> None:
+    for timeout in (float("inf"), np.float32(60)):
+        flavour.write("catest", 2.5, timeout=timeout)
+        assert flavour.read("catest", timeout=timeout).data[0] == 2.5
+
+
 def test_a_refused_read_is_a_response_with_its_status(flavour: Any) -> None:
     response = flavour.read("canoaccess")
     assert response.status.name == "ECA_NORDACCESS"
