@@ -174,7 +174,7 @@ def get_complete(
     return None if items is None else items["value"]
 
 
-def _control(chid: Any, form: str, timeout: float, warn: bool) -> dict[str, Any] | None:
+def _control(chid: Any, form: str, timeout: float | None, warn: bool) -> dict[str, Any] | None:
     entry = entry_of(chid)
     if not entry.conn:
         raise CASeverityException("get", eca_message(ECA.DISCONN))
@@ -182,7 +182,9 @@ def _control(chid: Any, form: str, timeout: float, warn: bool) -> dict[str, Any]
 
 
 @withMaybeConnectedCHID
-def get_ctrlvars(chid: Any, timeout: float = 5.0, warn: bool = True) -> dict[str, Any] | None:
+def get_ctrlvars(
+    chid: Any, timeout: float | None = 5.0, warn: bool = True
+) -> dict[str, Any] | None:
     """Read units, limits, precision or states; None when the time was over.
 
     Raises:
@@ -192,7 +194,9 @@ def get_ctrlvars(chid: Any, timeout: float = 5.0, warn: bool = True) -> dict[str
 
 
 @withMaybeConnectedCHID
-def get_timevars(chid: Any, timeout: float = 5.0, warn: bool = True) -> dict[str, Any] | None:
+def get_timevars(
+    chid: Any, timeout: float | None = 5.0, warn: bool = True
+) -> dict[str, Any] | None:
     """Read alarm and time stamp; see `get_ctrlvars`."""
     return _control(chid, "time", timeout, warn)
 

@@ -205,15 +205,19 @@ def complete(entry: Entry, ftype: int, timeout: float | None) -> tuple[Any, Any]
     return answer
 
 
-def control(entry: Entry, form: str, timeout: float, *, warn: bool = True) -> dict[str, Any] | None:
+def control(
+    entry: Entry, form: str, timeout: float | None, *, warn: bool = True
+) -> dict[str, Any] | None:
     """Read what the CTRL or TIME form of a channel carries besides the value.
 
     Args:
         entry: a connected channel.
         form: ``'ctrl'`` or ``'time'``.
-        timeout: seconds.
+        timeout: seconds; None: one.
         warn: give a warning when the time is over.
     """
+    if timeout is None:
+        timeout = default_timeout(1)
     ftype = dbr.promote(entry.ftype, form == "time", form == "ctrl")
     answer = fetch(entry, ftype, 1, timeout, warn=warn)
     return None if answer is None else _values.metadata(answer[0], answer[1], 0)

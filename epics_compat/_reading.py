@@ -154,15 +154,15 @@ class Reading(State):
             return numpy.array([value], dtype=dbr.NP_Map[dbr.native_type(self.ftype)])
         return value
 
-    def get_ctrlvars(self, timeout: float = 5, warn: bool = True) -> dict[str, Any] | None:
+    def get_ctrlvars(self, timeout: float | None = 5, warn: bool = True) -> dict[str, Any] | None:
         """Read units, limits, precision or states; None when there is no answer in time."""
         return self._control("ctrl", timeout, warn)
 
-    def get_timevars(self, timeout: float = 5, warn: bool = True) -> dict[str, Any] | None:
+    def get_timevars(self, timeout: float | None = 5, warn: bool = True) -> dict[str, Any] | None:
         """Read alarm and time stamp; None when there is no answer in time."""
         return self._control("time", timeout, warn)
 
-    def _control(self, form: str, timeout: float, warn: bool) -> dict[str, Any] | None:
+    def _control(self, form: str, timeout: float | None, warn: bool) -> dict[str, Any] | None:
         if not self.wait_for_connection():
             if warn:
                 self._say_disconnected(f"get_{form}vars")

@@ -192,11 +192,11 @@ class State:
         """Write the value."""
         raise NotImplementedError
 
-    def get_ctrlvars(self, timeout: float = 5, warn: bool = True) -> dict[str, Any] | None:
+    def get_ctrlvars(self, timeout: float | None = 5, warn: bool = True) -> dict[str, Any] | None:
         """Read units, limits, precision or states."""
         raise NotImplementedError
 
-    def get_timevars(self, timeout: float = 5, warn: bool = True) -> dict[str, Any] | None:
+    def get_timevars(self, timeout: float | None = 5, warn: bool = True) -> dict[str, Any] | None:
         """Read alarm and time stamp."""
         raise NotImplementedError
 

@@ -689,6 +689,13 @@ def test_get_pv_cache() -> None:
     assert get_pv("catest") is not pv
 
 
+def test_what_a_channel_carries_is_read_without_a_time_out_too() -> None:
+    pv = connected("catest")
+    for source, argument in ((pv, ()), (ca, (pv.chid,))):
+        assert source.get_ctrlvars(*argument, timeout=None)["units"] == "mm"
+        assert source.get_timevars(*argument, timeout=None)["timestamp"] > 1e9
+
+
 def test_default_pv_class(monkeypatch: pytest.MonkeyPatch) -> None:
     class Mine(PV):
         def clear_callbacks(self) -> None:  # type: ignore[override]
