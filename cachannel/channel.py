@@ -469,11 +469,12 @@ class CaChannel:
         value, chid, text_wanted, spent = None, self._chid, False, 0.0
         if req_type is None and count is None and chid is not None and not keywords:
             # The short way for the usual call.
-            number: float = _read_number(chid.id)
+            channel = chid.id
+            number = _read_number(channel)
             if number == number:
                 self._dbrvalue = number
                 return number
-            reading = last_reading()
+            reading = last_reading(channel)
             if isinstance(reading, DBRValue):
                 value, spent = reading, lib.CC_BRIEFLY
             elif reading is not None:

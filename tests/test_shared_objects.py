@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cachannel import CaChannel, ca
+from cachannel._native import ffi, lib
 
 pytestmark = pytest.mark.usefixtures("ioc")
 
@@ -126,3 +127,25 @@ def test_large_value_of_the_last_read_replaces_the_one_before() -> None:
         channel.pend_io()
         assert channel.getValue()[0] == channel.getValue()[0] == number
         assert channel.getw(None, MANY, use_numpy=True)[0] == number
+
+
+def test_a_read_in_the_middle_of_another_one_of_the_same_thread() -> None:
+    """A signal handler may read between the two calls that a getw of no float is made of."""
+    whole, text = connected("calong"), connected("castring")
+    assert whole._chid is not None
+    assert text._chid is not None
+    ids = whole._chid.id, text._chid.id
+    counts = ffi.new("cc_counts *")
+    lib.cc_get_counts(counts)
+    before = counts.requests
+    for channel in (*ids, *ids):
+        assert np.isnan(lib.cc_read_number(channel))
+    # Only the last read is known of, by its own channel, once; the others have left nothing.
+    assert lib.cc_last_reading(ids[0]).request == 0
+    reading = lib.cc_last_reading(ids[1])
+    assert reading.request > 0
+    assert lib.cc_last_reading(ids[1]).request == 0
+    lib.cc_request_release(reading.request)
+    lib.cc_get_counts(counts)
+    assert counts.requests == before
+    assert isinstance(whole.getw(), int)

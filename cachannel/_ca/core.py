@@ -399,14 +399,18 @@ def wait_mine(
             context.wait(wait_own, target, left)
 
 
-def last_reading() -> int | float | DBRValue | None:
+def last_reading(channel: int) -> int | float | DBRValue | None:
     """What came of this thread's last `cc_read_number` when that was not a plain float.
+
+    Args:
+        channel: its channel, by id; this thread may have read another one in between, in a
+            signal handler.
 
     Returns:
         The number; its request when it is not one or has not come yet; None when there is no
         request, which another way to read explains.
     """
-    reading = lib.cc_last_reading()
+    reading = lib.cc_last_reading(channel)
     if reading.state == INTEGER:
         return int(reading.number)
     if reading.state == FLOAT:

@@ -160,7 +160,7 @@ typedef struct cc_reading {
 } cc_reading;
 static const double CC_BRIEFLY;
 double cc_read_number(cc_id channel);
-cc_reading cc_last_reading(void);
+cc_reading cc_last_reading(cc_id channel);
 
 /* writing */
 int cc_put(cc_id channel, int type, int64_t count, const void *data);

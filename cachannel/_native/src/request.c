@@ -419,7 +419,10 @@ cc_id cc_get(cc_id id, int type, int64_t count, cc_id previous, int counted)
  * can be: request, wait for what this thread has outstanding, but only briefly, number. One integer
  * and one float go to and fro, which cost cffi no tuple and no struct: NaN when the number is not a
  * float or has not come, and then cc_last_reading tells the same thread what there is. */
-static CC_THREAD_LOCAL cc_reading last_reading;
+static CC_THREAD_LOCAL struct {
+    cc_id channel;
+    cc_reading reading;
+} last;
 
 double cc_read_number(cc_id id)
 {
@@ -446,13 +449,27 @@ double cc_read_number(cc_id id)
     }
     if (reading.state == CC_FLOAT && !isnan(reading.number))
         return reading.number;
-    last_reading = reading;
+    /* Nobody asked for the last one: an exception of Python's came in between. */
+    if (last.reading.request > 0)
+        cc_request_release(last.reading.request);
+    last.channel = id;
+    last.reading = reading;
     return NAN;
 }
 
-cc_reading cc_last_reading(void)
+/* What came of the last cc_read_number of this thread; CC_GONE when that was of another channel, or
+ * has been asked for: a signal handler or finalizer that reads may have come in between. */
+cc_reading cc_last_reading(cc_id channel)
 {
-    return last_reading;
+    const cc_reading none = {0, NAN, CC_GONE};
+    cc_reading reading = none;
+
+    if (last.channel == channel) {
+        reading = last.reading;
+        last.channel = 0;
+        last.reading = none;
+    }
+    return reading;
 }
 
 int cc_get_callback(cc_id id, int type, int64_t count, uint64_t token)
