@@ -190,7 +190,7 @@ def fetch(request: int, *, steal: bool) -> tuple[Record, Any] | None:
             fields = RECORD.unpack(ffi.buffer(record))
             return fields, heap_buffer(address, fields[11])
         if room == nbytes:
-            return RECORD.unpack(ffi.buffer(record)), data
+            return RECORD.unpack(ffi.buffer(record)), data or b""
         data, room = bytearray(nbytes), nbytes
 
 

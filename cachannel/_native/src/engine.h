@@ -56,6 +56,7 @@
 #define CC_UNASKED (-3)    /* of native_type: connected, but libca was not asked yet */
 #define CC_ANY (-1)        /* type or count: as the channel has it */
 #define CC_SMALL 1024      /* payloads up to here are copied into the batch */
+#define CC_NOTICES 1000    /* exceptions and messages that may wait */
 #define CC_DUE 4           /* waiters that one release of the lock can wake */
 #define CC_LONG 60.0       /* seconds that a wait without limit sleeps at a time */
 
@@ -102,6 +103,7 @@ struct cc_queue {
     uint64_t limit_bytes;
     uint64_t heap_bytes;     /* of the batch being filled */
     uint64_t replaced;
+    uint32_t notices;        /* exceptions and messages in the batch being filled */
     struct { cc_record *records; char *bytes; uint32_t length, nbytes, capacity, room; } fill, drain;
 };
 
@@ -111,7 +113,8 @@ void cc_queue_hold(cc_queue *queue);
 void cc_queue_drop(cc_queue *queue);
 unsigned cc_queues_live(void);
 void cc_queues_after_fork(void);
-void cc_describe(cc_record *record, long type, long count, const void *dbr);
+uint64_t cc_most_bytes(int type, int64_t count);
+const void *cc_describe(cc_record *record, long type, long count, const void *dbr, uint64_t most);
 int cc_is_number(long type, long count);
 void cc_queue_push(cc_queue *queue, cc_record *record, const void *data,
                    struct cc_subscription *subscription);
@@ -203,6 +206,7 @@ typedef struct cc_subscription {
     cc_queue *queue;
     evid evid;
     uint64_t token;
+    uint64_t most;                /* bytes of an event */
     uint32_t pending_index, pending_generation;
     struct cc_subscription *next, *previous;
 } cc_subscription;
@@ -216,6 +220,7 @@ typedef struct cc_request {
     cc_bulk *bulk;
     cc_waitset *waitset;
     uint64_t token;
+    uint64_t most;                /* bytes of an answer to what was asked for */
     uint8_t mode, is_put, abandoned, refused, told;
     int pending;                  /* 1 until answered: a waiter's counter */
     cc_record record;

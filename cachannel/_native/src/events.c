@@ -157,7 +157,7 @@ uint32_t cc_queue_take(cc_queue *q, cc_batch *batch)
         q->fill.room = room;
         q->fill.length = q->fill.nbytes = 0;
     }
-    q->heap_bytes = 0;
+    q->heap_bytes = q->notices = 0;
     q->generation++;
     q->taken++;
     batch->records = q->drain.records;
@@ -236,10 +236,49 @@ static void replace(cc_queue *q, cc_record *old, cc_record *record, const void *
     q->replaced++;
 }
 
-/* Append a record. With a subscription, and when the queue is full, it may replace an older
- * value of the same subscription instead; nothing else is ever dropped. */
+/* A server can send errors faster than anybody can read them. The last one that is kept is
+ * followed by a word about the others. */
+static int is_one_too_many(cc_queue *q, cc_record *record, const void **data)
+{
+    static const char others[] = "more messages than can be shown: some are dropped\n";
+
+    if (record->kind != CC_EXCEPTION && record->kind != CC_MESSAGE)
+        return 0;
+    if (q->notices++ == CC_NOTICES) {
+        uint64_t owner = record->owner;
+
+        if (record->place == CC_ON_HEAP)
+            cc_payload_free(record->payload);
+        memset(record, 0, sizeof *record);
+        record->owner = owner;
+        record->kind = CC_MESSAGE;
+        record->nbytes = sizeof others - 1;
+        record->place = CC_IN_BATCH;
+        *data = others;
+    }
+    return q->notices > CC_NOTICES + 1;
+}
+
+/* The pending record of a channel's access rights, of which only the last matter when there are
+ * more records than the queue should hold. */
+static cc_record *pending_access(cc_queue *q, const cc_record *record)
+{
+    uint32_t i = q->fill.length;
+
+    if (record->kind == CC_ACCESS && i >= q->limit_records)
+        while (i-- > 0)
+            if (q->fill.records[i].kind == CC_ACCESS
+                && q->fill.records[i].owner == record->owner)
+                return &q->fill.records[i];
+    return NULL;
+}
+
+/* Append a record. When the queue is full it may replace an older one instead, of the values of the
+ * same subscription or the access rights of the same channel. Nothing else is ever dropped but
+ * messages. */
 void cc_queue_push(cc_queue *q, cc_record *record, const void *data, cc_subscription *s)
 {
+    cc_record *older;
     int signal = 0;
 
     if (data && record->place != CC_IN_RECORD) {
@@ -251,7 +290,7 @@ void cc_queue_push(cc_queue *q, cc_record *record, const void *data, cc_subscrip
         }
     }
     epicsMutexMustLock(q->lock);
-    if (q->closed)
+    if (q->closed || is_one_too_many(q, record, &data))
         goto refuse;
     if (record->place == CC_ON_HEAP)
         q->heap_bytes += record->nbytes;
@@ -259,6 +298,8 @@ void cc_queue_push(cc_queue *q, cc_record *record, const void *data, cc_subscrip
         && (q->fill.length >= q->limit_records
             || q->heap_bytes + q->fill.nbytes >= q->limit_bytes)) {
         replace(q, &q->fill.records[s->pending_index], record, data);
+    } else if ((older = pending_access(q, record)) != NULL) {
+        *older = *record;
     } else {
         uint32_t padded = record->place == CC_IN_BATCH ? (record->nbytes + 7u) & ~7u : 0;
 
@@ -296,8 +337,24 @@ int cc_is_number(long type, long count)
     return count == 1 && type >= 0 && type <= DBR_TIME_DOUBLE && type % (DBR_DOUBLE + 1);
 }
 
-/* Fill in type, count, alarm, time stamp, size and the value of a single number. */
-void cc_describe(cc_record *record, long type, long count, const void *dbr)
+static uint64_t bytes_of(long type, uint64_t count)
+{
+    return type == DBR_CLASS_NAME ? dbr_size[type]
+                                  : dbr_value_offset[type] + count * dbr_value_size[type];
+}
+
+/* The most that an answer may have. A server that counts wrong would have what lies behind its
+ * message taken for data. Who asks for the current length (0) takes what fits a record. */
+uint64_t cc_most_bytes(int type, int64_t count)
+{
+    uint64_t most = count > 0 ? bytes_of(type, (uint64_t)count) : UINT32_MAX;
+
+    return most < UINT32_MAX ? most : UINT32_MAX;
+}
+
+/* Fill in type, count, alarm, time stamp, size and the value of a single number. Returns the data,
+ * or NULL without any; what is larger than it can be gets the status ECA_BADCOUNT. */
+const void *cc_describe(cc_record *record, long type, long count, const void *dbr, uint64_t most)
 {
     const char *data = dbr;
     const dbr_short_t *alarm = dbr;
@@ -308,7 +365,13 @@ void cc_describe(cc_record *record, long type, long count, const void *dbr)
     record->count = count > 0 ? (uint32_t)count : 0;
     record->place = CC_NOWHERE;
     if (!known || !dbr)
-        return;
+        return dbr;
+    if (bytes_of(type, record->count) > most) {
+        record->status = ECA_BADCOUNT;
+        record->type = -1;
+        record->count = 0;
+        return NULL;
+    }
     if (type >= DBR_STS_STRING && type <= DBR_CTRL_DOUBLE) {
         record->alarm_status = alarm[0];
         record->alarm_severity = alarm[1];
@@ -321,10 +384,7 @@ void cc_describe(cc_record *record, long type, long count, const void *dbr)
         record->seconds = stamp->secPastEpoch;
         record->nanoseconds = stamp->nsec;
     }
-    record->nbytes = (uint32_t)(dbr_value_offset[type]
-                                + (size_t)record->count * dbr_value_size[type]);
-    if (type == DBR_CLASS_NAME)
-        record->nbytes = dbr_size[type];
+    record->nbytes = (uint32_t)bytes_of(type, record->count);
     if (cc_is_number(type, count)) {
         const void *value = data + dbr_value_offset[type];
         record->place = CC_IN_RECORD;
@@ -337,6 +397,7 @@ void cc_describe(cc_record *record, long type, long count, const void *dbr)
         case DBR_DOUBLE: memcpy(&record->value, value, sizeof record->value); break;
         }
     }
+    return data;
 }
 
 void cc_on_event(struct event_handler_args args)
@@ -349,7 +410,7 @@ void cc_on_event(struct event_handler_args args)
     record.owner = s->token;
     record.kind = CC_EVENT;
     record.status = args.status;
-    cc_describe(&record, args.type, args.count, data);
+    data = cc_describe(&record, args.type, args.count, data, s->most);
     cc_queue_push(s->queue, &record, data, s);
 }
 

@@ -101,7 +101,8 @@ static int settle_request(cc_request *r)
     return 0;
 }
 
-static void report_refusal(cc_context *context, int kind, const struct event_handler_args *args)
+static void report_refusal(cc_context *context, int kind, const struct event_handler_args *args,
+                           int status)
 {
     struct exception_handler_args report;
 
@@ -110,7 +111,7 @@ static void report_refusal(cc_context *context, int kind, const struct event_han
     report.chid = args->chid;
     report.type = args->type;
     report.count = args->count;
-    report.stat = args->status;
+    report.stat = status;
     report.op = kind == CC_GET ? CA_OP_GET : CA_OP_PUT;
     report.ctx = ca_name(args->chid);
     cc_on_exception(report);
@@ -122,13 +123,14 @@ static void answer(cc_request *r, int kind, const struct event_handler_args *arg
     cc_bulk *bulk = r->bulk;
     const void *data = args->status == ECA_NORMAL && kind == CC_GET ? args->dbr : NULL;
     cc_record record;
-    int done;
+    int done, status;
 
     memset(&record, 0, sizeof record);
     record.owner = r->token;
     record.kind = (uint16_t)kind;
     record.status = args->status;
-    cc_describe(&record, args->type, args->count, data);
+    data = cc_describe(&record, args->type, args->count, data, r->most);
+    status = record.status;
     if (r->mode == CC_MODE_QUEUED) {
         cc_queue_push(context->queue, &record, data, NULL);
         epicsMutexMustLock(context->lock);
@@ -144,11 +146,11 @@ static void answer(cc_request *r, int kind, const struct event_handler_args *arg
     }
     /* libca tells the exception handler when a read for ca_pend_io or a request of a synchronous
      * group fails, and so do we. */
-    if (args->status != ECA_NORMAL && (r->waitset || r->told))
-        report_refusal(context, kind, args);
+    if (status != ECA_NORMAL && (r->waitset || r->told))
+        report_refusal(context, kind, args, status);
     epicsMutexMustLock(context->lock);
     r->record = record;
-    if (kind == CC_GET && r->waitset && !r->waitset->forgotten && args->status != ECA_NORMAL) {
+    if (kind == CC_GET && r->waitset && !r->waitset->forgotten && status != ECA_NORMAL) {
         r->refused = 1;
         context->refused++;
     }
@@ -401,6 +403,7 @@ cc_id cc_get(cc_id id, int type, int64_t count, cc_id previous, int counted)
             status = ECA_ALLOCMEM;
         else {
             answer = r->head.id;
+            r->most = cc_most_bytes(type, count);
             status = ca_array_get_callback(type, (unsigned long)count, channel->chid, cc_on_get,
                                            r);
             if (status != ECA_NORMAL)
@@ -486,6 +489,7 @@ int cc_get_callback(cc_id id, int type, int64_t count, uint64_t token)
         if (!r)
             status = ECA_ALLOCMEM;
         else {
+            r->most = cc_most_bytes(type, count);
             status = ca_array_get_callback(type, (unsigned long)count, channel->chid, cc_on_get,
                                            r);
             if (status != ECA_NORMAL) {
