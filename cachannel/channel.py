@@ -97,7 +97,7 @@ class CaChannel:
     # What `getValue` gives: the last answer, or the number it was.
     _dbrvalue: DBRValue | float | None
     # Nothing is kept here; scripts that look into it find it empty.
-    _callbacks: ClassVar[dict[str, Any] | None] = None
+    _callbacks: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, pvName: str | bytes | None = None) -> None:
         self._pvname = pvName
@@ -110,6 +110,10 @@ class CaChannel:
         """The monitor, which lives with the channel."""
         chid = self._chid
         return None if chid is None or chid.hooks is None else chid.hooks.evid
+
+    @_evid.setter
+    def _evid(self, evid: Evid | None) -> None:
+        """Take note of nothing: classes of scripts set it as `__init__` and `clear_event` do."""
 
     def __del__(self) -> None:
         chid = getattr(self, "_chid", None)
@@ -489,11 +493,14 @@ class CaChannel:
             value = DBRValue(0, False)
             self._start_get(value, req_type, count, keywords, "getw")
         self._await_get(value, spent)
+        # Looked at before `array_get` of another thread can use its request again.
+        if text_wanted:
+            value.use_numpy = False
+            answer = as_text(value_of(value))
+        else:
+            answer = value_of(value, give=True)
         self._dbrvalue = value
-        if not text_wanted:
-            return value_of(value, give=True)
-        value.use_numpy = False
-        return as_text(value_of(value))
+        return answer
 
     def _await_get(self, value: DBRValue, spent: float) -> None:
         chid, request, timeout = self._open("getw"), value._request, self.getTimeout()

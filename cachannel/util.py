@@ -27,13 +27,13 @@ _Callback = Callable[[dict[str, Any], tuple[Any, ...]], object]
 
 _channels_: dict[_Name, CaChannel] = {}
 # Two threads that ask for the same new name shall end up with the same channel.
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def _after_fork() -> None:
     """In the child of a fork the channels are of no use, and the lock may be held by nobody."""
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _channels_.clear()
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["close", "pv_of", "wait"]
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _shared: Context | None = None
 
 
@@ -29,7 +29,11 @@ def pv_of(pvname: str, context: Any) -> Any:
             if _shared is None:
                 from cachannel.threading.client import Context
 
-                _shared = Context()
+                made = Context()
+                if _shared is None:
+                    _shared = made
+                else:  # a signal handler has made one meanwhile
+                    made.disconnect()
             context = _shared
     return context.get_pvs(pvname)[0]
 
@@ -51,7 +55,7 @@ def close() -> None:
 
 def _after_fork() -> None:
     global _lock, _shared
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _shared = None
 
 

@@ -44,6 +44,9 @@ def test_new_object_has_the_attributes_that_scripts_look_at() -> None:
     assert (channel._timeout, channel._dbrvalue) == (None, None)
     assert channel.state() is ca.ChannelState.NEVER_SEARCH
     assert channel.getValue() is None
+    assert "eventCB" not in channel._callbacks
+    channel._evid = None
+    assert channel._evid is None
     channel.last_value = 5  # type: ignore[attr-defined]
     assert channel.last_value == 5  # type: ignore[attr-defined]
     assert CaChannel.version() == "3.2.0"
@@ -334,6 +337,21 @@ def test_lost_channel_has_the_two_known_numbers(make_ioc: Callable[..., SoftIoc]
     assert seen.next(60)[0]["status"] == NORMAL
     assert channel.field_type() is ca.DBF.DOUBLE
     channel.clear_channel()
+
+
+def test_access_rights_callback_that_raises_at_once_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reported = Events()
+    monkeypatch.setattr("sys.unraisablehook", reported)
+    channel = connected("catest")
+
+    def callback(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    channel.replace_access_rights_event(callback)
+    assert reported.next().exc_type is ZeroDivisionError
+    channel.replace_access_rights_event()
 
 
 def test_put_callback_idioms_of_scripts() -> None:

@@ -1,5 +1,6 @@
 """Objects that several threads use at the same time, and values that are looked at again."""
 
+import os
 import sys
 import threading
 import time
@@ -11,6 +12,7 @@ import pytest
 
 from cachannel import CaChannel, ca
 from cachannel._native import ffi, lib
+from support.scripts import run_text
 
 pytestmark = pytest.mark.usefixtures("ioc")
 
@@ -127,6 +129,46 @@ def test_large_value_of_the_last_read_replaces_the_one_before() -> None:
         channel.pend_io()
         assert channel.getValue()[0] == channel.getValue()[0] == number
         assert channel.getw(None, MANY, use_numpy=True)[0] == number
+
+
+@pytest.mark.parametrize("name", ["castring", "cawave"])
+def test_getw_beside_array_get_of_the_same_object(name: str, busy: None) -> None:
+    """What getw returns is its own answer, even if `array_get` takes its request over."""
+    channel, end, answers = connected(name), time.monotonic() + 2.0, []
+
+    def read() -> None:
+        while time.monotonic() < end:
+            answers.append(channel.getw())
+
+    def ask() -> None:
+        while time.monotonic() < end:
+            channel.array_get()
+            channel.pend_io(30)
+
+    run(read, ask, ask)
+    assert None not in answers
+
+
+def test_a_signal_handler_that_needs_the_context_which_is_being_made() -> None:
+    """It would wait for a lock that its own thread holds."""
+    for delay in (0.0002, 0.0007, 0.0015, 0.003):
+        run_text(
+            f"""
+            import faulthandler, signal
+            from CaChannel import CaChannel
+            faulthandler.dump_traceback_later(60, exit=True)
+            inner = CaChannel("calong")
+            signal.signal(signal.SIGALRM, lambda *_: inner.search())
+            signal.setitimer(signal.ITIMER_REAL, {delay})
+            outer = CaChannel("catest")
+            outer.setTimeout(30)
+            outer.searchw()
+            outer.getw()
+            while inner.state() != 2:
+                outer.pend_event(0.01)
+            """,
+            dict(os.environ),
+        ).succeeded()
 
 
 def test_a_read_in_the_middle_of_another_one_of_the_same_thread() -> None:

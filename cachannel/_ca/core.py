@@ -64,13 +64,14 @@ def current() -> Context:
 
 # The context of all `CaChannel` objects, and what guards making it.
 _shared: Context | None = None
-_sharing = threading.Lock()
+# A signal handler of the thread that holds it may need the context, too.
+_sharing = threading.RLock()
 
 
 def _after_fork() -> None:
     """Let go of a lock that a thread of the parent may have held."""
     global _sharing
-    _sharing = threading.Lock()
+    _sharing = threading.RLock()
 
 
 os.register_at_fork(after_in_child=_after_fork)
@@ -89,8 +90,15 @@ def attach_shared() -> Context:
             context = _shared
             if context is None or context.closed:
                 own = attached()
-                context = own if own is not None and own.preemptive else Context(at_start=attach)
-                _shared = context
+                if own is not None and own.preemptive:
+                    context = _shared = own
+                else:
+                    made = Context(at_start=attach)
+                    context = _shared
+                    if context is None or context.closed:
+                        context = _shared = made
+                    else:  # which a signal handler has made meanwhile
+                        made.close()
     mine = local.context
     if mine is None or mine.closed:
         local.context = context

@@ -48,7 +48,8 @@ __all__ = [
 
 _STEP = 0.05
 _blocks: set[threading.Event] = set()
-_guard = threading.Lock()
+# A signal handler of the thread that holds it may call everything here, too.
+_guard = threading.RLock()
 
 
 class _Broadcaster(SharedBroadcaster):
@@ -58,14 +59,23 @@ class _Broadcaster(SharedBroadcaster):
 _shared: _Broadcaster | None = None
 
 
+def _is_closed(broadcaster: _Broadcaster) -> bool:
+    return broadcaster._made is not None and broadcaster._made.ca.closed
+
+
 def _context(timeout: float | None, repeater: bool) -> Context:
     """Make a context on the one libca context of this module."""
     global _shared
     with _guard:
         broadcaster = _shared
-        if broadcaster is None or (broadcaster._made is not None and broadcaster._made.ca.closed):
-            broadcaster = _shared = _Broadcaster()
-            broadcaster._made = Engine(repeater)
+        if broadcaster is None or _is_closed(broadcaster):
+            made = _Broadcaster()
+            made._made = Engine(repeater)
+            broadcaster = _shared
+            if broadcaster is None or _is_closed(broadcaster):
+                broadcaster = _shared = made
+            else:  # which a signal handler has made meanwhile
+                made._made.close()
         elif repeater and broadcaster._made is not None and not broadcaster._made.repeater:
             broadcaster._made.repeater = True
             spawn_repeater()
