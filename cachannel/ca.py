@@ -59,7 +59,7 @@ from cachannel._ca.handles import Chid, DBRValue, Evid, format_dbr
 from cachannel._ca.texts import *  # noqa: F403 - likewise
 from cachannel._ca.texts import __all__ as _texts
 from cachannel._native import ffi, lib
-from cachannel.context import Context
+from cachannel.context import Context, report
 from cachannel.errors import StringTooLongError
 from cachannel.protocol.enums import (
     CA_K,
@@ -578,7 +578,10 @@ def replace_access_rights_event(chid: Chid, callback: Callback | None = None) ->
     hooks.access = callback
     status = lib.cc_channel_tell_access(channel, 1)
     if status == 1 and lib.cc_channel_is_connected(channel) == 1:
-        callback(rights(chid, max(lib.cc_access(channel), 0)))
+        try:
+            callback(rights(chid, max(lib.cc_access(channel), 0)))
+        except Exception as exc:  # as on the dispatcher thread
+            report(exc, callback)
     return eca(status)
 
 

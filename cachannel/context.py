@@ -21,6 +21,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 import weakref
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
@@ -92,7 +93,9 @@ class Run(Protocol):
 
 
 class _Unraisable:
-    """What `sys.unraisablehook` gets when user code raises where nobody can catch it."""
+    """What a hook of the user in place of `sys.unraisablehook` gets; Python's own takes only what
+    Python makes.
+    """
 
     def __init__(self, exc: BaseException, owner: object) -> None:
         self.exc_type = type(exc)
@@ -103,10 +106,18 @@ class _Unraisable:
 
 
 def report(exc: BaseException, owner: object) -> None:
-    """Tell of an exception in a callback: to the logger and to `sys.unraisablehook`."""
+    """Tell of an exception in a callback: to the logger and to `sys.unraisablehook`, which prints
+    the traceback on standard error unless the user has put another one in its place.
+    """
     _callback_logger.error("exception in a callback: %r", exc, exc_info=exc)
+    arguments = _Unraisable(exc, owner)
     try:
-        sys.unraisablehook(cast("sys.UnraisableHookArgs", _Unraisable(exc, owner)))
+        if sys.unraisablehook is not sys.__unraisablehook__:
+            sys.unraisablehook(cast("sys.UnraisableHookArgs", arguments))
+        elif sys.stderr is not None:
+            text = "".join(traceback.format_exception(exc))
+            sys.stderr.write(f"{arguments.err_msg}: {owner!r}\n{text}")
+            sys.stderr.flush()
     except Exception:
         _callback_logger.exception("sys.unraisablehook failed")
 
@@ -630,8 +641,11 @@ def _start_repeater() -> None:
     # Imported here and in there at the first call; a child that was forked in the middle of an
     # import would wait for ever at its own.
     with forks.held_off():
-        from cachannel.repeater import spawn_repeater
-
+        try:
+            from cachannel.repeater import spawn_repeater
+        except ImportError:
+            # In a signal handler, in the middle of this very import, after which it is started.
+            return
         spawn_repeater()
 
 

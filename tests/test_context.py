@@ -175,6 +175,24 @@ def test_callback_that_raises_is_reported_and_stops_nothing(
     assert first.exc_traceback is not None
 
 
+def test_without_a_hook_of_the_users_the_traceback_is_printed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+    try:
+        int("no number")
+    except ValueError as error:
+        report(error, print)
+    shown = capsys.readouterr().err
+    assert shown.startswith(
+        "Exception ignored in Channel Access callback: <built-in function print>"
+    )
+    assert "Traceback" in shown
+    assert shown.endswith("invalid literal for int() with base 10: 'no number'\n")
+    monkeypatch.setattr(sys, "stderr", None)
+    report(ValueError("nowhere to print it"), None)
+
+
 def test_hook_that_raises_stops_nothing(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
