@@ -41,11 +41,13 @@ from cachannel._ca.core import (
 )
 from cachannel._ca.handles import FLOAT, PENDING, Chid, DBRValue, Evid, fetch
 from cachannel._ca.pv_values import as_text, value_of
+from cachannel._ca.steps import are_overridden, read_in_steps, search_in_steps
+from cachannel._ca.waited import get_waited, put_waited
 from cachannel._native import lib
 from cachannel.context import park_at_exit
 from cachannel.errors import CaChannelException, StringTooLongError
 from cachannel.protocol.enums import CA_OP, DBF, ECA, ChannelState
-from cachannel.values.decode import Record, pv_items
+from cachannel.values.decode import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,6 +100,14 @@ class CaChannel:
     _dbrvalue: DBRValue | float | None
     # Nothing is kept here; scripts that look into it find it empty.
     _callbacks: ClassVar[dict[str, Any]] = {}
+    # What a script's class overrides: steps of searching, of reading.
+    _searches_itself: ClassVar[bool] = False
+    _reads_itself: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        cls._searches_itself = are_overridden(cls, "search", "pend_io")
+        cls._reads_itself = are_overridden(cls, "array_get", "pend_io", "getValue")
 
     def __init__(self, pvName: str | bytes | None = None) -> None:
         self._pvname = pvName
@@ -228,6 +238,9 @@ class CaChannel:
             CaChannelException: ECA_TIMEOUT when this PV did not connect. The channel stays, and
                 may connect later.
         """
+        if self._searches_itself:
+            search_in_steps(self, pvName)
+            return
         self._create(pvName, None, "searchw")
         chid = self._open("searchw")
         context, timeout = chid.context, self.getTimeout()
@@ -348,29 +361,8 @@ class CaChannel:
         timeout: float | None = None,
         operation: str = "putWait",
     ) -> None:
-        """Write and wait for completion, in any thread and also in a callback.
-
-        Args:
-            value: as for `array_put`, as are `req_type` and `count`.
-            timeout: seconds; None or 0: without limit.
-            operation: for messages.
-
-        Raises:
-            CaChannelException: with the server's status when it failed; ECA_TIMEOUT.
-        """
-        encoded = self._put(value, req_type, count, operation)
-        chid = self._open(operation)
-        request = lib.cc_put_request(chid.id, *encoded, 0)
-        if request < 0:
-            raise self._failed(-request, operation)
-        try:
-            status = chid.context.wait(lib.cc_request_wait, request, timeout or None)
-            fetched = fetch(request, steal=False)
-        finally:
-            lib.cc_request_release(request)
-        if fetched is None:
-            raise self._failed(status, operation, f"no completion within {timeout} s")
-        self._check(fetched[0][7], operation)
+        """Write and wait for completion, see `put_waited`."""
+        put_waited(self, self._put(value, req_type, count, operation), timeout, operation)
 
     # Reading --------------------------------------------------------------------------------
 
@@ -471,7 +463,8 @@ class CaChannel:
                 when the connection was lost meanwhile; as for `array_get`.
         """
         value, chid, text_wanted, spent = None, self._chid, False, 0.0
-        if req_type is None and count is None and chid is not None and not keywords:
+        itself = self._reads_itself
+        if req_type is None and count is None and chid is not None and not (keywords or itself):
             # The short way for the usual call.
             channel = chid.id
             number = _read_number(channel)
@@ -488,6 +481,11 @@ class CaChannel:
             kind = type_number(req_type, chid, "getw")
             if kind in _TEXT_TYPES and lib.cc_field_type(chid.id) == _CHAR:
                 text_wanted, req_type = True, kind + _CHAR
+        if itself:
+            if text_wanted:
+                keywords["use_numpy"] = False
+            answer = read_in_steps(self, req_type, count, keywords)
+            return as_text(answer) if text_wanted else answer
         if value is None:
             # A request of its own: several threads may read the same object at the same time.
             value = DBRValue(0, False)
@@ -559,37 +557,8 @@ class CaChannel:
         use_numpy: bool = False,
         operation: str = "getControl",
     ) -> dict[str, Any]:
-        """Read as `array_get_callback` does, and wait, in any thread and also in a callback.
-
-        Args:
-            req_type: as for `array_get_callback`, as are `count` and `use_numpy`.
-            timeout: seconds; None or 0: without limit.
-            operation: for messages.
-
-        Returns:
-            What the callback would get.
-
-        Raises:
-            CaChannelException: with the server's status when it failed; ECA_TIMEOUT.
-        """
-        chid = self._open(operation)
-        kind = type_number(req_type, chid, operation)
-        elements = count_number(count, chid.shown, operation)
-        request = lib.cc_get(chid.id, kind, elements, 0, 0)
-        if request < 0:
-            raise self._failed(-request, operation)
-        try:
-            status = chid.context.wait(lib.cc_request_wait, request, timeout or None)
-            got = fetch(request, steal=True)
-        finally:
-            lib.cc_request_release(request)
-        if got is None:
-            raise self._failed(status, operation, f"no answer within {timeout} s")
-        record, buffer = got
-        self._check(record[7], operation)
-        result = answer(chid, record)
-        pv_items(result, record, buffer, 0, use_numpy)
-        return result
+        """Read as `array_get_callback` does, and wait, see `get_waited`."""
+        return get_waited(self, req_type, count, timeout, use_numpy, operation)
 
     # Monitoring -----------------------------------------------------------------------------
 

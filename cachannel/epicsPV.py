@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, SupportsInt
 import cachannel as _package
 from cachannel import ca
 from cachannel._ca.core import type_number
+from cachannel._ca.steps import are_overridden, put_in_steps
 from cachannel.channel import CaChannel
 
 __all__ = ["CaChannel", "ca", "callBack", "epicsPV", "getCallback", "putCallBack"]
@@ -246,7 +247,12 @@ class epicsPV(CaChannel):
                 was written.
         """
         self.callBack.putComplete = 0
-        self._put_wait(value, req_type, count, None)
+        if are_overridden(type(self), "array_put_callback", "pend_event") and not (
+            self._open("putWait").context.in_callback
+        ):
+            put_in_steps(self, value, req_type, count, poll)
+        else:
+            self._put_wait(value, req_type, count, None)
         self.callBack.putComplete = 1
         if self.callBack.monitorState:
             # The server sends events and completions independently of each other.

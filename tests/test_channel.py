@@ -354,6 +354,35 @@ def test_access_rights_callback_that_raises_at_once_is_reported(
     channel.replace_access_rights_event()
 
 
+class Prefixed(CaChannel):
+    """Overrides the steps that `searchw` and `getw` of CaChannel 3.2 are made of."""
+
+    def search(self, pvName: Any = None) -> None:
+        self.steps = ["search"]
+        CaChannel.search(self, "ca" + str(pvName or self._pvname))
+
+    def array_get(self, req_type: Any = None, count: Any = None, **keywords: Any) -> Any:
+        self.steps.append("array_get")
+        return CaChannel.array_get(self, req_type, count, **keywords)
+
+    def pend_io(self, timeout: Any = None) -> None:
+        self.steps.append(f"pend_io {timeout}")
+        CaChannel.pend_io(self, timeout)
+
+    def getValue(self) -> Any:
+        return [CaChannel.getValue(self)]
+
+
+def test_steps_that_a_class_of_a_script_overrides_are_taken() -> None:
+    channel = Prefixed("string")
+    channel.setTimeout(30)
+    channel.searchw()
+    put_wait(channel, "text")
+    assert channel.getw() == ["text"]
+    assert channel.steps == ["search", "pend_io 30", "array_get", "pend_io 30"]
+    assert connected("castring").getw() == "text"
+
+
 def test_put_callback_idioms_of_scripts() -> None:
     channel, event = connected("caslow"), threading.Event()
     channel.array_put_callback(

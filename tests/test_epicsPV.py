@@ -4,6 +4,7 @@ import inspect
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -275,6 +276,25 @@ def test_put_wait_returns_when_the_record_has_processed() -> None:
     assert time.monotonic() - start >= 0.45
     assert pv.callBack.putComplete == 1
     assert pv.getw() == 1.0
+
+
+def test_put_wait_goes_through_what_a_class_of_a_script_overrides() -> None:
+    class Window(epicsPV):
+        looks = 0
+
+        def pend_event(self, timeout: Any = None) -> Any:
+            self.looks += 1
+            return epicsPV.pend_event(self, timeout)
+
+    window = Window("caslow")
+    window.setTimeout(30)
+    window.putWait(window.getw() + 1)
+    assert window.looks > 1
+    assert window.callBack.putComplete == 1
+    refused = Window("cadisabled")
+    with pytest.raises(CaChannelException) as caught:
+        refused.putWait(1)
+    assert caught.value.status == ca.ECA.PUTFAIL
 
 
 def test_put_wait_with_type_and_count() -> None:
