@@ -167,6 +167,7 @@ class Context:
     ) -> None:
         self.preemptive = preemptive
         self.closed = False
+        self._retired = False
         self.name = f"cachannel-{next(_numbers)}"
         self._pid = os.getpid()
         self._tokens = itertools.count(1)
@@ -538,10 +539,10 @@ class Context:
         """End the context: its channels, subscriptions and requests end with it.
 
         When this has returned no callback of the context starts any more. May be called more than
-        once, and from a callback.
+        once, and from a callback. While the interpreter ends it does nothing, see `retire`.
         """
         with self._closing:
-            if self.closed:
+            if self.closed or self._retired:
                 return
             self.closed = True
         if self._pid != os.getpid():
@@ -566,6 +567,23 @@ class Context:
             self._destroy_queue()
             self._consuming.release()
 
+    def retire(self) -> None:
+        """End the dispatcher, because the interpreter ends; C ends the context after Python.
+
+        Until then finalizers and exit functions may read and write: the lamp that a script's
+        object switches off in its `__del__`. Callbacks run in `pend` only.
+        """
+        if self.closed or self._pid != os.getpid():
+            return
+        self._retired = True
+        thread = self._thread
+        if thread is None or self.in_callback:
+            return
+        lib.cc_queue_wake(self.queue)
+        thread.join(2.0)
+        if not thread.is_alive():
+            self._thread, self.preemptive = None, False
+
     def _destroy_queue(self) -> None:
         queue, self.queue = self.queue, ffi.NULL
         if queue:
@@ -585,6 +603,8 @@ def _dispatch(context: Context, at_start: Callable[[Context], object] | None) ->
         state = lib.cc_queue_wait(context.queue, FOREVER)
         if state < 0:
             context._destroy_queue()
+            return
+        if context._retired:
             return
         if state:
             context.deliver()
@@ -663,11 +683,15 @@ def park_at_exit() -> None:
 
 
 def _close_all() -> None:
-    """At exit: one ordered shutdown, while Python is still whole."""
+    """At exit: end what runs Python, while Python is still whole."""
     global _ending
     _ending = True
+    later = lib.cc_close_at_exit()
     for context in list(_contexts):
-        context.close()
+        if later:
+            context.retire()
+        else:
+            context.close()
 
 
 def _after_fork() -> None:

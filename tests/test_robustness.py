@@ -121,6 +121,59 @@ def test_exit_with_a_thread_in_every_wait(run_script: Callable[..., Outcome]) ->
         assert outcome.succeeded().lines == ["end"]
 
 
+def test_finalizers_and_early_exit_functions_still_read_and_write(
+    run_script: Callable[..., Outcome],
+) -> None:
+    """A lamp that its object switches off in the end is off."""
+    outcome = run_script(
+        """
+        import atexit
+
+        def at_the_very_end():
+            late.putw(2.0)
+            print("exit", late.getw())
+            done = []
+            late.array_put_callback(3.0, None, None, lambda args, _: done.append(args["status"]))
+            while not done:
+                late.pend_event(0.01)
+            print("callback", *map(int, done), late.getw())
+
+        atexit.register(at_the_very_end)  # before CaChannel is imported, so it runs after it
+        from CaChannel import CaChannel
+
+        def connected(name):
+            channel = CaChannel(name)
+            channel.setTimeout(30)
+            channel.searchw()
+            return channel
+
+        late = connected("cascratch1")
+        late.putw(1.0)
+        print("run", late.getw())
+        """
+    )
+    assert outcome.succeeded().lines == ["run 1.0", "exit 2.0", "callback 1 3.0"]
+    outcome = run_script(
+        """
+        from CaChannel import CaChannel
+
+        class Lamp:
+            def __init__(self):
+                self.channel = CaChannel("cascratch2")
+                self.channel.setTimeout(30)
+                self.channel.searchw()
+                self.channel.putw(1.0)
+
+            def __del__(self):
+                self.channel.putw(-1.0)
+
+        lamp = Lamp()
+        """
+    )
+    assert outcome.succeeded().lines == []
+    assert connected("cascratch2").getw() == -1.0
+
+
 CALLS: dict[str, Callable[[CaChannel], Any]] = {
     "getw": lambda channel: channel.getw(),
     "put with wait": lambda channel: channel._put_wait(4.0, timeout=30),

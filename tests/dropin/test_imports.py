@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -341,3 +342,22 @@ def test_star_import_of_ca_brings_the_modules_it_always_brought(run_script) -> N
         """
     )
     assert outcome.succeeded().stdout == "os warnings IntEnum 1\n"
+
+
+def test_another_cachannel_in_the_way_is_warned_of(
+    tmp_path: Path, run_script: Callable[..., Outcome]
+) -> None:
+    package = tmp_path / "CaChannel"
+    package.mkdir()
+    (package / "__init__.py").write_text("class CaChannel: pass\nca = None\n")
+    outcome = run_script(
+        f"""
+        import sys, warnings
+        sys.path.insert(0, {str(tmp_path)!r})
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            import epicsPV
+        print(*(w.category.__name__ for w in caught), "uninstall" in str(caught[0].message))
+        """
+    )
+    assert outcome.succeeded().lines == ["RuntimeWarning True"]

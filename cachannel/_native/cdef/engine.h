@@ -118,6 +118,7 @@ void cc_queue_wake(cc_queue *queue);
 /* contexts */
 cc_id cc_context_create(cc_queue *queue, uint64_t exception_token, int dispatched);
 int cc_context_close(cc_id context);
+int cc_close_at_exit(void);
 int cc_context_messages(cc_id context, int here);
 int cc_flush(cc_id context);
 int cc_outstanding(cc_id context);

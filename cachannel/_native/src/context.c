@@ -601,6 +601,37 @@ int cc_context_close(cc_id id)
     return ECA_NORMAL;
 }
 
+#if !defined(_WIN32)
+static void close_all(void)
+{
+    cc_id id = 1;
+
+    /* Without one there may be no lock either: in the child of a fork that has not used CA. */
+    while (contexts && id) {
+        epicsMutexMustLock(list_lock);
+        id = contexts ? contexts->head.id : 0;
+        epicsMutexUnlock(list_lock);
+        if (cc_context_close(id) != ECA_NORMAL)
+            return;
+    }
+}
+#endif
+
+/* End all contexts when the process exits, after Python and before libca. 0 where that is too late:
+ * Windows ends all other threads before the handlers of a library run. */
+int cc_close_at_exit(void)
+{
+#if defined(_WIN32)
+    return 0;
+#else
+    static int arranged;
+
+    if (!arranged)
+        arranged = atexit(close_all) == 0;
+    return arranged;
+#endif
+}
+
 /* Whether libca's messages go to this context's queue. */
 int cc_context_messages(cc_id id, int here)
 {
