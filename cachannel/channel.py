@@ -147,6 +147,12 @@ class CaChannel:
         shown = name.decode(errors="replace") if isinstance(name, bytes) else str(name or "")
         return CaChannelException(status, shown, operation, detail)
 
+    def _late(self, context: Context, operation: str, detail: str) -> CaChannelException:
+        """Make the exception of what has not come, in time or ever."""
+        if context.closed:
+            return self._failed(ECA.NOCACTX, operation, "the context was ended meanwhile")
+        return self._failed(ECA.TIMEOUT, operation, detail)
+
     def _check(self, status: int, operation: str) -> None:
         if status != _NORMAL:
             raise self._failed(status, operation)
@@ -246,7 +252,7 @@ class CaChannel:
         context, timeout = chid.context, self.getTimeout()
         wait_mine(context, lib.cc_channel_wait, (chid.id,), timeout or None)
         if lib.cc_channel_is_connected(chid.id) != 1:
-            raise self._failed(ECA.TIMEOUT, "searchw", f"not connected within {timeout:g} s")
+            raise self._late(context, "searchw", f"not connected within {timeout:g} s")
 
     def clear_channel(self) -> None:
         """End the channel and its monitor. The object can search again."""
@@ -507,8 +513,8 @@ class CaChannel:
         state = lib.cc_request_state(request)
         if FLOAT <= state < 4:
             return
-        if state == PENDING:
-            raise self._failed(ECA.TIMEOUT, "getw", f"no answer within {timeout:g} s")
+        if state == PENDING or chid.context.closed:
+            raise self._late(chid.context, "getw", f"no answer within {timeout:g} s")
         lib.cc_request_forgive(request)
         got = fetch(request, steal=False)
         raise self._failed(got[0][7] if got else ECA.CHANDESTROY, "getw")

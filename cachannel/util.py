@@ -6,10 +6,14 @@ take a list of names; the whole list then costs about as much as a single name.
 
 from __future__ import annotations
 
+import collections
+import datetime
+import itertools
+import numbers
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any, TypeGuard, overload
 
 import cachannel as _package
@@ -20,7 +24,20 @@ from cachannel.many import connect_many, get_many, put_many
 from cachannel.values.decode import text
 
 # Scripts that take everything from here go on with the class and the constants.
-__all__ = ["CaChannel", "ca", "caget", "cainfo", "camonitor", "caput"]
+__all__ = [  # with the modules that a star import has always brought
+    "CaChannel",
+    "ca",
+    "caget",
+    "cainfo",
+    "camonitor",
+    "caput",
+    "collections",
+    "datetime",
+    "itertools",
+    "numbers",
+    "sys",
+    "threading",
+]
 
 _Name = str | bytes
 _Callback = Callable[[dict[str, Any], tuple[Any, ...]], object]
@@ -268,7 +285,7 @@ def _local_time(epics_args: dict[str, Any]) -> str:
         return "-"
     seconds = epics_args["pv_seconds"] + ca.POSIX_TIME_AT_EPICS_EPOCH
     # By whole numbers: a float of today's seconds is only good to 0.2 microseconds.
-    moment = datetime.fromtimestamp(seconds)
+    moment = datetime.datetime.fromtimestamp(seconds)
     moment = moment.replace(microsecond=epics_args["pv_nseconds"] // 1000)
     return f"{moment:%Y-%m-%d %H:%M:%S.%f}"
 

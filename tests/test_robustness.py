@@ -121,6 +121,35 @@ def test_exit_with_a_thread_in_every_wait(run_script: Callable[..., Outcome]) ->
         assert outcome.succeeded().lines == ["end"]
 
 
+@pytest.mark.parametrize("name", ["robust:frozen", "no:such:pv"])
+def test_a_wait_that_its_context_does_not_outlive_says_so(
+    name: str, run_script: Callable[..., Outcome], make_ioc: Callable[..., SoftIoc]
+) -> None:
+    server = make_ioc('record(ao, "robust:frozen") {}')
+    outcome = run_script(
+        f"""
+        import os, signal, threading
+        from CaChannel import CaChannel, CaChannelException
+        from cachannel.context import contexts
+        channel = CaChannel({name!r})
+        channel.setTimeout(60)
+        if {name!r} == "robust:frozen":
+            channel.searchw()
+            os.kill({server.pid}, signal.SIGSTOP)
+            threading.Timer(0.8, os.kill, ({server.pid}, signal.SIGCONT)).start()
+        threading.Timer(0.3, lambda: contexts()[0].close()).start()
+        try:
+            channel.searchw() if channel.state() != 2 else None
+            while True:
+                channel.getw()
+        except CaChannelException as error:
+            print(error.status.name)
+        """,
+        **server.env,
+    )
+    assert outcome.succeeded().lines == ["NOCACTX"]
+
+
 def test_finalizers_and_early_exit_functions_still_read_and_write(
     run_script: Callable[..., Outcome],
 ) -> None:
