@@ -38,7 +38,7 @@ def run(port: int, text: str) -> list[str]:
         (STRING, 60_000),
     ],
 )
-def test_an_answer_with_more_elements_than_were_asked_for(native: int, count: int) -> None:
+def test_an_answer_with_more_elements_than_the_pv_has(native: int, count: int) -> None:
     def answer(kind: int, elements: int, number: int) -> bytes:
         return message(READ, kind, count, GOOD, number, bytes(40))
 
@@ -81,6 +81,18 @@ def test_an_answer_of_another_type_is_no_larger_than_what_was_asked_for() -> Non
             """,
         )
     assert lines == ["BADCOUNT"]
+
+
+def test_an_answer_with_all_elements_where_fewer_were_asked_for() -> None:
+    """Some servers answer so, and the data is there."""
+
+    def answer(kind: int, elements: int, number: int) -> bytes:
+        return message(READ, kind, 10, GOOD, number, bytes(range(10)))
+
+    port = free_port()
+    with raw_server(port, CHAR, 10, answer):
+        lines = run(port, "print(channel.getw(count=3))")
+    assert lines == ["[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]"]
 
 
 def test_an_answer_without_elements() -> None:

@@ -56,7 +56,7 @@ cc_bulk *cc_get_many(const cc_id *channels, uint32_t length, int type, int64_t c
             if (type == CC_ANY)
                 asked += variant;
             cc_bulk_start(bulk, i, channel);
-            bulk->items[i].most = cc_most_bytes(asked, elements);
+            bulk->items[i].most = cc_most_bytes(channel, asked, elements);
             status = ca_array_get_callback(asked, (unsigned long)elements, channel->chid,
                                            cc_on_get, &bulk->items[i]);
         }

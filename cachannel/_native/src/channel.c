@@ -500,7 +500,7 @@ static cc_id subscribe(cc_channel *channel, int type, int64_t count, long mask, 
     s->token = token;
     s->evid = NULL;
     s->pending_generation = 0;
-    s->most = cc_most_bytes(type, count);
+    s->most = cc_most_bytes(channel, type, count);
     status = ca_create_subscription(type, (unsigned long)count, channel->chid, mask, cc_on_event,
                                     s, &s->evid);
     if (status != ECA_NORMAL) {

@@ -113,7 +113,6 @@ void cc_queue_hold(cc_queue *queue);
 void cc_queue_drop(cc_queue *queue);
 unsigned cc_queues_live(void);
 void cc_queues_after_fork(void);
-uint64_t cc_most_bytes(int type, int64_t count);
 const void *cc_describe(cc_record *record, long type, long count, const void *dbr, uint64_t most);
 int cc_is_number(long type, long count);
 void cc_queue_push(cc_queue *queue, cc_record *record, const void *data,
@@ -261,5 +260,6 @@ void cc_on_access(struct access_rights_handler_args args);
 void cc_on_exception(struct exception_handler_args args);
 int cc_native(cc_channel *channel);
 int cc_choose_read(cc_channel *channel, int *type, int64_t *count, int zero_is_one);
+uint64_t cc_most_bytes(const cc_channel *channel, int type, int64_t count);
 
 #endif

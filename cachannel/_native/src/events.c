@@ -343,12 +343,15 @@ static uint64_t bytes_of(long type, uint64_t count)
                                   : dbr_value_offset[type] + count * dbr_value_size[type];
 }
 
-/* The most that an answer may have. A server that counts wrong would have what lies behind its
- * message taken for data. Who asks for the current length (0) takes what fits a record. */
-uint64_t cc_most_bytes(int type, int64_t count)
+/* The most that an answer may have: all elements of the PV, as a server may give more than were
+ * asked for. One that counts wrong would have what lies behind its message taken for data. Who asks
+ * for the current length (0) takes what fits a record. */
+uint64_t cc_most_bytes(const cc_channel *channel, int type, int64_t count)
 {
-    uint64_t most = count > 0 ? bytes_of(type, (uint64_t)count) : UINT32_MAX;
+    uint64_t native = channel->native_count, most = UINT32_MAX;
 
+    if (count > 0)
+        most = bytes_of(type, (uint64_t)count > native ? (uint64_t)count : native);
     return most < UINT32_MAX ? most : UINT32_MAX;
 }
 

@@ -403,7 +403,7 @@ cc_id cc_get(cc_id id, int type, int64_t count, cc_id previous, int counted)
             status = ECA_ALLOCMEM;
         else {
             answer = r->head.id;
-            r->most = cc_most_bytes(type, count);
+            r->most = cc_most_bytes(channel, type, count);
             status = ca_array_get_callback(type, (unsigned long)count, channel->chid, cc_on_get,
                                            r);
             if (status != ECA_NORMAL)
@@ -489,7 +489,7 @@ int cc_get_callback(cc_id id, int type, int64_t count, uint64_t token)
         if (!r)
             status = ECA_ALLOCMEM;
         else {
-            r->most = cc_most_bytes(type, count);
+            r->most = cc_most_bytes(channel, type, count);
             status = ca_array_get_callback(type, (unsigned long)count, channel->chid, cc_on_get,
                                            r);
             if (status != ECA_NORMAL) {
