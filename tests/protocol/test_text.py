@@ -1,0 +1,61 @@
+"""Bytes to text and back, by the one rule that every API follows."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, strategies as st
+
+from cachannel.protocol import text
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
+def test_text_that_is_written_is_read_back(value: str) -> None:
+    """UTF-8 is written, and read as UTF-8."""
+    assert text.decode(text.encode(value)) == value
+
+
+@given(st.binary())
+def test_any_bytes_are_text_without_replacement(data: bytes) -> None:
+    """Decoding never fails and never puts U+FFFD where the bytes do not have it."""
+    decoded = text.decode(data)
+    try:
+        assert decoded == data.decode("utf-8")
+    except UnicodeDecodeError:
+        assert decoded.encode("latin-1") == data
+
+
+def test_bytes_that_are_not_utf8_are_latin1() -> None:
+    """A degree sign of an old IOC is one byte."""
+    assert text.decode(b"21 \xb0C") == "21 \u00b0C"
+    assert text.decode("21 \u00b0C".encode()) == "21 \u00b0C"
+    assert text.decode(memoryview(b"\xb5m")) == "\u00b5m"
+
+
+def test_undecodable_arguments_become_their_bytes_again() -> None:
+    """An argument of a command that is not valid UTF-8 has surrogates (PEP 383)."""
+    assert text.encode(b"a\xb0".decode("utf-8", "surrogateescape")) == b"a\xb0"
+    with pytest.raises(UnicodeEncodeError):
+        text.encode("\ud800")
+
+
+@given(st.text(alphabet="a\u00b0\u20ac\U0001f600"), st.integers(0, 40))
+def test_no_character_is_cut(value: str, limit: int) -> None:
+    """A text that is too long keeps as many whole characters as fit."""
+    data = text.encode(value, limit=limit)
+    assert len(data) <= limit
+    kept = data.decode("utf-8")
+    assert value.startswith(kept)
+    assert kept == value or len(text.encode(value[: len(kept) + 1])) > limit
+
+
+def test_a_declared_encoding() -> None:
+    """The encoding of a PV is used both ways; what it cannot hold is UTF-8."""
+    assert text.encode("\u00b0", "latin-1") == b"\xb0"
+    assert text.decode(b"\xb0", "cp437") == "\u2591"
+    assert text.decode(text.encode("\u20ac", "latin-1")) == "\u20ac"
+
+
+@given(st.binary())
+def test_until_nul(data: bytes) -> None:
+    """What is behind the first NUL does not count."""
+    assert text.until_nul(data) == data.split(b"\0", 1)[0]
