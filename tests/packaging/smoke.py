@@ -1,17 +1,18 @@
 """The first minute with an installed package: nothing here but the package and what it requires.
 
-    python tests/packaging/smoke.py
+    python tests/packaging/smoke.py [--soft-ioc PYTHON]
 
 It imports every API, starts the soft IOC of EPICS and an IOC of `cachannel.server`, and reads,
 writes and monitors a PV of each with class CaChannel, `epics_compat` and the three clients. Exit
 status 0 means that all of it worked. It must run outside of the source tree, so that Python imports
-what is installed; pytest does not collect it.
+what is installed; pytest does not collect it. PYTHON is the interpreter whose `epicscorelibs` has
+the soft IOC, if it is not this one.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import importlib.util
 import os
 import socket
 import subprocess
@@ -54,13 +55,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def program(arguments: list[str], port: int) -> Iterator[None]:
+def program(arguments: list[str], port: int, python: str = sys.executable) -> Iterator[None]:
     """Run an IOC on a port of the loopback interface."""
     settings = dict(os.environ, EPICS_CA_SERVER_PORT=str(port), EPICS_CAS_SERVER_PORT=str(port))
     settings["EPICS_CAS_INTF_ADDR_LIST"] = "127.0.0.1"
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
-            [sys.executable, *arguments],
+            [python, *arguments],
             env=settings,
             stdin=subprocess.PIPE,  # the soft IOC ends when its input does
             stdout=output,
@@ -167,6 +168,10 @@ APIS = (with_cachannel, with_pyepics, with_sync, with_threading, with_asyncio)
 
 def main() -> int:
     """Run every API against both servers."""
+    parser = argparse.ArgumentParser(description="Use an installed package for a minute.")
+    parser.add_argument("--soft-ioc", metavar="PYTHON", default=sys.executable)
+    options = parser.parse_args()
+
     import cachannel
     import cachannel._native
     import cachannel.protocol
@@ -182,25 +187,17 @@ def main() -> int:
         database, group = Path(folder, "smoke.db"), Path(folder, "group.py")
         database.write_text(RECORDS)
         group.write_text(SERVER)
-        with program([str(group)], other):
-            names = ["smoke:group"]
-            if importlib.util.find_spec("epicscorelibs") is None:
-                print("epicscorelibs is not installed: without the soft IOC")
-                run_all(names)
-            else:
-                with program(["-m", "epicscorelibs.ioc", "-d", str(database)], port):
-                    run_all([*names, "smoke:record"])
+        with (
+            program([str(group)], other),
+            program(["-m", "epicscorelibs.ioc", "-d", str(database)], port, options.soft_ioc),
+        ):
+            for name in ("smoke:group", "smoke:record"):
+                for api in APIS:
+                    started = time.monotonic()
+                    api(name)
+                    print(f"{name:14} {api.__name__:15} {time.monotonic() - started:6.3f} s")
     print("all right")
     return 0
-
-
-def run_all(names: list[str]) -> None:
-    """Use each PV with each API."""
-    for name in names:
-        for api in APIS:
-            started = time.monotonic()
-            api(name)
-            print(f"{name:14} {api.__name__:15} {time.monotonic() - started:6.3f} s")
 
 
 if __name__ == "__main__":
