@@ -1,12 +1,12 @@
 """The first minute with an installed package: nothing here but the package and what it requires.
 
-    python tests/packaging/smoke.py [--soft-ioc PYTHON]
+    python tests/packaging/smoke.py [--soft-ioc PROGRAM]
 
 It imports every API, starts the soft IOC of EPICS and an IOC of `cachannel.server`, and reads,
 writes and monitors a PV of each with class CaChannel, `epics_compat` and the three clients. Exit
 status 0 means that all of it worked. It must run outside of the source tree, so that Python imports
-what is installed; pytest does not collect it. PYTHON is the interpreter whose `epicscorelibs` has
-the soft IOC, if it is not this one.
+what is installed; pytest does not collect it. PROGRAM is a softIoc, or a Python with
+`epicscorelibs`, which has one; it is this Python if absent.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def program(arguments: list[str], port: int, python: str = sys.executable) -> Iterator[None]:
+def program(command: list[str], port: int) -> Iterator[None]:
     """Run an IOC on a port of the loopback interface."""
     settings = dict(os.environ, EPICS_CA_SERVER_PORT=str(port), EPICS_CAS_SERVER_PORT=str(port))
     settings["EPICS_CAS_INTF_ADDR_LIST"] = "127.0.0.1"
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
-            [python, *arguments],
+            command,
             env=settings,
             stdin=subprocess.PIPE,  # the soft IOC ends when its input does
             stdout=output,
@@ -169,7 +169,7 @@ APIS = (with_cachannel, with_pyepics, with_sync, with_threading, with_asyncio)
 def main() -> int:
     """Run every API against both servers."""
     parser = argparse.ArgumentParser(description="Use an installed package for a minute.")
-    parser.add_argument("--soft-ioc", metavar="PYTHON", default=sys.executable)
+    parser.add_argument("--soft-ioc", metavar="PROGRAM", default=sys.executable)
     options = parser.parse_args()
 
     import cachannel
@@ -187,10 +187,10 @@ def main() -> int:
         database, group = Path(folder, "smoke.db"), Path(folder, "group.py")
         database.write_text(RECORDS)
         group.write_text(SERVER)
-        with (
-            program([str(group)], other),
-            program(["-m", "epicscorelibs.ioc", "-d", str(database)], port, options.soft_ioc),
-        ):
+        soft_ioc = [options.soft_ioc, "-d", str(database)]
+        if "python" in Path(options.soft_ioc).name:
+            soft_ioc[1:1] = ["-m", "epicscorelibs.ioc"]
+        with program([sys.executable, str(group)], other), program(soft_ioc, port):
             for name in ("smoke:group", "smoke:record"):
                 for api in APIS:
                     started = time.monotonic()
