@@ -3,7 +3,7 @@
     pip install py-rattler-build
     python recipes/conda/render.py
 
-It uses the library of rattler-build, so a key that the recipe format does not have, a wrong type or a
+It uses the library of rattler-build: a key that the format does not have, a wrong type or a
 template that does not evaluate is an error (exit status 1). It resolves no dependency and builds
 nothing: that needs the channel conda-forge.
 """
