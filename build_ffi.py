@@ -26,6 +26,7 @@ SOURCES = [
     "bulk.c",
     "burst.c",
     "search.c",
+    "circuits.c",
     "fork.c",
 ]
 

@@ -62,6 +62,7 @@ static cc_channel *prepare(cc_context *context, uint64_t token, int flags)
     channel->native_type = TYPENOTCONN;
     channel->native_count = 0;
     channel->connections = 0;
+    channel->circuit = 0;
     channel->waitset = NULL;
     channel->requests = NULL;
     channel->subscriptions = NULL;
@@ -316,7 +317,7 @@ int cc_native(cc_channel *channel)
 
     /* Once more after a reconnect meanwhile, which may have brought another type and count. */
     while (type == CC_UNASKED) {
-        uint32_t connections = channel->connections;
+        uint16_t connections = channel->connections;
         int asked = ca_field_type(channel->chid);
         unsigned long count = ca_element_count(channel->chid);
 

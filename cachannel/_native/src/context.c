@@ -58,6 +58,7 @@ void cc_after_fork(void)
     cc_queues_after_fork();
     cc_messages_after_fork();
     cc_search_after_fork();
+    cc_circuits_after_fork();
     forked = 1;
 }
 
@@ -515,6 +516,7 @@ cc_id cc_context_create(cc_queue *queue, uint64_t exception_token, int dispatche
     contexts = context;
     epicsMutexUnlock(list_lock);
     cc_listen_to_errlog();
+    cc_circuits_read_settings();
     status = cc_run_attached(NULL, create_captured, context);
     if (status != ECA_NORMAL) {
         unlist(context);
@@ -579,8 +581,10 @@ int cc_context_close(cc_id id)
     for (at = 0; (channel = next_of(context, &at)) != NULL;)
         if (is_child || channel->unconnected)
             ca_clear_channel(channel->chid);
-    if (!is_child)
+    if (!is_child) {
+        cc_circuits_end(context->head.id);
         cc_run_attached(context->ca, destroy, NULL);
+    }
 
     for (at = 0; (channel = next_of(context, &at)) != NULL;)
         cc_channel_dismantle(channel);

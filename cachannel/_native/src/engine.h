@@ -11,6 +11,7 @@
  *   first           who makes the first channel of any context (search.c)
  *   context->lock   requests, waits, lists of channels and subscriptions
  *   search lock     what is asked for at once (search.c)
+ *   circuits lock   which thread receives for which circuit (circuits.c)
  *   queue->lock     the records of one event queue
  *   pool locks      free lists (memory.c)
  *
@@ -141,6 +142,14 @@ void cc_search_after_clear(cc_search *search);
 void cc_search_before_create(cc_search *search);
 void cc_search_be_quiet(cc_search *search);
 
+/* circuits.c ----------------------------------------------------------------------------- */
+
+uint16_t cc_circuit_up(cc_id context);
+void cc_circuit_down(uint16_t circuit);
+void cc_circuits_end(cc_id context);
+void cc_circuits_after_fork(void);
+void cc_circuits_read_settings(void);
+
 /* waits ---------------------------------------------------------------------------------- */
 
 /* What one thread has asked for and has not got yet. It exists only while something is out. */
@@ -190,7 +199,8 @@ typedef struct cc_channel {
     struct cc_request *requests;
     struct cc_subscription *subscriptions;
     int unconnected;              /* 0 while connected: a waiter's counter */
-    uint32_t connections;         /* connects and disconnects so far */
+    uint16_t connections;         /* connects and disconnects so far */
+    uint16_t circuit;             /* number of its last circuit, see circuits.c */
     uint32_t native_count;
     int16_t native_type;          /* CC_UNASKED: look with cc_native */
     uint8_t flags;

@@ -453,6 +453,10 @@ void cc_on_connection(struct connection_handler_args args)
     }
     tell = channel->flags & CC_TELL_CONNECTION;
     cc_unlock(context);
+    if (up)
+        channel->circuit = cc_circuit_up(context->head.id);
+    else
+        cc_circuit_down(channel->circuit);
     if (!up)
         cc_search_be_quiet(context->search);
     else if (is_first)

@@ -1,0 +1,307 @@
+"""Servers that fall silent without closing their circuits: hung processes, replaced hosts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from support.ioc import SoftIoc, clean_environment
+from support.ports import client_environment, free_port
+
+pytestmark = pytest.mark.skipif(
+    not os.path.exists("/proc/self/task"), reason="circuits are watched on Linux only"
+)
+
+COUNTER = """
+record(calc, "lost:count") {
+    field(INPA, "lost:count NPP") field(CALC, "A+1") field(SCAN, ".1 second")
+}
+record(ao, "lost:x") { field(VAL, "VALUE") field(PINI, "YES") }
+"""
+
+SOCKETS = """
+import os, socket
+
+def circuits(port):
+    '''Copies of the sockets of this process that are connected to a port.'''
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            copy = socket.socket(fileno=os.dup(int(name)))
+        except OSError:
+            continue
+        try:
+            if copy.type == socket.SOCK_STREAM and copy.getpeername()[1] == port:
+                found.append(copy)
+                continue
+        except OSError:
+            pass
+        copy.close()
+    return found
+"""
+
+APIS = {
+    "CaChannel": """
+        from CaChannel import CaChannel
+        channel = CaChannel("lost:x")
+        channel.setTimeout(60)
+        channel.searchw()
+        channel.getw()
+        """,
+    "epics_compat": """
+        import epics_compat
+        assert epics_compat.caget("lost:x", connection_timeout=60, timeout=60) == 1.0
+        """,
+    "sync": """
+        from cachannel.sync.client import read
+        read("lost:x", timeout=60)
+        """,
+    "threading": """
+        from cachannel.threading.client import Context
+        pv, = Context().get_pvs("lost:x")
+        pv.wait_for_connection(timeout=60)
+        pv.read(timeout=60)
+        """,
+    "asyncio": """
+        import asyncio
+        async def main():
+            from cachannel.asyncio.client import Context
+            pv, = await Context().get_pvs("lost:x")
+            await pv.wait_for_connection(timeout=60)
+            await pv.read(timeout=60)
+        asyncio.run(main())
+        """,
+}
+
+
+class Script:
+    """A script in a process of its own, which prints lines and reads lines."""
+
+    def __init__(self, text: str, environment: dict[str, str]) -> None:
+        variables = clean_environment() | environment | {"CACHANNEL_REPEATER": "NO"}
+        variables["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", text],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=variables,
+        )
+
+    def line(self) -> str:
+        """Wait for a line; a script that ends instead fails the test with what it says."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, self.process.communicate()[1]
+        return line.strip()
+
+    def go_on(self) -> None:
+        """Let a script go on that waits for a line."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+
+@contextmanager
+def running(text: str, environment: dict[str, str]) -> Iterator[Script]:
+    """Run a script, and see that it is gone afterwards."""
+    script = Script(text, environment)
+    try:
+        yield script
+    finally:
+        script.process.kill()
+        script.process.communicate()
+
+
+def database(value: int) -> str:
+    """The records of one of the servers."""
+    return COUNTER.replace("VALUE", str(value))
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_script_ends_beside_a_hung_server(api: str) -> None:
+    """libca waits 30 s for the circuit of a server that does not answer; the script does not."""
+    text = textwrap.dedent(APIS[api]) + "print('connected', flush=True)\ninput()\n"
+    with SoftIoc([database(1)]) as ioc, running(text, ioc.env) as script:
+        assert script.line() == "connected"
+        ioc.freeze()
+        try:
+            began = time.monotonic()
+            script.go_on()
+            output = script.process.communicate(timeout=25)
+            assert (script.process.returncode, *output) == (0, "", "")
+            assert time.monotonic() - began < 15
+        finally:
+            ioc.thaw()
+
+
+def test_what_was_written_arrives_although_the_script_ends() -> None:
+    """The end of a context shuts no circuit whose server still takes what is sent."""
+    text = """
+        from CaChannel import CaChannel
+        channel = CaChannel("lost:array")
+        channel.setTimeout(60)
+        channel.searchw()
+        print("connected", flush=True)
+        input()
+        channel.putw([float(i) for i in range(1_000_000)])
+        """
+    array = 'record(waveform, "lost:array") { field(FTVL, "DOUBLE") field(NELM, "1000000") }'
+    with SoftIoc([array]) as ioc:
+        with running(textwrap.dedent(text), ioc.env) as script:
+            assert script.line() == "connected"
+            script.go_on()
+            output = script.process.communicate(timeout=60)
+            assert (script.process.returncode, *output) == (0, "", "")
+        check = """
+            from CaChannel import CaChannel
+            channel = CaChannel("lost:array")
+            channel.setTimeout(60)
+            channel.searchw()
+            values = channel.getw(use_numpy=True)
+            print(len(values), values[-1])
+            """
+        with running(textwrap.dedent(check), ioc.env) as script:
+            assert script.line() == "1000000 999999.0"
+
+
+def test_closing_a_context_does_not_wait_for_a_hung_server() -> None:
+    """The same holds for a context that is closed while the program goes on."""
+    text = """
+        import time
+        from cachannel.threading.client import Context
+        context = Context()
+        pv, = context.get_pvs("lost:x")
+        pv.wait_for_connection(timeout=60)
+        print("connected", flush=True)
+        input()
+        began = time.monotonic()
+        context.disconnect()
+        print(time.monotonic() - began, flush=True)
+        """
+    with SoftIoc([database(1)]) as ioc, running(textwrap.dedent(text), ioc.env) as script:
+        assert script.line() == "connected"
+        ioc.freeze()
+        try:
+            script.go_on()
+            assert float(script.line()) < 15
+        finally:
+            ioc.thaw()
+
+
+def test_the_replacement_of_a_hung_server_is_found() -> None:
+    """An unresponsive circuit is shut after the limit; other sockets to that server are not."""
+    text = SOCKETS + textwrap.dedent("""
+        import sys, threading
+        from cachannel.threading.client import Context
+        port = int(sys.stdin.readline())
+        foreign = socket.create_connection(("127.0.0.1", port))
+        foreign.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        (pv,) = Context().get_pvs("lost:x")
+        pv.wait_for_connection(timeout=60)
+        seen = threading.Condition()
+        values = []
+        def changed(subscription, response):
+            with seen:
+                values.append(float(response.data[0]))
+                seen.notify()
+        subscription = pv.subscribe()
+        subscription.add_callback(changed)
+        def wait_for(value):
+            with seen:
+                assert seen.wait_for(lambda: values and values[-1] == value, 100), values
+        wait_for(1.0)
+        deadline = threading.Event()
+        for _ in range(600):
+            limits = {c.getsockopt(socket.IPPROTO_TCP, 18) for c in circuits(port)}
+            if limits == {0, 1001}:
+                break
+            deadline.wait(0.1)
+        print("limits", sorted(limits), flush=True)
+        sys.stdin.readline()
+        wait_for(2.0)
+        foreign.setblocking(False)
+        try:
+            while foreign.recv(4096):  # the server has greeted it
+                pass
+            print("foreign closed", flush=True)
+        except BlockingIOError:
+            print("foreign open", len(circuits(port)), flush=True)
+        """)
+    first, second = SoftIoc([database(1)]), SoftIoc([database(2)])
+    environment = client_environment([first.port, second.port], free_port())
+    environment |= {"EPICS_CA_CONN_TMO": "1", "CACHANNEL_UNRESPONSIVE_LIMIT": "1"}
+    with first, running(text, environment) as script:
+        assert script.process.stdin is not None
+        script.process.stdin.write(f"{first.port}\n")
+        script.process.stdin.flush()
+        assert script.line() == "limits [0, 1001]"
+        first.freeze()
+        try:
+            with second:
+                script.go_on()
+                # One connection to the first server is left: that of the test itself.
+                assert script.line() == "foreign open 1"
+        finally:
+            first.thaw()
+
+
+@pytest.mark.parametrize("limit", ["NO", "60"])
+def test_a_server_that_answers_again_in_time_goes_on(limit: str) -> None:
+    """Within the limit, or without one, the circuit stays and monitors go on."""
+    text = SOCKETS + textwrap.dedent("""
+        import sys, threading
+        from cachannel.threading.client import Context
+        port = int(sys.stdin.readline())
+        seen = threading.Condition()
+        states, values = [], []
+        def changed_state(pv, state):
+            with seen:
+                states.append(state)
+                seen.notify()
+        def changed(subscription, response):
+            with seen:
+                values.append(response.data[0])
+                seen.notify()
+        (pv,) = Context().get_pvs("lost:count", connection_state_callback=changed_state)
+        subscription = pv.subscribe()
+        subscription.add_callback(changed)
+        def wait_for(condition):
+            with seen:
+                assert seen.wait_for(condition, 100), (states, values[-3:])
+        wait_for(lambda: len(values) > 2)
+        def name():
+            (circuit,) = circuits(port)
+            with circuit:
+                return circuit.getsockname()
+        before = name()
+        print("connected", flush=True)
+        wait_for(lambda: states == ["connected", "disconnected"])
+        print("unresponsive", flush=True)
+        wait_for(lambda: states == ["connected", "disconnected", "connected"])
+        last = values[-1]
+        wait_for(lambda: values[-1] > last)
+        print(before == name(), flush=True)
+        """)
+    with SoftIoc([database(1)]) as ioc:
+        environment = ioc.env | {"EPICS_CA_CONN_TMO": "1", "CACHANNEL_UNRESPONSIVE_LIMIT": limit}
+        # The kernel gives up on a server by this time, too; not on one that is only stopped.
+        with running(text, environment) as script:
+            assert script.process.stdin is not None
+            script.process.stdin.write(f"{ioc.port}\n")
+            script.process.stdin.flush()
+            assert script.line() == "connected"
+            ioc.freeze()
+            try:
+                assert script.line() == "unresponsive"
+            finally:
+                ioc.thaw()
+            assert script.line() == "True"
