@@ -26,9 +26,11 @@ import weakref
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
+from cachannel import _last_resort
 from cachannel._native import ffi, lib
 from cachannel._native.forks import destroy_queue, forks, new_queue
 from cachannel.errors import CAError, check, describe
+from cachannel.protocol import text
 from cachannel.protocol.enums import ECA, dbr_text
 from cachannel.values.decode import RECORD, Record
 
@@ -64,9 +66,7 @@ _RECORD_SIZE: Final = RECORD.size
 _SEVERITIES: Final = ("Warning", "Success", "Error", "Info", "Fatal", "Fatal", "Fatal", "Fatal")
 """How libca calls the severities of status codes, their lowest three bits."""
 
-logger = logging.getLogger("cachannel")
-# A library must not print by itself; see logging.lastResort.
-logger.addHandler(logging.NullHandler())
+_last_resort.install()
 _callback_logger = logging.getLogger("cachannel.callback")
 _libca_logger = logging.getLogger("cachannel.libca")
 
@@ -109,7 +109,9 @@ def report(exc: BaseException, owner: object) -> None:
     """Tell of an exception in a callback: to the logger and to `sys.unraisablehook`, which prints
     the traceback on standard error unless the user has put another one in its place.
     """
-    _callback_logger.error("exception in a callback: %r", exc, exc_info=exc)
+    _callback_logger.error(
+        "exception in a callback: %r", exc, exc_info=exc, extra=_last_resort.REPORTED
+    )
     arguments = _Unraisable(exc, owner)
     try:
         if sys.unraisablehook is not sys.__unraisablehook__:
@@ -648,13 +650,41 @@ def _exception_text(record: Record, data: bytes) -> list[str]:
     ]
 
 
+_OPERATIONS: Final = {0: "read", 1: "write", 2: "create", 3: "subscribe", 4: "unsubscribe"}
+"""Operations in an exception of libca, in the words of messages (CA_OP_GET ...)."""
+
+
+def exception_line(record: Record, data: bytes) -> tuple[str, str]:
+    """Describe an exception of libca that concerns no request somebody waits for.
+
+    Returns:
+        The name of the PV, empty if none is concerned, and one line that has the name, the server,
+        what was attempted, and libca's reason.
+    """
+    detail = text.decode(text.until_nul(data[8:]))
+    reason = describe(record[7])
+    channel = int.from_bytes(data[:8], sys.byteorder)
+    name = channel_text(lib.cc_name, channel)
+    if not name:
+        return "", f"{reason}: {detail}" if detail else reason
+    operation = _OPERATIONS.get(int(record[12]), "request")
+    host = channel_text(lib.cc_host_name, channel)
+    where = f" on {host}" if host else ""
+    more = f" ({detail})" if detail and detail != name else ""
+    return name, f"{operation} of {name!r}{where} failed: {reason}{more}"
+
+
+def channel_text(function: Callable[[int, Any, int], int], channel: int) -> str:
+    """Ask for a name of a channel, such as that of its server; empty if there is none."""
+    buffer = ffi.new("char[]", 1024)
+    if not channel or function(channel, buffer, 1024) != ECA.NORMAL:
+        return ""
+    return text.decode(ffi.string(buffer))
+
+
 def _log_exception(record: Record, data: bytes) -> None:
-    detail, file = data[8:].split(b"\0")[:2]
-    message = describe(record[7])
-    _libca_logger.warning(
-        "%s: %s (%s line %d)", message, detail.decode(errors="replace"),
-        file.decode(errors="replace"), record[9],
-    )  # fmt: skip
+    name, line = exception_line(record, data)
+    _libca_logger.warning("%s", line, extra={"pv": name} if name else None)
 
 
 def _start_repeater() -> None:

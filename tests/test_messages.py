@@ -1,4 +1,4 @@
-"""What libca says goes to the logger and never to the terminal."""
+"""Messages of libca go to a logger, which prints warnings if the program set up no logging."""
 
 from collections.abc import Callable
 
@@ -29,8 +29,19 @@ def test_settings_that_libca_cannot_use_are_logged(run_script: Callable[..., Out
         assert any(line.startswith("cachannel.libca: ") and words in line for line in outcome.lines)
 
 
-def test_nothing_is_printed_without_logging(run_script: Callable[..., Outcome]) -> None:
+def test_they_are_printed_once_without_logging(run_script: Callable[..., Outcome]) -> None:
     outcome = run_script(READ.format(logging=""), **BAD_SETTINGS)
+    assert (outcome.code, outcome.stdout) == (0, "True\n")
+    lines = outcome.stderr.splitlines()
+    assert all(line.startswith("cachannel: ") for line in lines), outcome
+    assert len(set(lines)) == len(lines)
+    for words in ("EPICS_CA_CONN_TMO", "EPICS_CA_MAX_ARRAY_BYTES", "no.such.host.invalid"):
+        assert any(words in line for line in lines), outcome
+
+
+def test_a_program_may_ask_for_no_messages(run_script: Callable[..., Outcome]) -> None:
+    silent = 'logging.getLogger("cachannel").addHandler(logging.NullHandler())'
+    outcome = run_script(READ.format(logging=silent), **BAD_SETTINGS)
     assert (outcome.code, outcome.stdout, outcome.stderr) == (0, "True\n", "")
 
 

@@ -11,11 +11,11 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from cachannel._native import ffi, lib
-from cachannel.context import Context
-from cachannel.errors import describe
+from cachannel._native import lib
+from cachannel.context import Context, exception_line
+from cachannel.protocol.enums import ECA
 from cachannel.protocol.errors import CaprotoNotImplementedError
 from cachannel.values.decode import Record
 
@@ -29,8 +29,6 @@ __all__ = ["BaseBroadcaster", "Engine", "SearchResults", "by_address"]
 logger = logging.getLogger("cachannel.ctx")
 _channel_logger = logging.getLogger("cachannel.ch")
 _search_logger = logging.getLogger("cachannel.bcast.search")
-
-_ECA_DBLCHNL: Final = 200
 
 
 class Engine:
@@ -154,29 +152,17 @@ def _hold_repeater_port() -> socket.socket | None:
 
 def _log_exception(record: Record, buffer: Any, offset: int) -> None:
     """Log what libca says about no request in particular."""
-    data = bytes(buffer[offset : offset + record[11]])
-    text = data[8:].split(b"\0")[0].decode(errors="replace")
-    if record[7] == _ECA_DBLCHNL:
-        _search_logger.warning("%s: %s", describe(record[7]), text)
-    elif record[7] == 192:
-        logger.debug("%s: %s", describe(record[7]), text)
+    status = record[7]
+    name, line = exception_line(record, bytes(buffer[offset : offset + record[11]]))
+    if status == ECA.DBLCHNL:
+        _search_logger.warning("%s", line)
+    elif status == ECA.DISCONN:
+        logger.debug("%s", line)
+    elif name:
+        # A plain write that the server refused: no caller waits for an answer.
+        _channel_logger.warning("%s", line, extra={"pv": name, "role": "CLIENT", "status": status})
     else:
-        name = _name_of(int.from_bytes(data[:8], sys.byteorder))
-        if name:
-            # A plain write that the server refused: nobody waits for an answer.
-            extra = {"pv": name, "role": "CLIENT", "status": record[7]}
-            _channel_logger.warning("%s: %s: %s", name, describe(record[7]), text, extra=extra)
-        else:
-            logger.warning("%s: %s", describe(record[7]), text)
-
-
-def _name_of(channel: int) -> str:
-    """Return the name of a channel; empty when it is gone, or none is concerned."""
-    name = ffi.new("char[]", 1024)
-    if not channel or lib.cc_name(channel, name, 1024) != 1:
-        return ""
-    data: bytes = ffi.string(name)
-    return data.decode(errors="replace")
+        logger.warning("%s", line)
 
 
 class SearchResults:
