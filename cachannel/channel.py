@@ -431,7 +431,7 @@ class CaChannel:
         """Return the value of the last `array_get`, as often as wanted.
 
         Returns:
-            None while there is none. A plain type: a number, str, or list or ndarray of shape
+            None while there is none. A plain type gives a number, str, or list or ndarray of shape
             ``(count,)``. Other types: a dict with ``pv_value``, ``pv_severity``, ``pv_status``
             and, by type, ``pv_seconds`` (since 1990) and ``pv_nseconds``, or ``pv_units``, the
             limits (``pv_updislim``, ...), ``pv_precision``, ``pv_nostrings`` and

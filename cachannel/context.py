@@ -472,7 +472,7 @@ class Context:
             timeout: seconds; None: without limit.
 
         Returns:
-            The CA status: ECA_NORMAL, ECA_TIMEOUT, or what the function says.
+            The CA status, ECA_NORMAL, ECA_TIMEOUT, or what the function says.
         """
         drain = not self.preemptive and not self.in_callback
         if timeout is not None and timeout <= SLICE and not drain:

@@ -173,7 +173,7 @@ class epicsMotor:
             step: In steps.
 
         Returns:
-            The position: an int for steps (where the record has RVAL as LONG), else a float.
+            The position, an int for steps (where the record has RVAL as LONG), else a float.
         """
         return self.pvs[self._field(dial, step, readback)].getw()
 

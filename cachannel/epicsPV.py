@@ -152,7 +152,7 @@ class epicsPV(CaChannel):
             keywords: ``use_numpy``, see `CaChannel.array_get`.
 
         Returns:
-            None without monitor: the value comes with `getValue` after ``pend_io``. With a
+            None without monitor, as the value comes with `getValue` after ``pend_io``. With a
             monitor the whole last value, in its native type.
 
         Raises:

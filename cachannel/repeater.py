@@ -427,7 +427,7 @@ def main(arguments: list[str] | None = None) -> int:
             parent process passed on, detached from the parent.
 
     Returns:
-        The exit status: 0 also when another repeater runs, 2 for wrong arguments.
+        The exit status, 0 also if another repeater runs, 2 for wrong arguments.
     """
     import signal
 

@@ -121,7 +121,7 @@ def caget(name: _Name | Sequence[_Name], as_string: bool = False, count: int | N
         count: Number of elements to read; the native count when None.
 
     Returns:
-        The value: int, float or str, for several elements a list (or a NumPy array of shape
+        The value as int, float or str, for several elements a list (or a NumPy array of shape
         ``(count,)`` when ``USE_NUMPY`` is set). For a list of names the list of the values, in
         the same order.
 

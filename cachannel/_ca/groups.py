@@ -176,8 +176,8 @@ def sg_block(gid: SupportsIndex, timeout: SupportsFloat) -> ECA:
         timeout: seconds.
 
     Returns:
-        ECA.NORMAL; ECA.TIMEOUT when not all was through in time, or a put was refused: the
-        exception callback tells which. Either way the group is empty after that.
+        ECA.NORMAL; ECA.TIMEOUT if not all was through in time, or a put was refused, about which
+        the exception callback tells more. Either way the group is empty after that.
         ECA.BADSYNCGRP.
     """
     group = _find(gid)
