@@ -34,31 +34,10 @@ nitpicky = True
 suppress_warnings = ["ref.python"]
 # Types of the standard library and of NumPy: their inventories would have to be downloaded.
 _FOREIGN = [
-    "argparse",
-    "asyncio",
-    "collections",
-    "ctypes",
-    "datetime",
-    "enum",
-    "importlib",
-    "ipaddress",
-    "itertools",
-    "logging",
-    "multiprocessing",
-    "np",
-    "npt",
-    "numpy",
-    "os",
-    "pathlib",
-    "random",
-    "re",
-    "socket",
-    "struct",
-    "threading",
-    "types",
-    "typing",
-    "weakref",
-]
+    "argparse", "asyncio", "collections", "ctypes", "datetime", "enum", "importlib",
+    "ipaddress", "itertools", "logging", "multiprocessing", "np", "npt", "numpy", "os",
+    "pathlib", "random", "re", "socket", "struct", "threading", "types", "typing", "weakref",
+]  # fmt: skip
 nitpick_ignore_regex = [
     ("py:.*", rf"({'|'.join(_FOREIGN)})\..*"),
     # Internal classes in annotations and base classes; the text says what a reader needs of them.
