@@ -163,7 +163,7 @@ class ChannelAlarm:
             mask |= _ALARM
         if mask:
             for channel in self._channels:
-                channel.invalidate()
+                channel._invalidate()
         return mask
 
     def publish(self, mask: int, *, but: ChannelData | None = None) -> None:
@@ -171,4 +171,4 @@ class ChannelAlarm:
         if mask:
             for channel in self._channels:
                 if channel is not but:
-                    channel.alarm_changed(mask)
+                    channel._alarm_changed(mask)

@@ -263,7 +263,7 @@ class Circuit(CircuitTransfers):
                     position = following
                     continue
                 data = channel.data
-                if data.getter is None and data._standard_read and channel.rights & 1:
+                if data._getter is None and data._standard_read and channel.rights & 1:
                     if channel.direct:
                         found = data._cache.get(count << 6 | dbr_type)
                         if found is None:
@@ -304,7 +304,7 @@ class Circuit(CircuitTransfers):
             channel = self._channels.get(p1)
             if channel is not None and 0 <= dbr_type <= 38:
                 layout = LAYOUTS[dbr_type]
-                need = layout.value_offset + channel.view.element_count * layout.element_size + 8
+                need = layout.value_offset + channel.view._element_count * layout.element_size + 8
                 limit = max(limit, need)
             maximum = self.core.max_array_bytes
             if maximum is not None:
@@ -414,7 +414,7 @@ class Circuit(CircuitTransfers):
         self._channels[sid] = channel
         self._reply(
             _write_head(22, 0, 0, 0, cid, rights)
-            + pack(Command.CREATE_CHAN, int(view.data_type), view.element_count, cid, sid)
+            + pack(Command.CREATE_CHAN, int(view.data_type), view._element_count, cid, sid)
         )
 
     def _on_clear(
@@ -446,7 +446,7 @@ class Circuit(CircuitTransfers):
             raise RemoteProtocolError(f"subscription to {channel.name} with mask {mask:#x}")
         too_large = count * LAYOUTS[kind].element_size > MAX_ZERO_FILL
         if self._subscriptions >= _MAX_SUBSCRIPTIONS or (
-            too_large and count > channel.view.element_count
+            too_large and count > channel.view._element_count
         ):
             self._error(buffer, position, channel.cid, _ALLOCMEM, "too many or too large")
             return
@@ -461,7 +461,7 @@ class Circuit(CircuitTransfers):
         )
         channel.subs[p2] = sub
         self._subscriptions += 1
-        channel.data.subscribe(sub)
+        channel.data._subscribe(sub)
         if not channel.rights & AccessRights.READ:
             # As rsrv: the subscription exists and says that it may not be read.
             self._refuse_events(sub)
@@ -512,7 +512,7 @@ class Circuit(CircuitTransfers):
         self._slow_read(channel, READ, kind, count, p2, buffer, position)
 
     def _end_subscription(self, channel: ClientChannel, sub: Subscription) -> None:
-        channel.data.unsubscribe(sub)
+        channel.data._unsubscribe(sub)
         if channel.subs is not None:
             channel.subs.pop(int.from_bytes(sub.id, "big"), None)
         self._subscriptions -= 1

@@ -152,7 +152,7 @@ class Context:
                 hook = getattr(channel, kind, None)
                 if hook is not None:
                     yield kind, name, channel, hook
-            fields = channel.field_inst
+            fields = channel._field_inst
             if fields is not None:
                 for field_name, field in fields.hooked_fields():
                     for kind in kinds:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from cachannel.protocol.errors import FilterValidationError
+from cachannel.protocol.errors import CaprotoKeyError, FilterValidationError
 from cachannel.protocol.filters import RecordModifiers, parse_channel_filter, split_candidates
 from cachannel.protocol.settings import ServerSettings
 
@@ -78,13 +78,15 @@ class ServerCore:
     def _find(self, name: str) -> Served | None:
         channel = self._get(name)
         if channel is not None:
+            if not channel._pvname:
+                channel._pvname = name  # for messages about channels that are not of a group
             return Served(channel, channel, None, name, channel)
         for parts in split_candidates(name):
             record = self._get(parts.record)
             if record is None:
                 continue
             try:
-                channel = record.get_field(parts.field or "")
+                channel = _field_of(record, parts.field or "")
             except KeyError:
                 continue
             view: Any = channel
@@ -94,7 +96,7 @@ class ServerCore:
             if flags & RecordModifiers.long_string:
                 if not isinstance(channel, (ChannelChar, ChannelString)):
                     return None
-                if isinstance(channel, ChannelString) or channel.report_as_string:
+                if isinstance(channel, ChannelString) or channel._report_as_string:
                     view = LongStringView(channel)
             if text is None:
                 return Served(view, channel, None, parts.record, record)
@@ -124,3 +126,18 @@ class ServerCore:
         if type(pvdb) is dict:
             return pvdb.get(channel.record) is channel.owner
         return not channel.listed or self.lists(channel.record)
+
+
+def _field_of(record: Any, name: str) -> ChannelData:
+    """Return the channel of a field: a channel without fields has VAL, which is itself.
+
+    Raises:
+        KeyError: there is no such field.
+    """
+    if hasattr(record, "get_field"):
+        found: ChannelData = record.get_field(name)
+        return found
+    if name in ("", "VAL"):
+        channel: ChannelData = record
+        return channel
+    raise CaprotoKeyError(name)

@@ -25,7 +25,6 @@ from cachannel.protocol.channel_types import (
 from cachannel.protocol.dbr import LAYOUTS, DbrLayout
 from cachannel.protocol.errors import (
     CaprotoConversionError,
-    CaprotoKeyError,
     CaprotoValueError,
     Forbidden,
     SkipWrite,
@@ -121,9 +120,10 @@ class ChannelData:
     _version = 0
     _subs: list[Subscription] | None = None
     _max_length = 1
-    pvname: str = ""
-    getter: Any = None
-    field_inst: Any = None
+    # The name that the server found this channel by, where nothing else has given it a name.
+    _pvname: str = ""
+    _getter: Any = None
+    _field_inst: Any = None
     _failed = False
     _held: dict[str, int] | None = None
     _writing = 0
@@ -234,17 +234,17 @@ class ChannelData:
         return self._max_length
 
     @property
-    def element_count(self) -> int:
+    def _element_count(self) -> int:
         """The count that a client sees."""
         return self._max_length
 
     @property
-    def name(self) -> str:
-        """What to call this channel in messages."""
-        return self.pvname or type(self).__name__
+    def _label(self) -> str:
+        """The name of this channel in messages: the PV's name, or the class if there is none."""
+        return self._pvname or type(self).__name__
 
     @property
-    def log(self) -> logging.Logger:
+    def _channel_log(self) -> logging.Logger:
         """The logger for what concerns this channel."""
         return logging.getLogger("cachannel.server")
 
@@ -291,7 +291,7 @@ class ChannelData:
         if is_array(value):
             if value.ndim != 1:
                 raise CaprotoValueError(
-                    f"write to {self.name}: an array of shape {value.shape} has to be flattened"
+                    f"write to {self._label}: an array of shape {value.shape} has to be flattened"
                     " first; Channel Access has one dimension only"
                 )
         elif not isinstance(value, (list, tuple)) and not self._is_sequence(value):
@@ -301,12 +301,12 @@ class ChannelData:
         count = len(value)
         if count > self._max_length:
             raise CaprotoValueError(
-                f"write to {self.name}: {count} elements are more than max_length"
+                f"write to {self._label}: {count} elements are more than max_length"
                 f" ({self._max_length})"
             )
         if self._max_length == 1:
             if count == 0:
-                raise CaprotoValueError(f"write to {self.name}: no element for a scalar")
+                raise CaprotoValueError(f"write to {self._label}: no element for a scalar")
             return value[0]
         return value
 
@@ -333,8 +333,8 @@ class ChannelData:
     @standard
     async def update_fields(self, value: Any) -> None:
         """Let the fields of a record follow a new value."""
-        if self.field_inst is not None:
-            await self.field_inst.value_write_hook(self, value)
+        if self._field_inst is not None:
+            await self._field_inst.value_write_hook(self, value)
 
     @standard
     async def write(
@@ -361,7 +361,7 @@ class ChannelData:
             CaprotoTypeError: metadata that no class has; nothing changes.
         """
         if metadata:
-            check_names(metadata, self.name)
+            check_names(metadata, self._label)
         try:
             value = self.preprocess_value(value)
         except Exception:
@@ -376,7 +376,7 @@ class ChannelData:
                     raise
             mask = self._commit(value, flags, metadata, verified=verify_value)
             if self._subs:
-                self.post(mask)
+                self._post(mask)
             return
         self._writing += 1
         try:
@@ -406,7 +406,7 @@ class ChannelData:
                 self._held = None
         await self.publish(mask)
 
-    def write_now(self, value: Any) -> None:
+    def _write_now(self, value: Any) -> None:
         """Do what ``await write(value)`` does, for a channel where nothing awaits.
 
         Only to be used when `_is_plain` says so.
@@ -418,11 +418,11 @@ class ChannelData:
             raise
         mask = self._commit(value, 0, None, verified=True)
         if self._subs:
-            self.post(mask)
+            self._post(mask)
 
     def _is_plain(self) -> bool:
         """Tell whether writing runs no code but ours."""
-        return self._standard and self.field_inst is None
+        return self._standard and self._field_inst is None
 
     def _check(self, value: Any) -> Any:
         """Refuse or normalise a value; the part of `verify_value` that classes share."""
@@ -487,8 +487,8 @@ class ChannelData:
             changed = alarm.update(status=new[0], severity=new[1])
             alarm.publish(changed, but=self)
             mask |= changed | _ALARM | _VALUE_AND_LOG
-            if self.field_inst is not None:
-                self.field_inst.alarm_changed(changed)
+            if self._field_inst is not None:
+                self._field_inst.alarm_changed(changed)
         return mask
 
     def _set_metadata(self, metadata: dict[str, Any]) -> int:
@@ -521,13 +521,13 @@ class ChannelData:
         Raises:
             CaprotoTypeError: metadata that no class has.
         """
-        check_names(metadata, self.name)
+        check_names(metadata, self._label)
         metadata.update(units=units, precision=precision)
         given = {key: value for key, value in metadata.items() if value is not None}
         self._set_metadata(given)
         if timestamp is not None:
             self._stamp_ns = self._to_ns(timestamp)
-        self.invalidate()
+        self._invalidate()
         mask = _PROPERTY
         if status is not None or severity is not None:
             changed = self.alarm.update(status=status, severity=severity)
@@ -542,9 +542,9 @@ class ChannelData:
     async def publish(self, flags: int) -> None:
         """Send an event with the present value to every subscription that wants these bits."""
         if self._subs:
-            self.post(flags)
+            self._post(flags)
 
-    def post(self, mask: int) -> None:
+    def _post(self, mask: int) -> None:
         """Do what `publish` does, without awaiting."""
         subs = self._subs
         if subs:
@@ -552,26 +552,26 @@ class ChannelData:
                 if sub.mask & mask:
                     sub.circuit.post(sub, mask)
 
-    def alarm_changed(self, mask: int) -> None:
+    def _alarm_changed(self, mask: int) -> None:
         """Publish after a change of the alarm that this channel shares."""
         if self._subs:
-            self.post(mask)
-        if self.field_inst is not None:
-            self.field_inst.alarm_changed(mask)
+            self._post(mask)
+        if self._field_inst is not None:
+            self._field_inst.alarm_changed(mask)
 
-    def invalidate(self) -> None:
+    def _invalidate(self) -> None:
         """Forget encoded replies; something that is in them changed."""
         self._version += 1
         if self._cache:
             self._cache.clear()
 
-    def subscribe(self, sub: Subscription) -> None:
+    def _subscribe(self, sub: Subscription) -> None:
         """Add a subscription."""
         if self._subs is None:
             self._subs = []
         self._subs.append(sub)
 
-    def unsubscribe(self, sub: Subscription) -> None:
+    def _unsubscribe(self, sub: Subscription) -> None:
         """Remove a subscription."""
         if self._subs is not None:
             self._subs.remove(sub)
@@ -601,7 +601,7 @@ class ChannelData:
             Forbidden: the client may not read this channel.
         """
         if not self.check_access(hostname, username) & AccessRights.READ:
-            raise Forbidden(f"read of {self.name}: {username}@{hostname} has no read access")
+            raise Forbidden(f"read of {self._label}: {username}@{hostname} has no read access")
         return await self.read(data_type)
 
     @standard
@@ -615,8 +615,8 @@ class ChannelData:
         Raises:
             CaprotoConversionError: the value cannot be had as that type.
         """
-        await self.refresh()
-        whole = self.encoded(int(data_type), 0)
+        await self._refresh()
+        whole = self._encoded(int(data_type), 0)
         layout = LAYOUTS[int(data_type)]
         start = 8 if whole.read_head[2:4] == b"\xff\xff" else 0
         elements = self._elements_of(int(data_type))
@@ -628,9 +628,9 @@ class ChannelData:
             values = numpy().array([values], layout.dtype)
         return metadata, values
 
-    async def refresh(self) -> None:
+    async def _refresh(self) -> None:
         """Run the getter; a value that it returns is written, with putter and events."""
-        getter = self.getter
+        getter = self._getter
         if getter is not None:
             value = await getter(self)
             if value is not None:
@@ -654,7 +654,7 @@ class ChannelData:
             Forbidden: the client may not write this channel.
         """
         if not self.check_access(hostname, username) & AccessRights.WRITE:
-            raise Forbidden(f"write to {self.name}: {username}@{hostname} has no write access")
+            raise Forbidden(f"write to {self._label}: {username}@{hostname} has no write access")
         await self.write_from_dbr(data, data_type, metadata, flags=flags)
 
     @standard
@@ -670,16 +670,16 @@ class ChannelData:
             flags: see `write`.
         """
         if data_type in (ChannelType.PUT_ACKS, ChannelType.PUT_ACKT):
-            await self.acknowledge(data_type, data)
+            await self._acknowledge(data_type, data)
             return
-        value = self.from_wire(LAYOUTS[data_type].base_type, data)
+        value = self._from_wire(LAYOUTS[data_type].base_type, data)
         await self.write(value, flags=flags, **meaningful(metadata))
 
-    async def acknowledge(self, data_type: int, data: Any) -> None:
+    async def _acknowledge(self, data_type: int, data: Any) -> None:
         """Take what a client put as PUT_ACKS or PUT_ACKT: one number."""
         if is_array(data):
             if len(data) == 0:
-                raise CaprotoValueError(f"acknowledgement of {self.name}: no number")
+                raise CaprotoValueError(f"acknowledgement of {self._label}: no number")
             data = data[0]
         number = int(data)
         if data_type == ChannelType.PUT_ACKS:
@@ -689,7 +689,7 @@ class ChannelData:
 
     # ------------------------------------------------------------------ wire form
 
-    def from_wire(self, base: int, data: Any) -> Any:
+    def _from_wire(self, base: int, data: Any) -> Any:
         """Return put elements as this channel stores them, before `preprocess_value`.
 
         Raises:
@@ -700,7 +700,7 @@ class ChannelData:
             return data
         return numbers_from_wire(data, base, int(native), scalar, self.string_encoding)
 
-    def encoded(self, dbr_type: int, count: int) -> Reply:
+    def _encoded(self, dbr_type: int, count: int) -> Reply:
         """Return the reply with the present value, from the cache if it is there.
 
         Args:
@@ -715,7 +715,7 @@ class ChannelData:
         found = cache.get(key)
         if found is None:
             if dbr_type in _FOR_PUTS_ONLY:
-                raise CaprotoConversionError(f"{self.name}: type {dbr_type} is for puts only")
+                raise CaprotoConversionError(f"{self._label}: type {dbr_type} is for puts only")
             found = reply(dbr_type, self._metadata(dbr_type), self._elements_of(dbr_type), count)
             if count > self._max_length:
                 return found  # a curiosity; not worth the memory
@@ -771,17 +771,3 @@ class ChannelData:
 
     def _fill_metadata(self, layout: DbrLayout, values: list[Any]) -> None:
         """Put what this class knows into the fields of a GR or CTRL type."""
-
-    def get_field(self, name: str) -> ChannelData:
-        """Return the channel of a field; '' and 'VAL' are this channel.
-
-        Raises:
-            KeyError: there is no such field.
-        """
-        if name in ("", "VAL"):
-            return self
-        if self.field_inst is not None:
-            found = self.field_inst.fields.get(name)
-            if found is not None:
-                return found  # type: ignore[no-any-return]
-        raise CaprotoKeyError(f"{self.name} has no field {name!r}")

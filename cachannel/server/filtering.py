@@ -44,20 +44,20 @@ class FilteredView:
         return self.view.data_type
 
     @property
-    def element_count(self) -> int:
+    def _element_count(self) -> int:
         """The most elements that the filter lets through."""
-        full = self.view.element_count
+        full = self.view._element_count
         if self.filter.arr is None:
             return full
         return max(len(range(*self.filter.arr.as_slice(full).indices(full))), 1)
 
-    def from_wire(self, base: int, data: Any) -> Any:
+    def _from_wire(self, base: int, data: Any) -> Any:
         """Return put elements as without the filter: filters are for reading."""
-        return self.view.from_wire(base, data)
+        return self.view._from_wire(base, data)
 
-    def encoded(self, dbr_type: int, count: int) -> Reply:
+    def _encoded(self, dbr_type: int, count: int) -> Reply:
         """Return the reply with what the filters let through."""
-        whole = self.view.encoded(dbr_type, 0)
+        whole = self.view._encoded(dbr_type, 0)
         if dbr_type > 34:
             return whole
         layout = LAYOUTS[dbr_type]
@@ -98,7 +98,7 @@ class EventFilter:
         A mask of zero means the first event. It passes `dbnd` and `dec`, while `sync` treats it as
         any other (rsrv).
         """
-        current = sub.view.encoded(sub.dbr_type, sub.count)
+        current = sub.view._encoded(sub.dbr_type, sub.count)
         if self.filter.dec is not None:
             self._updates += 1
             if (self._updates - 1) % self.filter.dec.n:

@@ -396,7 +396,7 @@ class PVGroup(metaclass=PVGroupMeta):
             for nested, inner in group.groups.items():
                 self.groups[f"{attr}.{nested}"] = inner
             for nested_attr, channel in group.attr_pvdb.items():
-                self._add(f"{attr}.{nested_attr}", channel.pvname, channel)
+                self._add(f"{attr}.{nested_attr}", group.attr_to_pvname[nested_attr], channel)
 
     def _add(self, attr: str, pvname: str, channel: ChannelData) -> None:
         if pvname in self.pvdb:
@@ -424,7 +424,7 @@ class PVGroup(metaclass=PVGroupMeta):
         return self.log.isEnabledFor(logging.DEBUG)
 
     def _log_write(self, instance: ChannelData, value: Any) -> None:
-        self.log.debug("write to %s: %r", instance.pvname, value)
+        self.log.debug("write to %s: %r", instance._label, value)
 
     @asynccontextmanager
     async def update_state(self, state: str, value: bool) -> AsyncIterator[None]:

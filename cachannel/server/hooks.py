@@ -84,7 +84,7 @@ def scan_wrapper(
 
     @wraps(scan_function)
     async def scan(group: Any, instance: Any, async_lib: Any) -> None:
-        fields = instance.field_inst if use_scan_field else None
+        fields = instance._field_inst if use_scan_field else None
         changed: Any = None
         if fields is not None:
             changed = fields.scan_changed = async_lib.Event()
@@ -100,7 +100,7 @@ def scan_wrapper(
             try:
                 await scan_function(group, instance, async_lib)
             except Exception:
-                instance.log.exception("scan of %s failed", instance.name)
+                instance._channel_log.exception("scan of %s failed", instance._label)
                 await instance.alarm.write(status=AlarmStatus.SCAN, severity=failure_severity)
                 if stop_on_error:
                     raise

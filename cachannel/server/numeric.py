@@ -98,7 +98,7 @@ class ChannelNumeric(ChannelData):
     _limited = False
 
     # Severities of the four limits: HIHI, LOLO, HIGH, LOW. Records have fields for them.
-    limit_severities: tuple[int, int, int, int] = (
+    _limit_severities: tuple[int, int, int, int] = (
         AlarmSeverity.MAJOR_ALARM,
         AlarmSeverity.MAJOR_ALARM,
         AlarmSeverity.MINOR_ALARM,
@@ -192,7 +192,7 @@ class ChannelNumeric(ChannelData):
                 if isinstance(value, bytes):
                     value = value.partition(b"\0")[0].decode(self.string_encoding, "replace")
                 elif not isinstance(value, str):
-                    raise CaprotoTypeError(f"units of {self.name} must be text, not {value!r}")
+                    raise CaprotoTypeError(f"units of {self._label} must be text, not {value!r}")
             elif key == "precision":
                 value = int(value)
             elif not isinstance(value, (int, float)):
@@ -200,7 +200,7 @@ class ChannelNumeric(ChannelData):
                     value = float(value)  # NumPy scalars, decimals and the like
                 except (TypeError, ValueError):
                     raise CaprotoTypeError(
-                        f"{key} of {self.name} must be a number, not {value!r}"
+                        f"{key} of {self._label} must be a number, not {value!r}"
                     ) from None
             setattr(self, "_" + key, value)
             mask = int(SubscriptionType.DBE_PROPERTY)
@@ -209,8 +209,8 @@ class ChannelNumeric(ChannelData):
             or self._upper_warning_limit != self._lower_warning_limit
             or self._upper_ctrl_limit != self._lower_ctrl_limit
         )
-        if self.field_inst is not None:
-            self.field_inst.metadata_changed()
+        if self._field_inst is not None:
+            self._field_inst.metadata_changed()
         return mask
 
     @standard
@@ -220,7 +220,7 @@ class ChannelNumeric(ChannelData):
         if (kind is float or kind is int) and self._max_length == 1:  # nearly all
             return value
         if isinstance(value, (str, bytes)):
-            raise CaprotoValueError(f"write to {self.name}: {value!r} is no number")
+            raise CaprotoValueError(f"write to {self._label}: {value!r} is no number")
         return super().preprocess_value(value)
 
     def _check(self, value: Any) -> Any:
@@ -228,7 +228,7 @@ class ChannelNumeric(ChannelData):
             low, high = self._lower_ctrl_limit, self._upper_ctrl_limit
             if low != high and not low <= value <= high:
                 raise CannotExceedLimits(
-                    f"write to {self.name}: {value!r} is outside the control limits"
+                    f"write to {self._label}: {value!r} is outside the control limits"
                     f" {low!r} to {high!r}"
                 )
         return value
@@ -238,7 +238,7 @@ class ChannelNumeric(ChannelData):
             return None
         if not self._limited:
             return _NO_ALARM
-        hihi, lolo, high, low = self.limit_severities
+        hihi, lolo, high, low = self._limit_severities
         if self._lower_alarm_limit != self._upper_alarm_limit:
             if value <= self._lower_alarm_limit and lolo:
                 return AlarmStatus.LOLO, lolo
@@ -316,7 +316,7 @@ class ChannelDouble(ChannelNumeric):
     precision = property(lambda self: self._precision, doc="Digits after the decimal point.")
 
     def _number_text(self, value: Any) -> bytes:
-        if value is not None and (self._precision > 0 or self.field_inst is not None):
+        if value is not None and (self._precision > 0 or self._field_inst is not None):
             number = float(value)
             # Base's cvtDoubleToString: long numbers go to exponents.
             style = "f" if abs(number) < 1e7 else "e"
@@ -362,7 +362,7 @@ class ChannelByte(ChannelNumeric):
         if is_array(value):
             if value.ndim != 1:
                 raise CaprotoValueError(
-                    f"write to {self.name}: an array of shape {value.shape} has to be flattened"
+                    f"write to {self._label}: an array of shape {value.shape} has to be flattened"
                 )
             as_it_is = value.dtype.kind in "uib" and value.dtype.itemsize == 1
             if not as_it_is:
@@ -381,7 +381,7 @@ class ChannelByte(ChannelNumeric):
             value = self._stripped(value)
         if len(value) > self._max_length:
             raise CaprotoValueError(
-                f"write to {self.name}: {len(value)} bytes are more than max_length"
+                f"write to {self._label}: {len(value)} bytes are more than max_length"
                 f" ({self._max_length})"
             )
         return value
@@ -399,7 +399,7 @@ class ChannelByte(ChannelNumeric):
                 raise TypeError("text is no number")
             return bytes(to_integer(part) & 0xFF for part in parts)
         except TypeError as exc:
-            raise CaprotoValueError(f"write to {self.name}: {value!r} are no bytes") from exc
+            raise CaprotoValueError(f"write to {self._label}: {value!r} are no bytes") from exc
 
     def _check(self, value: Any) -> Any:
         if self._limited:
@@ -416,7 +416,7 @@ class ChannelByte(ChannelNumeric):
     def _value_mask(self, value: Any) -> int:
         return _VALUE | _LOG
 
-    def from_wire(self, base: int, data: Any) -> Any:
+    def _from_wire(self, base: int, data: Any) -> Any:
         """Return put elements as bytes."""
         if base == 0:
             # One number in each text, as EPICS base takes them.
@@ -466,4 +466,4 @@ def number_of(channel: ChannelData) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise CaprotoConversionError(f"{channel.name} has no single number") from None
+        raise CaprotoConversionError(f"{channel._label} has no single number") from None

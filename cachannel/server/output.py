@@ -37,7 +37,7 @@ def bounded(count: int, view: View, dbr_type: int) -> int:
     """Return the elements of a failure: as many as asked for, within reason."""
     if count * LAYOUTS[dbr_type].element_size <= MAX_ZERO_FILL:
         return count
-    return min(count, view.element_count)
+    return min(count, view._element_count)
 
 
 class CircuitOutput:
@@ -124,7 +124,7 @@ class CircuitOutput:
             return
         try:
             if sub.event_filter is None:
-                event = sub.view.encoded(sub.dbr_type, sub.count)
+                event = sub.view._encoded(sub.dbr_type, sub.count)
             else:
                 filtered = sub.event_filter.event(sub, mask)
                 if filtered is None:

@@ -10,7 +10,7 @@ from types import GenericAlias, MethodType
 from typing import Any
 
 from cachannel.protocol.channel_types import AccessRights, ChannelType
-from cachannel.protocol.errors import CaprotoValueError
+from cachannel.protocol.errors import CaprotoKeyError, CaprotoValueError
 
 from .alarm import ChannelAlarm
 from .data import EPOCH_NS, ChannelData, standard
@@ -69,6 +69,7 @@ class PvpropertyData(ChannelData):
         **kwargs: see the data class.
     """
 
+    pvname: str = ""
     group: Any = None
     pvspec: Any = None
     putter: Any = None
@@ -104,7 +105,7 @@ class PvpropertyData(ChannelData):
             record_class = get_record_class(record)
             self.record_type = record_class._record_type
             self.reported_record_type = self.record_type or self.reported_record_type
-            self.field_inst = record_class(prefix="", parent=self, name=f"{self.name}.fields")
+            self._field_inst = record_class(prefix="", parent=self, name=f"{self.name}.fields")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -112,7 +113,7 @@ class PvpropertyData(ChannelData):
         cls.__doc__ = _ClassDoc(cls.__doc__)  # type: ignore[assignment]
 
     @classmethod
-    def of_number(
+    def _of_number(
         cls, pvname: str, value: float, group: Any, pvspec: Any, alarm: ChannelAlarm
     ) -> Any:
         """Make a channel of one number that has only defaults besides.
@@ -141,9 +142,9 @@ class PvpropertyData(ChannelData):
             return hook if group is None else MethodType(hook, group)
 
         if pvspec.get is not None:
-            self.getter = bound(pvspec.get)
+            self._getter = bound(pvspec.get)
         elif group is not None and group._has_group_read:
-            self.getter = group.group_read
+            self._getter = group.group_read
         if pvspec.put is not None:
             self.putter = bound(pvspec.put)
         elif group is not None and group._has_group_write:
@@ -160,7 +161,7 @@ class PvpropertyData(ChannelData):
 
     def __getstate__(self) -> dict[str, Any]:
         # Hooks are made from the specification again; the group is not pickled.
-        dropped = ("group", "getter", "putter", "startup", "shutdown", "scan", "_logger")
+        dropped = ("group", "_getter", "putter", "startup", "shutdown", "scan", "_logger")
         state = super().__getstate__()
         for key in dropped:
             state.pop(key, None)
@@ -187,16 +188,60 @@ class PvpropertyData(ChannelData):
 
     @property
     def log(self) -> logging.Logger:
-        """The group's logger."""
+        """The logger that was given or assigned, else the group's."""
         if self._logger is not None:
             return self._logger
         log: logging.Logger = self.group.log if self.group is not None else _default_log
         return log
 
+    @log.setter
+    def log(self, logger: logging.Logger) -> None:
+        self._logger = logger
+
+    @property
+    def _channel_log(self) -> logging.Logger:
+        return self.log
+
+    @property
+    def _label(self) -> str:
+        return self.pvname or type(self).__name__
+
     @property
     def fields(self) -> Any:
         """The record's fields by name; empty without a record."""
-        return {} if self.field_inst is None else self.field_inst.fields
+        return {} if self._field_inst is None else self._field_inst.fields
+
+    @property
+    def field_inst(self) -> Any:
+        """The record's fields by attribute, None without a record; it may be set."""
+        return self._field_inst
+
+    @field_inst.setter
+    def field_inst(self, fields: Any) -> None:
+        self._field_inst = fields
+
+    @property
+    def getter(self) -> Any:
+        """The hook of reads, ``await getter(channel)``, or None; it may be set."""
+        return self._getter
+
+    @getter.setter
+    def getter(self, hook: Any) -> None:
+        self._getter = hook
+
+    def get_field(self, name: str) -> ChannelData:
+        """Return the channel of a field; '' and 'VAL' are this channel.
+
+        Raises:
+            KeyError: there is no such field.
+        """
+        if name in ("", "VAL"):
+            return self
+        if self._field_inst is not None:
+            found = self._field_inst.fields.get(name)
+            if found is not None:
+                return found  # type: ignore[no-any-return]
+        raise CaprotoKeyError(f"{self._label} has no field {name!r}")
 
     @standard
     async def verify_value(self, value: Any) -> Any:
@@ -218,7 +263,7 @@ class PvpropertyData(ChannelData):
         return (
             self._standard
             and self.putter is None
-            and self.field_inst is None
+            and self._field_inst is None
             and (self.group is None or not self.group._logs_writes)
         )
 
@@ -350,7 +395,7 @@ class PvpropertyBoolEnumRO(PvpropertyReadOnlyData, PvpropertyBoolEnum):
 of_one_number: frozenset[type[ChannelData]] = frozenset(
     (PvpropertyInteger, PvpropertyIntegerRO, PvpropertyDouble, PvpropertyDoubleRO)
 )
-"""Classes that `PvpropertyData.of_number` can make: their constructors do nothing else."""
+"""Classes that `PvpropertyData._of_number` can make: their constructors do nothing else."""
 
 pvspec_type_map: dict[Any, type[ChannelData]] = {
     str: PvpropertyChar,

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from enum import IntEnum
 from types import GenericAlias
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from cachannel.protocol.channel_types import AlarmSeverity, ChannelType
 from cachannel.protocol.errors import (
@@ -21,6 +21,7 @@ from .data import ChannelData
 from .field_spec import FieldSpec, get_record_class
 from .hooks import check_signature, scan_wrapper
 from .pvproperty_data import (
+    PvpropertyData,
     PvpropertyEnum,
     of_one_number,
     pvspec_type_map,
@@ -237,7 +238,7 @@ class PVSpec(_Fields):
             name = self.attr or ""
         return name if group is None else group.prefix + expand_macros(name, group.macros)
 
-    def create(self, group: Any = None) -> ChannelData:
+    def create(self, group: Any = None) -> PvpropertyData:
         """Return the channel.
 
         Raises:
@@ -250,13 +251,13 @@ class PVSpec(_Fields):
                 number_cls = table.get(type(self.value))
                 if number_cls in of_one_number:
                     alarm = group.alarms[self.alarm_group]
-                    channel = number_cls.of_number(name, self.value, group, self, alarm)
+                    channel = number_cls._of_number(name, self.value, group, self, alarm)
                     if self[:4] != _NO_HOOKS or self.scan is not None or group._has_hooks:
                         channel._bind(group, self)
                     return channel  # type: ignore[no-any-return]
         cls, kwargs = self.get_instantiation_info(group)
         try:
-            return cls(**kwargs)
+            return cast(PvpropertyData, cls(**kwargs))
         except TypeError as exc:
             given = sorted(self.cls_kwargs or {})
             raise CaprotoRuntimeError(

@@ -24,13 +24,13 @@ class View(Protocol):
         """The native type that the client is told."""
 
     @property
-    def element_count(self) -> int:
+    def _element_count(self) -> int:
         """The element count that the client is told."""
 
-    def encoded(self, dbr_type: int, count: int) -> Reply:
+    def _encoded(self, dbr_type: int, count: int) -> Reply:
         """Return the reply with the present value."""
 
-    def from_wire(self, base: int, data: Any) -> Any:
+    def _from_wire(self, base: int, data: Any) -> Any:
         """Return put elements as the channel stores them."""
 
 

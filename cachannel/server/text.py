@@ -61,7 +61,7 @@ class ChannelChar(ChannelData):
         max_length: int | None = None,
         **kwargs: Any,
     ) -> None:
-        self.report_as_string = report_as_string
+        self._report_as_string = report_as_string
         if report_as_string and max_length is None:
             max_length = max(self.calculate_length(value), MAX_STRING_SIZE)
         super().__init__(value=value, max_length=max_length, **kwargs)
@@ -74,9 +74,9 @@ class ChannelChar(ChannelData):
         return self._max_length
 
     @property
-    def element_count(self) -> int:
+    def _element_count(self) -> int:
         """The count that a client sees: the bytes of the text, or one STRING."""
-        return 1 if self.report_as_string else self._max_length
+        return 1 if self._report_as_string else self._max_length
 
     @standard
     def calculate_length(self, value: Any) -> int:
@@ -99,9 +99,9 @@ class ChannelChar(ChannelData):
         value = value.partition("\0")[0]
         raw = value.encode(self.string_encoding, "replace")
         if len(raw) > self._max_length:
-            self.log.warning(
+            self._channel_log.warning(
                 "%s: a text of %d bytes was cut to its max_length (%d)",
-                self.name,
+                self._label,
                 len(raw),
                 self._max_length,
             )
@@ -121,10 +121,10 @@ class ChannelChar(ChannelData):
             else:
                 raw = bytes(to_integer(part) & 0xFF for part in parts)
         except TypeError as exc:
-            raise CaprotoValueError(f"write to {self.name}: {value!r} is no text") from exc
+            raise CaprotoValueError(f"write to {self._label}: {value!r} is no text") from exc
         return raw.decode(self.string_encoding, "replace")
 
-    def from_wire(self, base: int, data: Any) -> Any:
+    def _from_wire(self, base: int, data: Any) -> Any:
         """Return put elements as text: STRING elements joined, or characters by number."""
         if base == _STRING:
             return b"".join(data).decode(self.string_encoding, "replace")
@@ -137,14 +137,14 @@ class ChannelChar(ChannelData):
         text: bytes = raw.partition(b"\0")[0]
         return text.decode(self.string_encoding, "replace")
 
-    def raw_text(self) -> bytes:
+    def _raw_text(self) -> bytes:
         """Return the text in its encoding."""
         text: str = self._value
         return text.encode(self.string_encoding, "replace")
 
     def _elements(self, base: int) -> Elements:
-        raw = self.raw_text()
-        if self.report_as_string:
+        raw = self._raw_text()
+        if self._report_as_string:
             if base == _STRING:
                 return pack_texts([raw])
             return _numbers_of_texts([self._value], base)
@@ -194,7 +194,7 @@ class ChannelString(ChannelData):
         numbers = data.tolist() if hasattr(data, "tolist") else [data]
         return [str(number) for number in numbers]
 
-    def from_wire(self, base: int, data: Any) -> Any:
+    def _from_wire(self, base: int, data: Any) -> Any:
         """Return put elements as texts; numbers become their decimal texts.
 
         Several characters for one text are that text.
@@ -204,7 +204,7 @@ class ChannelString(ChannelData):
             return raw.partition(b"\0")[0].decode(self.string_encoding, "replace")
         return self._texts(base, data)
 
-    def raw_text(self) -> bytes:
+    def _raw_text(self) -> bytes:
         """Return the (first) text in its encoding."""
         value = self._value
         text = value if isinstance(value, str) else (value[0] if value else "")
@@ -220,7 +220,7 @@ class ChannelString(ChannelData):
 
 def _conversion_error(channel: ChannelData, value: Any, what: str) -> CaprotoConversionError:
     """Return the error for a put that does not convert."""
-    return CaprotoConversionError(f"write to {channel.name}: {value!r} is no {what}")
+    return CaprotoConversionError(f"write to {channel._label}: {value!r} is no {what}")
 
 
 class ChannelEnum(ChannelData):
@@ -320,8 +320,8 @@ class ChannelEnum(ChannelData):
         if strings is None:
             return 0
         self._enum_strings = self._checked_strings(strings)
-        if self.field_inst is not None:
-            self.field_inst.metadata_changed()
+        if self._field_inst is not None:
+            self._field_inst.metadata_changed()
         return int(SubscriptionType.DBE_PROPERTY)
 
     async def write_metadata(  # type: ignore[override]
@@ -335,7 +335,7 @@ class ChannelEnum(ChannelData):
         """
         await super().write_metadata(enum_strings=enum_strings, **kwargs)
 
-    def from_wire(self, base: int, data: Any) -> Any:
+    def _from_wire(self, base: int, data: Any) -> Any:
         """Return put elements as names of states.
 
         Raises:
@@ -348,7 +348,7 @@ class ChannelEnum(ChannelData):
             parts = [self._state(to_integer(number)) for number in numbers]
         return parts if self._max_length > 1 else (parts[0] if parts else [])
 
-    def _name(self, value: Any) -> bytes:
+    def _state_name(self, value: Any) -> bytes:
         if isinstance(value, str):
             return value.encode(self.string_encoding, "replace")
         index = self.get_raw_value(value)
@@ -360,7 +360,7 @@ class ChannelEnum(ChannelData):
         value = self._value
         values = [value] if self._max_length == 1 else value
         if base == _STRING:
-            return pack_texts([self._name(part) for part in values])
+            return pack_texts([self._state_name(part) for part in values])
         data = b"".join(pack_scalar(self.get_raw_value(part), base) for part in values)
         return Elements(len(values), data)
 
@@ -389,22 +389,22 @@ class LongStringView:
         self._version = -1
 
     @property
-    def element_count(self) -> int:
+    def _element_count(self) -> int:
         """The count that a client sees."""
         return self.channel.long_string_max_length
 
-    def encoded(self, dbr_type: int, count: int) -> Reply:
-        """Return the reply with the present text as characters; see `ChannelData.encoded`."""
+    def _encoded(self, dbr_type: int, count: int) -> Reply:
+        """Return the reply with the present text as characters; see `ChannelData._encoded`."""
         channel = self.channel
         if dbr_type > 34:
-            return channel.encoded(dbr_type, count)
+            return channel._encoded(dbr_type, count)
         if self._version != channel._version or len(self._cache) > 8:
             self._cache.clear()
             self._version = channel._version
         key = count << 6 | dbr_type
         found = self._cache.get(key)
         if found is None:
-            raw = channel.raw_text()[: self.element_count - 1] + b"\0"
+            raw = channel._raw_text()[: self._element_count - 1] + b"\0"
             base = dbr_type % 7
             if base == _CHAR:
                 elements = Elements(len(raw), raw)
@@ -413,11 +413,11 @@ class LongStringView:
             else:
                 elements = pack_numbers(numpy().frombuffer(raw, "u1"), base)
             found = reply(dbr_type, channel._metadata(dbr_type), elements, count)
-            if count <= self.element_count:
+            if count <= self._element_count:
                 self._cache[key] = found
         return found
 
-    def from_wire(self, base: int, data: Any) -> str:
+    def _from_wire(self, base: int, data: Any) -> str:
         """Return put elements as text."""
         channel = self.channel
         if base == _STRING:

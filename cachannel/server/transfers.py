@@ -66,7 +66,7 @@ class CircuitTransfers(CircuitJobs):
         if command in PUTS:
             return not data._is_plain()
         if command in (READ, READ_NOTIFY):
-            return data.getter is not None or not data._standard_read
+            return data._getter is not None or not data._standard_read
         return False
 
     # ------------------------------------------------------------------ reads
@@ -78,13 +78,13 @@ class CircuitTransfers(CircuitJobs):
             RemoteProtocolError: the type does not exist, or is for puts only.
         """
         self._check_read(dbr_type)
-        if count > channel.view.element_count:
+        if count > channel.view._element_count:
             size = count * LAYOUTS[dbr_type].element_size
             maximum = self.core.max_array_bytes
             if size > (MAX_ZERO_FILL if maximum is None else maximum):
                 return failure(dbr_type, 0, _TOLARGE)
         try:
-            return channel.view.encoded(dbr_type, count)
+            return channel.view._encoded(dbr_type, count)
         except Exception as exc:
             return self._unreadable(channel, dbr_type, count, exc)
 
@@ -117,7 +117,7 @@ class CircuitTransfers(CircuitJobs):
             return
         data = channel.data
         for_puts_only = dbr_type in (35, 36)  # answered as unreadable
-        if (data.getter is None and data._standard_read) or for_puts_only:
+        if (data._getter is None and data._standard_read) or for_puts_only:
             self._answer_read(channel, header, self._read(channel, dbr_type, count), _NORMAL)
             return
         self._active += 1
@@ -149,7 +149,7 @@ class CircuitTransfers(CircuitJobs):
         text = ""
         try:
             if data._standard_read:
-                await data.refresh()
+                await data._refresh()
                 found = self._read(channel, dbr_type, count)
             else:
                 # The method may be asked for any type, but views are ours to make.
@@ -216,7 +216,7 @@ class CircuitTransfers(CircuitJobs):
         try:
             elements = decode_elements(base, count, view[layout.value_offset :])
             if dbr_type <= 6 and data._is_plain():
-                data.write_now(channel.view.from_wire(base, elements))
+                data._write_now(channel.view._from_wire(base, elements))
                 if notify:
                     if count < 0xFFFF:
                         done = _write_head(_WRITE_NOTIFY, 0, dbr_type, count, _NORMAL, ioid)
@@ -227,7 +227,7 @@ class CircuitTransfers(CircuitJobs):
             metadata = _metadata(dbr_type, view) if dbr_type > 6 else None
             if not channel.direct:
                 # The view knows how its name's elements make the channel's value.
-                elements = channel.view.from_wire(base, elements)
+                elements = channel.view._from_wire(base, elements)
         except Exception as exc:
             self._fail_put(channel, bytes(buffer[position:body]), exc)
             return
@@ -263,7 +263,7 @@ class CircuitTransfers(CircuitJobs):
         try:
             return int(data.check_access(self.hostname, self.username))
         except Exception:
-            self.core.log.exception("check_access of %s failed; no access is granted", data.name)
+            self.core.log.exception("check_access of %s failed; no access is granted", data._label)
             return 0
 
     async def _put_job(

@@ -34,7 +34,7 @@ def test_access():
     assert read == Message(Command.READ_NOTIFY, 6, 1, 368, 5, bytes(8))
     (event,) = bench.talk(subscribe(sid, 6, 1))
     assert event == Message(Command.EVENT_ADD, 6, 1, 368, 21, bytes(8))
-    bench.core.pvdb["n"].write_now(3.0)
+    bench.core.pvdb["n"]._write_now(3.0)
     assert bench.output() == []
 
 
@@ -94,22 +94,22 @@ def test_subscriptions_follow_the_right_to_read():
     bench = Bench({"x": channel})
     sid = bench.create("x")
     bench.talk(subscribe(sid, 6, 1))
-    channel.write_now(2.0)  # still in the queue: no longer the client's to see
+    channel._write_now(2.0)  # still in the queue: no longer the client's to see
     channel.rights = AccessRights.NO_ACCESS
     assert look(bench) == [
         Message(Command.ACCESS_RIGHTS, 0, 0, 1, 0),
         Message(Command.EVENT_ADD, 6, 1, 368, 21, bytes(8)),
     ]
-    channel.write_now(3.0)
+    channel._write_now(3.0)
     bench.talk(pack(Command.EVENTS_OFF))
-    channel.write_now(4.0)
+    channel._write_now(4.0)
     assert bench.talk(pack(Command.EVENTS_ON)) == []
     channel.rights = AccessRights.READ
     assert look(bench) == [
         Message(Command.ACCESS_RIGHTS, 0, 0, 1, 1),
         Message(Command.EVENT_ADD, 6, 1, 1, 21, struct.pack(">d", 4.0)),
     ]
-    channel.write_now(5.0)
+    channel._write_now(5.0)
     assert bench.output() == [Message(Command.EVENT_ADD, 6, 1, 1, 21, struct.pack(">d", 5.0))]
 
 

@@ -302,7 +302,7 @@ def test_bytes_without_a_value():
 def test_an_empty_text_is_zero_of_the_channels_type():
     """A putter of a floating point number gets one."""
     for channel, zero in ((ChannelDouble(value=1.0), 0.0), (ChannelInteger(value=1), 0)):
-        found = channel.from_wire(0, [b""])
+        found = channel._from_wire(0, [b""])
         assert (found, type(found)) == (zero, type(zero))
 
 
@@ -312,10 +312,10 @@ def test_characters_put_to_one_text():
     `caput -S` sends characters, whatever the channel is. One alone is a number, as there.
     """
     channel = ChannelString(value="")
-    assert channel.from_wire(4, np.frombuffer(b"ab\0c", "u1")) == "ab"
-    assert channel.from_wire(4, 97) == ["97"]
+    assert channel._from_wire(4, np.frombuffer(b"ab\0c", "u1")) == "ab"
+    assert channel._from_wire(4, 97) == ["97"]
     several = ChannelString(value=["a"], max_length=3)
-    assert several.from_wire(4, np.frombuffer(b"ab", "u1")) == ["97", "98"]
+    assert several._from_wire(4, np.frombuffer(b"ab", "u1")) == ["97", "98"]
 
 
 # ---------------------------------------------------------------------- servers in a program
@@ -429,10 +429,10 @@ def test_a_plain_channel_holds_numbers(value):
             expected = np.atleast_1d(value).tolist()
             assert [int(number) for number in values] == [int(number) for number in expected]
     assert run(channel.read(0))[1][0] == str(np.atleast_1d(value)[0]).encode()
-    put = channel.from_wire(6, 7.5)
+    put = channel._from_wire(6, 7.5)
     run(channel.write(put))
     assert run(channel.read(5))[1].tolist() == [7]
-    run(channel.write(channel.from_wire(0, [b"12"])))
+    run(channel.write(channel._from_wire(0, [b"12"])))
     assert run(channel.read(6))[1].tolist() == [12.0]
 
 
@@ -440,7 +440,7 @@ def test_text_served_as_a_string_has_room_for_one():
     """Also where its first value is short and nobody said how long it may get."""
     channel = ChannelChar(value="", report_as_string=True)
     run(channel.write("a + b"))
-    assert (channel.value, channel.element_count) == ("a + b", 1)
+    assert (channel.value, channel._element_count) == ("a + b", 1)
     assert ChannelChar(value="", report_as_string=True, max_length=3).max_length == 3
     assert ChannelChar(value="x" * 50, report_as_string=True).max_length == 50
     assert ChannelChar(value="abc").max_length == 3

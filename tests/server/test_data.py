@@ -30,7 +30,7 @@ def run(coroutine):
 
 def elements(channel, dbr_type, count=0):
     """Return the elements of a reply as Python values."""
-    reply = channel.encoded(dbr_type, count)
+    reply = channel._encoded(dbr_type, count)
     layout = LAYOUTS[dbr_type]
     sent = int.from_bytes(reply.read_head[6:8], "big")
     body = reply.rest[layout.value_offset :]
@@ -101,7 +101,7 @@ def test_numbers_in_texts(text, number):
     """A text put to a number is parsed; an empty one is 0."""
     assert parse_number(text, 5) == number
     channel = ChannelInteger(value=1)
-    assert channel.from_wire(0, [text.encode()]) == number
+    assert channel._from_wire(0, [text.encode()]) == number
 
 
 def test_texts_that_are_no_numbers():
@@ -113,7 +113,7 @@ def test_texts_that_are_no_numbers():
     assert parse_number("0x11", 6) == 17.0
     assert elements(ChannelString(value="42.5 text"), 5) == [42]
     with pytest.raises(CaprotoConversionError):
-        ChannelString(value="abc").encoded(6, 1)
+        ChannelString(value="abc")._encoded(6, 1)
 
 
 def test_lengths():
@@ -178,7 +178,7 @@ def test_text():
 def test_text_reported_as_string():
     """One STRING of up to 39 bytes."""
     channel = ChannelChar(value="x" * 50, report_as_string=True, max_length=100)
-    assert (channel.data_type, channel.element_count, channel.max_length) == (0, 1, 100)
+    assert (channel.data_type, channel._element_count, channel.max_length) == (0, 1, 100)
     assert elements(channel, 0) == [b"x" * 39]
 
 
@@ -196,9 +196,9 @@ def test_bytes():
         run(channel.write(b"12345"))
     with pytest.raises(CaprotoValueError):
         ChannelByte(value=b"", string_encoding="utf-8")
-    assert channel.from_wire(4, np.array([65, 0, 0], "u1")) == b"A"
+    assert channel._from_wire(4, np.array([65, 0, 0], "u1")) == b"A"
     keeping = ChannelByte(value=b"ab", max_length=4, strip_null_terminator=False)
-    assert keeping.from_wire(4, np.array([65, 0, 0], "u1")) == b"A\0\0"
+    assert keeping._from_wire(4, np.array([65, 0, 0], "u1")) == b"A\0\0"
     assert elements(ChannelByte(value=b"", max_length=1), 4) == [0]
 
 
@@ -231,7 +231,7 @@ def test_timestamps():
     assert channel.epics_timestamp == (10, 500000000)
     assert channel.timestamp == 631152010.5
     run(channel.write(1.0, timestamp=(7, 1)))
-    assert struct.unpack_from(">II", channel.encoded(20, 0).rest, 4) == (7, 1)
+    assert struct.unpack_from(">II", channel._encoded(20, 0).rest, 4) == (7, 1)
     before = TimeStamp.now()
     run(channel.write(1.0))
     assert channel.epics_timestamp >= before
@@ -242,7 +242,7 @@ def test_metadata():
     channel = ChannelDouble(value=1.0, units="mm", precision=3, upper_disp_limit=5)
     run(channel.write_metadata(units="very long units", lower_disp_limit=-5, enum_strings=["a"]))
     assert (channel.units, channel.lower_disp_limit) == ("very long units", -5)
-    values = LAYOUTS[34].wire.unpack_from(channel.encoded(34, 0).rest)
+    values = LAYOUTS[34].wire.unpack_from(channel._encoded(34, 0).rest)
     fields = dict(zip([f.name for f in LAYOUTS[34].fields], values, strict=True))
     assert fields["units"] == b"very lo\0"
     assert (fields["precision"], fields["upper_disp_limit"]) == (3, 5.0)
@@ -278,7 +278,7 @@ def test_cache_is_bounded():
     """Asking for ever other counts does not fill the memory."""
     channel = ChannelDouble(value=[0.0] * 1000)
     for count in range(1000):
-        channel.encoded(6, count)
+        channel._encoded(6, count)
     assert len(channel._cache) <= 16
 
 
@@ -298,7 +298,7 @@ def test_read_gives_metadata_and_values():
 def test_every_request_is_answered(cls, dbr_type, count, value):
     """Whatever the value and the request type: a reply of the right size."""
     channel = cls(value=value)
-    reply = channel.encoded(dbr_type, count)
+    reply = channel._encoded(dbr_type, count)
     assert len(reply.rest) % 8 == 0
     layout = LAYOUTS[dbr_type]
     assert len(reply.rest) >= layout.value_offset + (count or 1) * layout.element_size
@@ -317,7 +317,7 @@ def test_a_value_of_a_wrong_shape_is_a_failed_write():
         run(channel.write(good))
         assert (channel.status, channel.severity) == (0, 0)
         with pytest.raises(ValueError, match="write to"):
-            channel.write_now(bad)
+            channel._write_now(bad)
         assert (channel.status, channel.severity) == (2, 2)
 
 
@@ -325,6 +325,6 @@ def test_bytes_do_not_change_behind_our_back():
     """What may change after it was written is copied."""
     channel = ChannelByte(value=b"abc", max_length=3)
     for buffer in (bytearray(b"xyz"), memoryview(bytearray(b"xyz"))):
-        channel.write_now(buffer)
+        channel._write_now(buffer)
         buffer[0] = 0
         assert channel.value == b"xyz"

@@ -21,7 +21,7 @@ def test_deadband_filter():
     bench.talk(subscribe(sid))
     channel = bench.core.pvdb["d"]
     for value in (2.0, 2.5, 2.6, 3.0, 4.0):
-        channel.write_now(value)
+        channel._write_now(value)
     assert values_of(bench.output()) == [2.6, 4.0]
 
 
@@ -54,7 +54,7 @@ def test_decimation_filter():
     bench.talk(subscribe(sid))
     channel = bench.core.pvdb["d"]
     for value in range(7):
-        channel.write_now(float(value))
+        channel._write_now(float(value))
     assert values_of(bench.output()) == [2.0, 5.0]
 
 
@@ -92,7 +92,7 @@ def test_sync_filter(mode):
 
     for value, state in SYNC_STEPS:
         asyncio.run(change(state))
-        group.x.write_now(value)
+        group.x._write_now(value)
     assert values_of(found + bench.output()) == SYNC_EVENTS[mode]
 
 

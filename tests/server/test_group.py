@@ -224,7 +224,7 @@ def test_getter_property():
 
     group = G("")
     assert (group.a.data_type, group.a.value, group.a.__doc__) == (5, 0, "Reads a.")
-    run(group.a.refresh())
+    run(group.a._refresh())
     assert group.a.value == 5
     assert list(group.pvdb) == ["a", "B"]
 
@@ -529,7 +529,7 @@ def test_group_hooks(caplog):
     group = G("p:")
     run(group.x.write(5))
     assert (group.x.value, seen) == (6, [("p:x", 5)])
-    run(group.x.refresh())
+    run(group.x._refresh())
     assert group.x.value == 78
 
     class Plain(PVGroup):
@@ -678,7 +678,7 @@ def test_a_number_made_the_short_way_is_the_same(value, read_only):
     assert {short, long} <= set(group.alarms[None].channels)
     for dbr_type in (0, 6, 13, 20, 34, 38):
         if dbr_type != 20:
-            assert short.encoded(dbr_type, 1) == long.encoded(dbr_type, 1)
+            assert short._encoded(dbr_type, 1) == long._encoded(dbr_type, 1)
     assert short.check_access("", "") == long.check_access("", "")
     assert set(vars(long)) - set(vars(short)) <= {"_max_length", "_cache"}
 

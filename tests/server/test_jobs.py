@@ -179,7 +179,7 @@ def test_getter():
         return float(len(reads))
 
     channel = ChannelDouble(value=0.0)
-    channel.getter = getter
+    channel._getter = getter
     bench = Bench({"x": channel})
     sid = bench.create("x")
     bench.talk(subscribe(sid))
@@ -195,7 +195,7 @@ def test_overridden_read():
     class Counter(ChannelInteger):
         async def read(self, data_type):
             self._value += 1
-            self.invalidate()
+            self._invalidate()
             return await super().read(data_type)
 
     bench = Bench({"x": Counter(value=0)})

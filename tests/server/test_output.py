@@ -21,15 +21,15 @@ def test_events_and_cancel(bench):
     sid = bench.create("d")
     channel = bench.core.pvdb["d"]
     assert values_of(bench.talk(subscribe(sid))) == [1.5]
-    channel.write_now(2.0)
-    channel.write_now(2.0)
+    channel._write_now(2.0)
+    channel._write_now(2.0)
     assert bench.woken == 1
     assert values_of(bench.output()) == [2.0, 2.0]
-    channel.write_now(3.0)
+    channel._write_now(3.0)
     assert bench.talk(pack(Command.EVENT_CANCEL, 6, 0, sid, 21)) == [
         Message(Command.EVENT_ADD, 6, 0, sid, 21)
     ]
-    channel.write_now(4.0)
+    channel._write_now(4.0)
     assert bench.output() == []
 
 
@@ -39,7 +39,7 @@ def test_masks(bench):
     channel = bench.core.pvdb["d"]
     for bit in (1, 2, 4, 8):
         assert len(bench.talk(subscribe(sid, 6, 0, bit, bit))) == 1
-    channel.write_now(2.0)
+    channel._write_now(2.0)
     assert [m.parameter2 for m in bench.output()] == [1, 2]
     asyncio.run(channel.write_metadata(units="mm"))
     assert [m.parameter2 for m in bench.output()] == [8]
@@ -72,11 +72,11 @@ def test_events_off_and_on(bench):
     channel = bench.core.pvdb["d"]
     bench.feed(pack(Command.EVENTS_OFF))
     for n in range(5):
-        channel.write_now(float(n))
+        channel._write_now(float(n))
     assert bench.output() == []
     assert values_of(bench.talk(pack(Command.EVENTS_ON))) == [4.0]
     assert bench.talk(pack(Command.EVENTS_ON)) == []
-    channel.write_now(7.0)
+    channel._write_now(7.0)
     assert values_of(bench.output()) == [7.0]
 
 
@@ -87,10 +87,10 @@ def test_backlog_keeps_the_newest():
     bench.talk(subscribe(sid))
     channel = bench.core.pvdb["d"]
     for n in range(10):
-        channel.write_now(float(n))
+        channel._write_now(float(n))
     assert values_of(bench.output()) == list(range(10))
     for n in range(25):
-        channel.write_now(float(n))
+        channel._write_now(float(n))
     assert values_of(bench.output()) == list(range(15, 25))
     assert bench.circuit._events == bench.circuit._event_bytes == 0
 
@@ -102,7 +102,7 @@ def test_large_events_are_few():
     sid = bench.create("x")
     bench.talk(subscribe(sid))
     for n in range(20):
-        channel.write_now(np.full(500_000, float(n)))
+        channel._write_now(np.full(500_000, float(n)))
     assert values_of(bench.output()) == [18.0, 19.0]
 
 
@@ -114,7 +114,7 @@ def test_total_backlog():
         bench.talk(subscribe(bench.create(f"x{n}", n), subid=n))
     for turn in range(100):
         for channel in pvdb.values():
-            channel.write_now(float(turn))
+            channel._write_now(float(turn))
     assert bench.circuit._events <= 150
     last = {}
     for message in bench.output():
@@ -151,8 +151,8 @@ def test_shared_encoding():
     for bench in benches:
         bench.talk(subscribe(bench.create("x"), 20))
     calls.clear()
-    channel.write_now(1.0)
+    channel._write_now(1.0)
     assert len(calls) == 1
     assert {m.payload for bench in benches for m in bench.output()} == {
-        benches[0].core.pvdb["x"].encoded(20, 0).rest
+        benches[0].core.pvdb["x"]._encoded(20, 0).rest
     }

@@ -31,7 +31,7 @@ def test_a_pv_that_is_taken_away():
     bench.talk(subscribe(sid, 6, 1))
     assert look(bench) == [gone(4)]
     assert channel._subs is None
-    channel.write_now(7.0)
+    channel._write_now(7.0)
     answers = bench.talk(
         put(sid, 1.0),
         pack(Command.READ_NOTIFY, 6, 1, sid, 1),

@@ -13,15 +13,15 @@ from .registry import register_record
 __all__ = ["AiFields", "AoFields"]
 
 
-# In the order of `ChannelNumeric.limit_severities`.
+# In the order of `ChannelNumeric._limit_severities`.
 _SEVERITIES = ("hihi_severity", "lolo_severity", "high_severity", "low_severity")
 
 
 async def put_limit_severity(fields: Any, instance: Any, value: str) -> None:
     """Let a new severity of a limit count from now on."""
-    numbers = list(fields.parent.limit_severities)
+    numbers = list(fields.parent._limit_severities)
     numbers[_SEVERITIES.index(instance.pvspec.attr)] = menus.menuAlarmSevr[value].value
-    fields.parent.limit_severities = tuple(numbers)
+    fields.parent._limit_severities = tuple(numbers)
     await fields.parent.write(fields.parent.value, timestamp=fields.parent.epics_timestamp)
 
 

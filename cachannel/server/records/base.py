@@ -11,6 +11,7 @@ from cachannel.protocol.errors import CaprotoAttributeError
 from cachannel.server import menus
 from cachannel.server.data import ChannelData
 from cachannel.server.group import PVGroup, PVGroupMeta
+from cachannel.server.pvproperty_data import PvpropertyData
 from cachannel.server.pvspec import pvproperty
 
 __all__ = [
@@ -352,7 +353,7 @@ class RecordFieldGroup(PVGroup, metaclass=RecordMeta):
         prop = type(self)._members_.get(attr)
         if prop is None:
             raise CaprotoAttributeError(f"{self.name} has no field {attr!r}")
-        channel: ChannelData = prop.pvspec.create(self)
+        channel: PvpropertyData = prop.pvspec.create(self)
         channel.pvname = f"{self.parent.pvname}.{prop.pvspec.name}"
         value = self._initial(attr)
         if value is not None:
@@ -390,7 +391,7 @@ class RecordFieldGroup(PVGroup, metaclass=RecordMeta):
         with contextlib.suppress(ValueError):
             value = channel._check(channel.preprocess_value(value))
         if value != channel.value:
-            channel.post(channel._commit(value, _PUBLISHED, None, verified=False))
+            channel._post(channel._commit(value, _PUBLISHED, None, verified=False))
 
     def alarm_changed(self, mask: int) -> None:
         """Let the fields that show the alarm follow it."""
