@@ -14,6 +14,7 @@ from .messages import (
     pack,
     unpack,
 )
+from .text import decode, until_nul
 
 __all__ = ["BeaconTimer", "SearchResponder", "beacon", "search_name", "search_reply"]
 
@@ -25,7 +26,7 @@ _REPLY_SIZE: Final = HEADER.size + len(_REPLY_PAYLOAD)
 
 def search_name(payload: bytes) -> str:
     """Return the PV name in a SEARCH payload (it ends at the first NUL), '' if there is none."""
-    return payload.partition(b"\0")[0].decode("latin-1")
+    return decode(until_nul(payload))
 
 
 def search_reply(port: int, search_id: int, *, version: bool = True) -> bytes:

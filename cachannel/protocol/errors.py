@@ -30,6 +30,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .text import decode, until_nul
+
 __all__ = [
     "CannotExceedLimits",
     "CaprotoAttributeError",
@@ -141,7 +143,7 @@ class ErrorResponseReceived(CaprotoError):  # noqa: N818
             what, why = f"{self.operation} of {self.pv_name!r}", status.description
         else:
             what, text = self.operation, bytes(message.error_message)
-            why = text.partition(b"\0")[0].decode(errors="replace") or status.description
+            why = decode(until_nul(text)) or status.description
         return f"{what} was refused: {why} ({status.name})"
 
 

@@ -22,6 +22,7 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from .errors import LocalProtocolError, RemoteProtocolError
+from .text import cut, encode
 
 __all__ = [
     "DEFAULT_PROTOCOL_VERSION",
@@ -134,8 +135,8 @@ def pack(
 
 
 def text(value: str) -> bytes:
-    """Return a name as it travels: latin-1, ended by a NUL."""
-    return value.encode("latin-1", "replace") + b"\0"
+    """Return a name as it travels: UTF-8, ended by a NUL."""
+    return encode(value) + b"\0"
 
 
 def error(request: bytes, cid: int, status: int, description: str) -> bytes:
@@ -145,12 +146,17 @@ def error(request: bytes, cid: int, status: int, description: str) -> bytes:
         request: the header of the request that failed (16 bytes; 24 if it was extended).
         cid: the client's id of the channel, 0xFFFFFFFF if there is none.
         status: ECA code.
-        description: what went wrong; cut at 512 bytes.
+        description: what went wrong, of any characters; cut to less than 512 bytes.
 
     Source:
         CAproto, "CA_PROTO_ERROR"; rsrv's ``send_err`` for the repetition of the request's header.
     """
-    body = request + text(description)[:511] + b"\0"
+    try:
+        words = encode(description)
+    except UnicodeEncodeError:
+        # Half of a UTF-16 pair, in the message of any exception: shown as an escape.
+        words = encode(description.encode("utf-8", "backslashreplace").decode())
+    body = request + cut(words, 511) + b"\0"
     return pack(Command.ERROR, 0, 0, cid, status, body)
 
 

@@ -7,7 +7,7 @@ Text is written as UTF-8, so that reading gives back the text that was written.
 
 from __future__ import annotations
 
-__all__ = ["decode", "encode", "until_nul"]
+__all__ = ["cut", "decode", "encode", "until_nul"]
 
 
 def until_nul(data: bytes) -> bytes:
@@ -53,7 +53,17 @@ def encode(text: str, encoding: str | None = None, limit: int | None = None) -> 
             data = text.encode(encoding)
         except UnicodeEncodeError:
             data = text.encode("utf-8", "surrogateescape")
-    if limit is None or len(data) <= limit:
+    return data if limit is None else cut(data, limit)
+
+
+def cut(data: bytes, limit: int) -> bytes:
+    """Return the first bytes of an encoded text, without half a character at the end.
+
+    Args:
+        data: text as it travels; it is taken for UTF-8 if what is left is valid UTF-8.
+        limit: the most bytes to return.
+    """
+    if len(data) <= limit:
         return data
     if limit > 0 and data[limit] & 0xC0 == 0x80:
         # The first byte that is left out continues a character: leave the whole of it out.
@@ -62,7 +72,7 @@ def encode(text: str, encoding: str | None = None, limit: int | None = None) -> 
             start -= 1
         if data[start] >= 0xC0:
             try:
-                data.decode("utf-8")
+                data[:start].decode("utf-8")
             except UnicodeDecodeError:
                 return data[:limit]
             return data[:start]

@@ -39,6 +39,7 @@ from cachannel.protocol.messages import (
     Command,
     pack,
 )
+from cachannel.protocol.text import decode, until_nul
 
 from .output import MAX_REPLY_BYTES, MAX_ZERO_FILL
 from .subscription import ClientChannel, Subscription, View
@@ -541,4 +542,4 @@ _HANDLERS: Final[dict[int, Callable[..., None]]] = {
 
 
 def _text(body: memoryview) -> str:
-    return bytes(body).partition(b"\0")[0].decode("latin-1")
+    return decode(until_nul(bytes(body)))

@@ -10,6 +10,7 @@ method) nothing in that is awaited, and the server calls `write_now` instead.
 
 from __future__ import annotations
 
+import codecs
 import logging
 import time
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from cachannel.protocol.errors import (
     Forbidden,
     SkipWrite,
 )
+from cachannel.protocol.text import encode
 from cachannel.protocol.timestamp import TimeStamp
 
 from .alarm import ChannelAlarm
@@ -38,12 +40,13 @@ from .encoding import (
     decode_elements,
     is_array,
     number_elements,
-    numbers_from_wire,
     numpy,
     pack_texts,
     reply,
 )
+from .mapping import ChannelMapping
 from .metadata import check_names, meaningful, nothing_known
+from .values import NOT_GIVEN, number, numbers, numbers_from_wire, shaped
 
 if TYPE_CHECKING:
     from .subscription import Subscription
@@ -55,6 +58,7 @@ EPOCH_NS: Final = 631152000 * 10**9
 _VALUE_AND_LOG: Final = int(SubscriptionType.DBE_VALUE | SubscriptionType.DBE_LOG)
 _ALARM: Final = int(SubscriptionType.DBE_ALARM)
 _PROPERTY: Final = int(SubscriptionType.DBE_PROPERTY)
+_STRING: Final = int(ChannelType.STRING)
 _STSACK: Final = int(ChannelType.STSACK_STRING)
 _CLASS_NAME: Final = int(ChannelType.CLASS_NAME)
 _FOR_PUTS_ONLY: Final = (int(ChannelType.PUT_ACKT), int(ChannelType.PUT_ACKS))
@@ -99,7 +103,8 @@ class ChannelData:
         timestamp: of the initial value: Unix seconds, a `TimeStamp`, or a pair (EPICS seconds,
             nanoseconds); now if absent.
         max_length: the most elements the value may have; its initial length if absent.
-        string_encoding: of text.
+        string_encoding: of text, both ways. If absent, text is written as UTF-8, and read as
+            UTF-8 if it is valid, else as Latin-1.
         reported_record_type: what a client is told that asks for the record type.
         max_subscription_backlog: events kept for a client that does not read.
     """
@@ -113,7 +118,7 @@ class ChannelData:
 
     # What a channel without these has. They are instance attributes where there is more to say:
     # an IOC may have very many channels, and most of them are never read.
-    string_encoding: str = "latin-1"
+    _encoding: str | None = None
     reported_record_type: str = "cachannel"
     max_subscription_backlog: int | None = None
     _cache: dict[int, Reply] = _NO_REPLIES
@@ -134,15 +139,16 @@ class ChannelData:
         self,
         *,
         alarm: ChannelAlarm | None = None,
-        value: Any = None,
+        value: Any = NOT_GIVEN,
         timestamp: float | tuple[int, int] | TimeStamp | None = None,
         max_length: int | None = None,
-        string_encoding: str = "latin-1",
+        string_encoding: str | None = None,
         reported_record_type: str = "cachannel",
         max_subscription_backlog: int | None = None,
     ) -> None:
-        if string_encoding != "latin-1":
-            self.string_encoding = string_encoding
+        if string_encoding is not None:
+            codecs.lookup(string_encoding)
+            self._encoding = string_encoding
         if reported_record_type != "cachannel":
             self.reported_record_type = reported_record_type
         if max_subscription_backlog is not None:
@@ -150,11 +156,14 @@ class ChannelData:
         self.alarm = ChannelAlarm() if alarm is None else alarm
         self.alarm.connect(self)
         if max_length is None:
-            max_length = max(self.calculate_length(value), 1)
+            max_length = 1 if value is NOT_GIVEN else max(self.calculate_length(value), 1)
         elif max_length < 1:
             raise CaprotoValueError(f"max_length must be 1 or more, not {max_length}")
         self._max_length = int(max_length)
-        self._value = self.preprocess_value(value)
+        if value is NOT_GIVEN:
+            self._value = self._nothing()
+        else:
+            self._value = self.preprocess_value(value)
         self._stamp_ns = time.time_ns() - EPOCH_NS if timestamp is None else self._to_ns(timestamp)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -192,6 +201,15 @@ class ChannelData:
         return self._value
 
     @property
+    def _data(self) -> ChannelMapping:
+        """Value, stamp and metadata by name; what is assigned is served, without an event."""
+        return ChannelMapping(self)
+
+    def _data_keys(self) -> tuple[str, ...]:
+        """Return the names of the metadata in `_data`."""
+        return ()
+
+    @property
     def status(self) -> int:
         """The alarm's `AlarmStatus`.
 
@@ -212,6 +230,20 @@ class ChannelData:
     @severity.setter
     def severity(self, severity: int) -> None:
         self._hold("severity", AlarmSeverity(severity))
+
+    @property
+    def string_encoding(self) -> str:
+        """The encoding of text that was given; it may be set.
+
+        It reads ``'latin-1'`` if none was given, because programs for caproto expect a name here.
+        """
+        return self._encoding or "latin-1"
+
+    @string_encoding.setter
+    def string_encoding(self, encoding: str) -> None:
+        codecs.lookup(encoding)
+        self._encoding = encoding
+        self._invalidate()
 
     @property
     def epics_timestamp(self) -> TimeStamp:
@@ -260,6 +292,10 @@ class ChannelData:
             status, severity = (number, None) if key == "status" else (None, number)
             self.alarm.update(status=status, severity=severity)
 
+    def _nothing(self) -> Any:
+        """Return the value of a channel that is made without one."""
+        return self.default_value if self._max_length == 1 else []
+
     # ------------------------------------------------------------------ lengths
 
     @standard
@@ -277,48 +313,22 @@ class ChannelData:
 
     @standard
     def preprocess_value(self, value: Any) -> Any:
-        """Bring a value into the shape this channel stores.
+        """Bring a value into the shape that this channel stores, and check its numbers.
 
-        One element becomes a scalar where the channel is one, and a scalar becomes a list where
-        it is not.
+        A sequence of one element becomes a scalar if the channel is one, and a scalar becomes a
+        list if it is not. Texts that are numbers become numbers.
 
         Raises:
-            CaprotoValueError: too many elements, none for a scalar, or more than one dimension.
+            CaprotoValueError: too many elements, none for a scalar, or more than one dimension;
+                an element that is not a number, or out of the range of the channel's type.
         """
-        kind = type(value)
-        if self._max_length == 1 and (kind is float or kind is int or kind is str):
+        value = shaped(value, self._max_length, self._label)
+        base = int(self.data_type)
+        if base == _STRING:  # a class of the user's that is served as text
             return value
-        if is_array(value):
-            if value.ndim != 1:
-                raise CaprotoValueError(
-                    f"write to {self._label}: an array of shape {value.shape} has to be flattened"
-                    " first; Channel Access has one dimension only"
-                )
-        elif not isinstance(value, (list, tuple)) and not self._is_sequence(value):
-            if getattr(value, "ndim", None) == 0:
-                value = value[()]  # an array without dimension is a number
-            return value if self._max_length == 1 else [value]
-        count = len(value)
-        if count > self._max_length:
-            raise CaprotoValueError(
-                f"write to {self._label}: {count} elements are more than max_length"
-                f" ({self._max_length})"
-            )
         if self._max_length == 1:
-            if count == 0:
-                raise CaprotoValueError(f"write to {self._label}: no element for a scalar")
-            return value[0]
-        return value
-
-    @staticmethod
-    def _is_sequence(value: Any) -> bool:
-        # array.array, range, memoryview, deque and the like; not text, not a 0-d array.
-        return (
-            hasattr(value, "__len__")
-            and hasattr(value, "__getitem__")
-            and not isinstance(value, (str, bytes, dict))
-            and not hasattr(value, "dtype")
-        )
+            return number(value, base, self._label)
+        return numbers(value, base, self._label)
 
     # ------------------------------------------------------------------ writing
 
@@ -698,7 +708,7 @@ class ChannelData:
         native, scalar = self.data_type, self._max_length == 1
         if base == native and scalar:  # nearly all
             return data
-        return numbers_from_wire(data, base, int(native), scalar, self.string_encoding)
+        return numbers_from_wire(data, base, int(native), scalar, self._label)
 
     def _encoded(self, dbr_type: int, count: int) -> Reply:
         """Return the reply with the present value, from the cache if it is there.
@@ -728,7 +738,7 @@ class ChannelData:
 
     def _elements_of(self, dbr_type: int) -> Elements:
         if dbr_type == _CLASS_NAME:
-            return pack_texts([self.reported_record_type.encode("latin-1", "replace")])
+            return pack_texts([encode(self.reported_record_type)])
         if dbr_type == _STSACK:
             # The value as text (rsrv); alarm texts are not transported by Channel Access.
             return self._elements(0)
@@ -744,7 +754,7 @@ class ChannelData:
             return b""
         if hasattr(value, "item"):
             value = value.item()
-        return str(value).encode("latin-1", "replace")
+        return str(int(value) if isinstance(value, int) else value).encode()
 
     def _metadata(self, dbr_type: int) -> bytes:
         """Return the metadata of a request type in wire form."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from cachannel.protocol.dbr import LAYOUTS, MAX_STRING_SIZE
 from cachannel.protocol.errors import CaprotoConversionError
 from cachannel.protocol.messages import EXTENSION, HEADER
+from cachannel.protocol.text import cut, decode
 
 if TYPE_CHECKING:
     import numpy as np
@@ -188,71 +189,123 @@ def pack_numbers(values: Any, base: int) -> Elements:
 
 
 def pack_texts(texts: Sequence[bytes]) -> Elements:
-    """Make DBR_STRING elements; each text is cut at 39 bytes and filled with NULs."""
-    data = b"".join(text[: MAX_STRING_SIZE - 1].ljust(MAX_STRING_SIZE, b"\0") for text in texts)
+    """Make DBR_STRING elements: at most 39 bytes of whole characters, and NULs."""
+    limit = MAX_STRING_SIZE - 1
+    data = b"".join(
+        (text if len(text) <= limit else cut(text, limit)).ljust(MAX_STRING_SIZE, b"\0")
+        for text in texts
+    )
     return Elements(len(texts), data)
 
 
+_SPACE: Final = b" \t\n\v\f\r"
 _LEADING_FLOAT: Final = re.compile(
-    r"[+-]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf(?:inity)?|nan)",
+    rb"[+-]?(?:(0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?\d+)?)"
+    rb"|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf(?:inity)?|nan)",
     re.IGNORECASE,
 )
-_LEADING_INTEGER: Final = re.compile(r"([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9]\d*)")
+_LEADING_INTEGER: Final = re.compile(rb"([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9]\d*)")
+
+_LIMITS: Final = {
+    SHORT: (-0x8000, 0x7FFF),
+    ENUM: (0, 0xFFFF),
+    # Both the signed and the unsigned bytes of a record.
+    CHAR: (-0x80, 0xFF),
+    LONG: (-0x80000000, 0x7FFFFFFF),
+}
+# The least and the greatest that base takes for a floating point type, zero and infinity apart.
+_NORMAL_FLOATS: Final = {
+    FLOAT: (1.1754943508222875e-38, 3.4028234663852886e38),
+    DOUBLE: (2.2250738585072014e-308, 1.7976931348623157e308),
+}
 
 
-def number_in_text(text: str, base: int) -> int | float:
+def number_in_text(text: bytes, base: int) -> int | float:
     """Return the number that a text starts with, as reading a text as a number gives it.
 
     Raises:
-        CaprotoConversionError: the text starts with no number, or the base type is ENUM, which
-            EPICS base never reads from a text.
+        CaprotoConversionError: the text does not start with a number, or the base type is ENUM,
+            which EPICS base never reads from a text.
     """
     if base == ENUM:
-        raise CaprotoConversionError(f"{text!r} is no state")
+        raise CaprotoConversionError(f"{_shown(text)} is not a state")
     return parse_number(text, base)
 
 
-def parse_number(text: str, base: int) -> int | float:
+def parse_number(text: bytes, base: int) -> int | float:
     """Return the number that a text starts with, as EPICS base reads it; an empty text is 0.
 
     Units and the like may follow. Integers may be hexadecimal (``0x10``) or octal (``010``), and
     end at a decimal point.
 
     Raises:
-        CaprotoConversionError: the text starts with no number.
+        CaprotoConversionError: the text does not start with a number, or the type cannot hold it.
+
+    Source:
+        epicsStdlib.c, ``epicsParseInt32`` and its kin; dbConvert.c, ``putStringLong``.
     """
-    text = text.strip()
     if not text:
         return 0.0 if base in (DOUBLE, FLOAT) else 0
+    trimmed = text.lstrip(_SPACE)
     if base in (DOUBLE, FLOAT):
-        match = _LEADING_FLOAT.match(text)
+        match = _LEADING_FLOAT.match(trimmed)
         if match is None:
-            raise CaprotoConversionError(f"{text!r} is no number")
-        found = match[0]
-        return float(int(found, 16)) if "x" in found.lower() else float(found)
-    match = _LEADING_INTEGER.match(text)
-    if match is None or len(match[2]) > 100:
-        raise CaprotoConversionError(f"{text!r} is no integer")
+            raise CaprotoConversionError(f"{_shown(text)} is not a number")
+        return _float_of(match, text, base)
+    match = _LEADING_INTEGER.match(trimmed)
+    if match is None:
+        raise CaprotoConversionError(f"{_shown(text)} is not an integer")
     sign, digits = match.groups()
-    radix = 16 if digits[1:2] in ("x", "X") else 8 if digits[0] == "0" else 10
-    number = int(digits, radix)
-    return wrap(-number if sign == "-" else number, base)
+    radix = 16 if digits[1:2] in (b"x", b"X") else 8 if digits[0] == 0x30 else 10
+    # Python limits the digits of a conversion; a text of so many is out of range anyway.
+    found = int(digits, radix) if len(digits) <= 40 else 1 << 100
+    if sign == b"-":
+        found = -found
+    low, high = _LIMITS[base]
+    if not low <= found <= high:
+        raise CaprotoConversionError(f"{_shown(text)} is out of the range {low} to {high}")
+    return wrap(found, base)
+
+
+def _float_of(match: re.Match[bytes], text: bytes, base: int) -> float:
+    """Return the number of a match, refused if it would be rounded to 0 or to infinity."""
+    digits = match[0].decode().lower()
+    try:
+        found = float.fromhex(digits) if match[1] else float(digits)
+    except OverflowError:
+        found = math.inf
+    if "n" in digits:  # infinity and NaN by name
+        return found
+    mantissa = digits.partition("p" if match[1] else "e")[0]
+    is_zero = not mantissa.strip("+-0x.")
+    least, most = _NORMAL_FLOATS[base]
+    if not (is_zero or least <= abs(found) <= most):
+        raise CaprotoConversionError(f"{_shown(text)} is out of range")
+    return found
+
+
+def _shown(text: bytes) -> str:
+    return repr(decode(text))
 
 
 def decode_elements(base: int, count: int, data: memoryview) -> Any:
     """Return the elements of a put as Python values.
 
     Returns:
-        For STRING a list of bytes, each cut at its first NUL. For one number, an int or float.
+        For STRING a list of bytes, each of at most 39 bytes and cut at its first NUL. For one
+        number, an int or float.
         For several (or none), a NumPy array in host order that owns its memory.
     """
     if base == STRING:
         # rsrv lets the last text be shorter than 40 bytes.
         raw = bytes(data)
-        return [
+        texts = [
             raw[start : start + MAX_STRING_SIZE].partition(b"\0")[0]
             for start in range(0, count * MAX_STRING_SIZE, MAX_STRING_SIZE)
         ]
+        # A text without NUL leaves no room for it: the last character goes, as in EPICS base.
+        limit = MAX_STRING_SIZE - 1
+        return [text if len(text) <= limit else cut(text, limit) for text in texts]
     if count == 1:
         return _UNPACKERS[base](data)[0]
     np = numpy()
@@ -282,36 +335,6 @@ def number_elements(value: Any, scalar: bool, base: int, text: Callable[[Any], b
         numbers = value.tolist() if hasattr(value, "tolist") else value
         return pack_texts([text(number) for number in numbers])
     return pack_numbers(value, base)
-
-
-def numbers_from_wire(data: Any, base: int, native: int, scalar: bool, encoding: str) -> Any:
-    """Return put elements as numbers of a channel's type.
-
-    Args:
-        data: the elements as `decode_elements` gives them.
-        base: their type.
-        native: the channel's.
-        scalar: the channel has one number always.
-        encoding: of texts.
-
-    Raises:
-        CaprotoConversionError: a text that is no number.
-    """
-    if base == STRING:
-        numbers = [parse_number(part.decode(encoding, "replace"), native) for part in data]
-        if len(numbers) == 1 and scalar:
-            return numbers[0]
-        return numpy().array(numbers, LAYOUTS[native].dtype)
-    if not scalar and not is_array(data):
-        # One element is an array too where there can be several.
-        data = numpy().array([data], LAYOUTS[base].dtype)
-    if base == native:
-        return data
-    if is_array(data):
-        np = numpy()
-        with np.errstate(invalid="ignore", over="ignore"):
-            return data.astype(LAYOUTS[native].dtype)
-    return convert_number(data, native)
 
 
 def reply(dbr_type: int, metadata: bytes, elements: Elements, count: int) -> Reply:

@@ -100,7 +100,7 @@ def scan_wrapper(
             try:
                 await scan_function(group, instance, async_lib)
             except Exception:
-                instance._channel_log.exception("scan of %s failed", instance._label)
+                instance.log.exception("scan of %s failed", instance.name)
                 await instance.alarm.write(status=AlarmStatus.SCAN, severity=failure_severity)
                 if stop_on_error:
                     raise

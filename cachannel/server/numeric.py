@@ -18,19 +18,21 @@ from cachannel.protocol.errors import (
     CaprotoTypeError,
     CaprotoValueError,
 )
+from cachannel.protocol.text import decode, encode, until_nul
 
 from .data import ChannelData, standard
-from .encoding import (
-    Elements,
-    convert_number,
-    is_array,
-    numpy,
-    pack_numbers,
-    pack_texts,
-    parse_number,
-    to_integer,
-)
+from .encoding import Elements, convert_number, is_array, numpy, pack_numbers, pack_texts
 from .metadata import LIMITS
+from .number_text import double_text, float_text, shortest_float
+from .values import (
+    RANGES,
+    bytes_of,
+    encoded_text,
+    is_masked,
+    is_sequence,
+    numbers_from_wire,
+    without_mask,
+)
 
 __all__ = [
     "ChannelByte",
@@ -41,6 +43,7 @@ __all__ = [
     "ChannelShort",
 ]
 
+_CHAR: Final = int(ChannelType.CHAR)
 _VALUE: Final = int(SubscriptionType.DBE_VALUE)
 _LOG: Final = int(SubscriptionType.DBE_LOG)
 _NO_ALARM: Final = (AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM)
@@ -96,6 +99,9 @@ class ChannelNumeric(ChannelData):
     _log_atol: float = 0.0
     _precision: int = 0
     _limited = False
+    # What the type holds, see `RANGES`.
+    _least: ClassVar[float] = RANGES[ChannelType.LONG][0]
+    _most: ClassVar[float] = RANGES[ChannelType.LONG][1]
 
     # Severities of the four limits: HIHI, LOLO, HIGH, LOW. Records have fields for them.
     _limit_severities: tuple[int, int, int, int] = (
@@ -155,6 +161,10 @@ class ChannelNumeric(ChannelData):
         }
         self._set_metadata({key: value for key, value in given.items() if value})
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._least, cls._most = RANGES.get(cls.data_type, RANGES[ChannelType.LONG])
+
     units = property(lambda self: self._units, doc="Engineering units.")
     upper_disp_limit = property(lambda self: self._upper_disp_limit, doc="Display maximum.")
     lower_disp_limit = property(lambda self: self._lower_disp_limit, doc="Display minimum.")
@@ -183,6 +193,9 @@ class ChannelNumeric(ChannelData):
     def log_atol(self, distance: float) -> None:
         self._set_metadata({"log_atol": distance})
 
+    def _data_keys(self) -> tuple[str, ...]:
+        return ("units", *LIMITS, *(("precision",) if "precision" in self._metadata_keys else ()))
+
     def _set_metadata(self, metadata: dict[str, Any]) -> int:
         mask = 0
         for key, value in metadata.items():
@@ -190,9 +203,11 @@ class ChannelNumeric(ChannelData):
                 continue
             if key == "units":
                 if isinstance(value, bytes):
-                    value = value.partition(b"\0")[0].decode(self.string_encoding, "replace")
+                    value = decode(until_nul(value), self._encoding)
                 elif not isinstance(value, str):
                     raise CaprotoTypeError(f"units of {self._label} must be text, not {value!r}")
+                value = str(value)
+                encoded_text(value, self._encoding, f"units of {self._label}")
             elif key == "precision":
                 value = int(value)
             elif not isinstance(value, (int, float)):
@@ -215,12 +230,10 @@ class ChannelNumeric(ChannelData):
 
     @standard
     def preprocess_value(self, value: Any) -> Any:
-        """Bring a value into shape; see `ChannelData.preprocess_value`. Text is refused."""
-        kind = type(value)
-        if (kind is float or kind is int) and self._max_length == 1:  # nearly all
+        """Bring a value into shape and check it; see `ChannelData.preprocess_value`."""
+        # Nearly all integers; the rest is for the general way.
+        if type(value) is int and self._max_length == 1 and self._least <= value <= self._most:
             return value
-        if isinstance(value, (str, bytes)):
-            raise CaprotoValueError(f"write to {self._label}: {value!r} is no number")
         return super().preprocess_value(value)
 
     def _check(self, value: Any) -> Any:
@@ -275,8 +288,7 @@ class ChannelNumeric(ChannelData):
         for index, field in enumerate(layout.fields):
             name = field.name
             if name == "units":
-                text = self._units.encode(self.string_encoding, "replace")
-                values[index] = text[: MAX_UNITS_SIZE - 1]
+                values[index] = encode(self._units, self._encoding, MAX_UNITS_SIZE - 1)
             elif name == "precision":
                 values[index] = max(-0x8000, min(self._precision, 0x7FFF))
             elif name in LIMITS and name not in off:
@@ -299,8 +311,10 @@ class ChannelDouble(ChannelNumeric):
     """Double precision numbers.
 
     Args:
-        precision: digits after the decimal point, for display. A STRING request gets that many
-            digits, as in EPICS base; without a record, 0 means the shortest exact text.
+        precision: digits after the decimal point, for display. The text that a STRING request
+            gets has that many, by the rules of EPICS base: all digits up to 1e16, three after the
+            point above 1e7, an exponent beyond and for a precision above 8 or below 0; halves
+            are rounded away from zero. Without a record, 0 means the shortest exact text.
         **kwargs: see `ChannelNumeric`.
     """
 
@@ -315,19 +329,32 @@ class ChannelDouble(ChannelNumeric):
 
     precision = property(lambda self: self._precision, doc="Digits after the decimal point.")
 
+    @standard
+    def preprocess_value(self, value: Any) -> Any:
+        """Bring a value into shape and check it; see `ChannelData.preprocess_value`."""
+        if type(value) is float and self._max_length == 1:  # nearly all
+            return value
+        return super().preprocess_value(value)
+
     def _number_text(self, value: Any) -> bytes:
-        if value is not None and (self._precision > 0 or self._field_inst is not None):
-            number = float(value)
-            # Base's cvtDoubleToString: long numbers go to exponents.
-            style = "f" if abs(number) < 1e7 else "e"
-            return f"{number:.{min(self._precision, 17)}{style}}".encode()
-        return super()._number_text(value)
+        if self._precision or self._field_inst is not None:
+            return double_text(float(value), self._precision).encode()
+        if isinstance(value, int):
+            return str(int(value)).encode()
+        return repr(float(value)).encode()
 
 
 class ChannelFloat(ChannelDouble):
     """Single precision numbers. For the arguments see `ChannelDouble`."""
 
     data_type = ChannelType.FLOAT
+
+    def _number_text(self, value: Any) -> bytes:
+        if self._precision or self._field_inst is not None:
+            return float_text(float(value), self._precision).encode()
+        if isinstance(value, int):
+            return str(int(value)).encode()
+        return shortest_float(float(value)).encode()
 
 
 class ChannelByte(ChannelNumeric):
@@ -351,32 +378,42 @@ class ChannelByte(ChannelNumeric):
     @standard
     def calculate_length(self, value: Any) -> int:
         """Return the number of bytes."""
-        if value is None or isinstance(value, int):
-            return 1
-        return len(value)
+        if isinstance(value, str):
+            return len(encoded_text(value, None, self._label))
+        if isinstance(value, bytes):
+            return len(value)
+        return len(value) if is_array(value) or is_sequence(value) else 1
 
     @standard
     def preprocess_value(self, value: Any) -> Any:
-        """Make bytes of text or a list of numbers; 8 bit arrays stay as they are."""
+        """Make bytes of text, numbers or a list of them; 8 bit arrays stay as they are.
+
+        Raises:
+            CaprotoValueError: too many bytes, a number that is not -128 to 255, or no number.
+        """
         as_it_is = False
         if is_array(value):
             if value.ndim != 1:
                 raise CaprotoValueError(
                     f"write to {self._label}: an array of shape {value.shape} has to be flattened"
                 )
+            if hasattr(value, "mask"):
+                value = without_mask(value, _CHAR, self._label)
             as_it_is = value.dtype.kind in "uib" and value.dtype.itemsize == 1
             if not as_it_is:
                 value = self._join(value)
-        elif isinstance(value, (memoryview, bytearray)):
-            value = bytes(value)  # what is behind them may change, or go
-        elif isinstance(value, int) or hasattr(value, "__index__"):
-            value = bytes((int(value) & 0xFF,))
         elif isinstance(value, str):
-            value = value.encode("latin-1", "replace")
-        elif value is None:
-            value = b""
-        elif not isinstance(value, bytes):
+            value = encoded_text(value, None, self._label)
+        elif isinstance(value, (bytes, bytearray, memoryview)):
+            value = bytes(value)  # what is behind the latter two may change, or go
+        elif getattr(value, "ndim", None) == 0 and getattr(value, "dtype", None) is not None:
+            if not is_masked(value) and hasattr(value, "__setitem__"):
+                return self.preprocess_value(value[()])  # an array without dimension
+            value = self._join([value])
+        elif is_sequence(value):
             value = self._join(value)
+        else:
+            value = self._join([value])
         if not as_it_is:
             value = self._stripped(value)
         if len(value) > self._max_length:
@@ -386,20 +423,15 @@ class ChannelByte(ChannelNumeric):
             )
         return value
 
+    def _nothing(self) -> Any:
+        return b""
+
     def _stripped(self, raw: bytes) -> bytes:
         strip = self.strip_null_terminator and self._max_length > 1
         return raw.rstrip(b"\0") if strip else raw
 
     def _join(self, value: Any) -> bytes:
-        parts = value.tolist() if hasattr(value, "tolist") else list(value)
-        if parts and isinstance(parts[0], (bytes, bytearray)):
-            return b"".join(parts)
-        try:
-            if any(isinstance(part, str) for part in parts):
-                raise TypeError("text is no number")
-            return bytes(to_integer(part) & 0xFF for part in parts)
-        except TypeError as exc:
-            raise CaprotoValueError(f"write to {self._label}: {value!r} are no bytes") from exc
+        return bytes_of(value, self._label)
 
     def _check(self, value: Any) -> Any:
         if self._limited:
@@ -417,22 +449,16 @@ class ChannelByte(ChannelNumeric):
         return _VALUE | _LOG
 
     def _from_wire(self, base: int, data: Any) -> Any:
-        """Return put elements as bytes."""
-        if base == 0:
-            # One number in each text, as EPICS base takes them.
-            if not data and self._max_length == 1:
-                data = [b""]
-            raw = bytes(
-                int(parse_number(part.decode("latin-1"), int(ChannelType.CHAR))) & 0xFF
-                for part in data
-            )
-        elif is_array(data):
-            np = numpy()
-            with np.errstate(invalid="ignore", over="ignore"):
-                raw = data.astype("u1").tobytes()
-        else:
-            raw = bytes((to_integer(data) & 0xFF,))
-        return self._stripped(raw)
+        """Return put elements as bytes.
+
+        Raises:
+            CaprotoConversionError: a text that is not a number, or a number that is not a byte.
+        """
+        if base == 0 and not data and self._max_length == 1:
+            data = [b""]
+        # One number in each text, as EPICS base takes them.
+        taken = numbers_from_wire(data, base, _CHAR, False, self._label)
+        return self._stripped(taken.astype("u1").tobytes())
 
     def _elements(self, base: int) -> Elements:
         value = self._value

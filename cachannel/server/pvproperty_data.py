@@ -129,7 +129,7 @@ class PvpropertyData(ChannelData):
         alarm.connect(channel)
         if pvspec.doc is not None:
             channel.__doc__ = pvspec.doc
-        channel._value = value
+        channel._value = channel.preprocess_value(value)
         channel._stamp_ns = time.time_ns() - EPOCH_NS
         return channel
 

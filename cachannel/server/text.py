@@ -13,6 +13,7 @@ from cachannel.protocol.dbr import (
     DbrLayout,
 )
 from cachannel.protocol.errors import CaprotoConversionError, CaprotoValueError
+from cachannel.protocol.text import cut, decode, encode, until_nul
 
 from .data import ChannelData, standard
 from .encoding import (
@@ -24,9 +25,17 @@ from .encoding import (
     pack_numbers,
     pack_scalar,
     pack_texts,
-    parse_number,
     reply,
     to_integer,
+)
+from .values import (
+    NOT_GIVEN,
+    bytes_of,
+    encoded_text,
+    is_masked,
+    is_sequence,
+    numbers_from_wire,
+    shaped,
 )
 
 __all__ = ["ChannelChar", "ChannelEnum", "ChannelString", "LongStringView"]
@@ -35,9 +44,27 @@ _STRING: Final = int(ChannelType.STRING)
 _CHAR: Final = int(ChannelType.CHAR)
 
 
-def _numbers_of_texts(texts: Sequence[str], base: int) -> Elements:
+def _numbers_of_texts(texts: Sequence[bytes], base: int) -> Elements:
     data = b"".join(pack_scalar(number_in_text(text, base), base) for text in texts)
     return Elements(len(texts), data)
+
+
+def _take_encoding(channel: ChannelData, arguments: dict[str, Any]) -> None:
+    """Let a channel know its encoding before the common arguments are looked at."""
+    if arguments.get("string_encoding") is not None:
+        channel._encoding = arguments["string_encoding"]
+
+
+def _characters(base: int, data: Any, where: str) -> bytes:
+    """Return put elements as bytes of a text: STRING elements joined, or characters by number.
+
+    Raises:
+        CaprotoConversionError: a number that is not a byte.
+    """
+    if base == _STRING:
+        return b"".join(data)
+    raw: bytes = numbers_from_wire(data, base, _CHAR, False, where).astype("u1").tobytes()
+    return raw
 
 
 class ChannelChar(ChannelData):
@@ -61,6 +88,8 @@ class ChannelChar(ChannelData):
         max_length: int | None = None,
         **kwargs: Any,
     ) -> None:
+        _take_encoding(self, kwargs)
+        value = "" if value is None else value
         self._report_as_string = report_as_string
         if report_as_string and max_length is None:
             max_length = max(self.calculate_length(value), MAX_STRING_SIZE)
@@ -84,20 +113,18 @@ class ChannelChar(ChannelData):
         if value is None:
             return 1
         if isinstance(value, str):
-            return len(value.encode(self.string_encoding, "replace"))
+            return len(encoded_text(value, self._encoding, self._label))
         return len(value) if hasattr(value, "__len__") else 1
 
     @standard
     def preprocess_value(self, value: Any) -> Any:
         """Make text of what is written; it ends at the first NUL and is cut at ``max_length``."""
-        if value is None:
-            return ""
         if isinstance(value, (bytes, bytearray, memoryview)):
-            value = bytes(value).decode(self.string_encoding, "replace")
+            value = self._decoded(bytes(value))
         elif not isinstance(value, str):
             value = self._join(value)
-        value = value.partition("\0")[0]
-        raw = value.encode(self.string_encoding, "replace")
+        value = str(value).partition("\0")[0]
+        raw = encoded_text(value, self._encoding, self._label)
         if len(raw) > self._max_length:
             self._channel_log.warning(
                 "%s: a text of %d bytes was cut to its max_length (%d)",
@@ -105,49 +132,41 @@ class ChannelChar(ChannelData):
                 len(raw),
                 self._max_length,
             )
-            value = raw[: self._max_length].decode(self.string_encoding, "ignore")
+            value = self._decoded(cut(raw, self._max_length))
         return value
 
     def _join(self, value: Any) -> str:
-        parts = value.tolist() if hasattr(value, "tolist") else value
-        if isinstance(parts, (int, float)):
-            parts = [parts]
-        try:
-            parts = list(parts)
-            if parts and isinstance(parts[0], str):
-                return "".join(parts)
-            if parts and isinstance(parts[0], bytes):
-                raw = b"".join(parts)
-            else:
-                raw = bytes(to_integer(part) & 0xFF for part in parts)
-        except TypeError as exc:
-            raise CaprotoValueError(f"write to {self._label}: {value!r} is no text") from exc
-        return raw.decode(self.string_encoding, "replace")
+        if value is None:
+            raise CaprotoValueError(f"write to {self._label}: None is not text")
+        if is_masked(value):
+            raise CaprotoValueError(f"write to {self._label}: masked elements have no value")
+        if getattr(value, "ndim", None) == 0:
+            value = value.item()
+            if isinstance(value, (str, bytes)):
+                value = [value]
+        if isinstance(value, (int, float)):
+            value = [value]
+        if not (is_sequence(value) or is_array(value)):
+            raise CaprotoValueError(f"write to {self._label}: {value!r} is not text")
+        return self._decoded(bytes_of(value, self._label, texts=True, encoding=self._encoding))
+
+    def _decoded(self, raw: bytes) -> str:
+        return decode(raw, self._encoding)
 
     def _from_wire(self, base: int, data: Any) -> Any:
         """Return put elements as text: STRING elements joined, or characters by number."""
-        if base == _STRING:
-            return b"".join(data).decode(self.string_encoding, "replace")
-        if is_array(data):
-            np = numpy()
-            with np.errstate(invalid="ignore", over="ignore"):
-                raw = data.astype("u1").tobytes()
-        else:
-            raw = bytes((to_integer(data) & 0xFF,))
-        text: bytes = raw.partition(b"\0")[0]
-        return text.decode(self.string_encoding, "replace")
+        return self._decoded(until_nul(_characters(base, data, self._label)))
 
     def _raw_text(self) -> bytes:
         """Return the text in its encoding."""
-        text: str = self._value
-        return text.encode(self.string_encoding, "replace")
+        return encode(self._value, self._encoding)
 
     def _elements(self, base: int) -> Elements:
         raw = self._raw_text()
         if self._report_as_string:
             if base == _STRING:
                 return pack_texts([raw])
-            return _numbers_of_texts([self._value], base)
+            return _numbers_of_texts([raw], base)
         if base == _CHAR:
             return Elements(len(raw), raw)
         # EPICS base converts CHAR arrays number by number, also to STRING.
@@ -166,31 +185,37 @@ class ChannelString(ChannelData):
 
     data_type = ChannelType.STRING
 
-    def __init__(self, *, long_string_max_length: int = 81, **kwargs: Any) -> None:
+    default_value = ""
+
+    def __init__(
+        self, *, long_string_max_length: int = 81, value: Any = None, **kwargs: Any
+    ) -> None:
         self.long_string_max_length = long_string_max_length
-        super().__init__(**kwargs)
+        super().__init__(value=NOT_GIVEN if value is None else value, **kwargs)
 
     @standard
     def preprocess_value(self, value: Any) -> Any:
         """Make text, or a list of texts, of what is written."""
-        value = super().preprocess_value(value)
-        if isinstance(value, str):
-            return value.partition("\0")[0]
+        value = shaped(value, self._max_length, self._label)
         if self._max_length == 1:
             return self._text(value)
         return [self._text(part) for part in value]
 
     def _text(self, value: Any) -> str:
-        if value is None:
-            return ""
         if isinstance(value, (bytes, bytearray)):
-            value = bytes(value).decode(self.string_encoding, "replace")
-        return str(value).partition("\0")[0]
+            return decode(until_nul(bytes(value)), self._encoding)
+        if value is None:
+            raise CaprotoValueError(f"write to {self._label}: None is not text")
+        if is_masked(value):
+            raise CaprotoValueError(f"write to {self._label}: masked elements have no value")
+        text = str(value).partition("\0")[0]
+        encoded_text(text, self._encoding, self._label)
+        return text
 
     def _texts(self, base: int, data: Any) -> list[str]:
         """Return put elements as texts."""
         if base == 0:
-            return [part.decode(self.string_encoding, "replace") for part in data]
+            return [decode(part, self._encoding) for part in data]
         numbers = data.tolist() if hasattr(data, "tolist") else [data]
         return [str(number) for number in numbers]
 
@@ -201,21 +226,20 @@ class ChannelString(ChannelData):
         """
         if base == _CHAR and self._max_length == 1 and is_array(data) and len(data) > 1:
             raw: bytes = data.astype("u1").tobytes()
-            return raw.partition(b"\0")[0].decode(self.string_encoding, "replace")
+            return decode(until_nul(raw), self._encoding)
         return self._texts(base, data)
 
     def _raw_text(self) -> bytes:
         """Return the (first) text in its encoding."""
         value = self._value
         text = value if isinstance(value, str) else (value[0] if value else "")
-        return text.encode(self.string_encoding, "replace")
+        return encode(text, self._encoding)
 
     def _elements(self, base: int) -> Elements:
         value = self._value
         texts = [value] if self._max_length == 1 else value
-        if base == _STRING:
-            return pack_texts([text.encode(self.string_encoding, "replace") for text in texts])
-        return _numbers_of_texts(texts, base)
+        raws = [encode(text, self._encoding) for text in texts]
+        return pack_texts(raws) if base == _STRING else _numbers_of_texts(raws, base)
 
 
 def _conversion_error(channel: ChannelData, value: Any, what: str) -> CaprotoConversionError:
@@ -236,21 +260,51 @@ class ChannelEnum(ChannelData):
 
     data_type = ChannelType.ENUM
 
-    def __init__(self, *, enum_strings: Sequence[str] | None = None, **kwargs: Any) -> None:
-        self._enum_strings: tuple[str, ...] = self._checked_strings(enum_strings or ())
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        *,
+        enum_strings: Sequence[str] | None = None,
+        value: Any = NOT_GIVEN,
+        **kwargs: Any,
+    ) -> None:
+        _take_encoding(self, kwargs)
+        self._enum_strings: tuple[str, ...] = self._checked_strings(
+            () if enum_strings is None else enum_strings
+        )
+        super().__init__(value=NOT_GIVEN if value is None else value, **kwargs)
 
-    @staticmethod
-    def _checked_strings(strings: Sequence[str]) -> tuple[str, ...]:
+    @standard
+    def preprocess_value(self, value: Any) -> Any:
+        """Bring a value into shape; NumPy's texts and bytes become plain ones.
+
+        Raises:
+            CaprotoValueError: a wrong shape, or masked elements.
+        """
+        value = shaped(value, self._max_length, self._label)
+        if self._max_length == 1:
+            return self._plain(value)
+        if is_array(value) and value.dtype.kind not in "USO" and not is_masked(value):
+            return value
+        return [self._plain(part) for part in value]
+
+    def _plain(self, value: Any) -> Any:
+        if is_masked(value):
+            raise CaprotoValueError(f"write to {self._label}: masked elements have no value")
+        if isinstance(value, bytes):
+            return decode(until_nul(value), self._encoding)
+        return str(value) if isinstance(value, str) else value
+
+    def _checked_strings(self, strings: Sequence[str]) -> tuple[str, ...]:
         texts = tuple(
-            text.decode("latin-1") if isinstance(text, bytes) else str(text) for text in strings
+            decode(until_nul(text), self._encoding) if isinstance(text, bytes) else str(text)
+            for text in strings
         )
         if len(texts) > MAX_ENUM_STATES:
             raise CaprotoValueError(
                 f"an ENUM has at most {MAX_ENUM_STATES} states, not {len(texts)}"
             )
         for text in texts:
-            if len(text.encode("utf-8")) >= MAX_ENUM_STRING_SIZE:
+            if len(encoded_text(text, self._encoding, self._label)) >= MAX_ENUM_STRING_SIZE:
                 raise CaprotoValueError(
                     f"the name of a state has at most {MAX_ENUM_STRING_SIZE - 1} bytes: {text!r}"
                 )
@@ -271,13 +325,12 @@ class ChannelEnum(ChannelData):
 
     def get_raw_value(self, value: Any) -> int:
         """Return the index of a state given by name or index; 0 for what is neither."""
-        if isinstance(value, bytes):
-            value = value.decode("latin-1")
+        value = self._plain(value)
         if isinstance(value, str):
             try:
                 return self._enum_strings.index(value)
             except ValueError:
-                return to_integer(parse_number(value, 3)) if value.isdecimal() else 0
+                return int(value) & 0xFFFF if value.isdecimal() else 0
         if value is None:
             return 0
         return int(value)
@@ -296,8 +349,7 @@ class ChannelEnum(ChannelData):
     def _state(self, value: Any) -> str:
         """Return the name of a state given by name, index or index as text."""
         strings = self._enum_strings
-        if isinstance(value, bytes):
-            value = value.decode(self.string_encoding, "replace")
+        value = self._plain(value)
         if isinstance(value, str):
             if value in strings:
                 return value
@@ -314,6 +366,9 @@ class ChannelEnum(ChannelData):
                 self, value, f"index of a state; there are {len(strings)}: {list(strings)}"
             )
         return strings[index]
+
+    def _data_keys(self) -> tuple[str, ...]:
+        return ("enum_strings",)
 
     def _set_metadata(self, metadata: dict[str, Any]) -> int:
         strings = metadata.get("enum_strings")
@@ -350,10 +405,10 @@ class ChannelEnum(ChannelData):
 
     def _state_name(self, value: Any) -> bytes:
         if isinstance(value, str):
-            return value.encode(self.string_encoding, "replace")
+            return encode(value, self._encoding)
         index = self.get_raw_value(value)
         if 0 <= index < len(self._enum_strings):
-            return self._enum_strings[index].encode(self.string_encoding, "replace")
+            return encode(self._enum_strings[index], self._encoding)
         return str(index).encode()
 
     def _elements(self, base: int) -> Elements:
@@ -367,7 +422,7 @@ class ChannelEnum(ChannelData):
     def _fill_metadata(self, layout: DbrLayout, values: list[Any]) -> None:
         if layout.base_type == int(ChannelType.ENUM):
             names = [
-                text.encode(self.string_encoding, "replace")[: MAX_ENUM_STRING_SIZE - 1]
+                encode(text, self._encoding, MAX_ENUM_STRING_SIZE - 1)
                 for text in self._enum_strings
             ]
             values[2] = len(names)
@@ -404,7 +459,7 @@ class LongStringView:
         key = count << 6 | dbr_type
         found = self._cache.get(key)
         if found is None:
-            raw = channel._raw_text()[: self._element_count - 1] + b"\0"
+            raw = cut(channel._raw_text(), self._element_count - 1) + b"\0"
             base = dbr_type % 7
             if base == _CHAR:
                 elements = Elements(len(raw), raw)
@@ -420,13 +475,5 @@ class LongStringView:
     def _from_wire(self, base: int, data: Any) -> str:
         """Return put elements as text."""
         channel = self.channel
-        if base == _STRING:
-            raw = b"".join(data)
-        elif is_array(data):
-            np = numpy()
-            with np.errstate(invalid="ignore", over="ignore"):
-                raw = data.astype("u1").tobytes()
-        else:
-            raw = bytes((to_integer(data) & 0xFF,))
-        text: bytes = raw.partition(b"\0")[0]
-        return text.decode(channel.string_encoding, "replace")
+        raw = _characters(base, data, channel._label)
+        return decode(until_nul(raw), channel._encoding)

@@ -10,6 +10,7 @@ from cachannel.protocol.channel_types import AccessRights
 from cachannel.protocol.dbr import LAYOUTS
 from cachannel.protocol.errors import CaprotoError, Forbidden, RemoteProtocolError
 from cachannel.protocol.messages import HEADER, Command, error, pack
+from cachannel.protocol.text import encode
 
 from .data import ChannelData
 from .encoding import Elements, Reply, decode_elements, failure, pack_numbers, pack_texts, reply
@@ -157,7 +158,12 @@ class CircuitTransfers(CircuitJobs):
                     self.hostname, self.username, dbr_type, user_address=self.peer
                 )
                 if channel.direct:
-                    found = reply(dbr_type, bytes(metadata), _elements(values, dbr_type), count)
+                    found = reply(
+                        dbr_type,
+                        bytes(metadata),
+                        _elements(values, dbr_type, data._encoding),
+                        count,
+                    )
                 else:
                     found = self._read(channel, dbr_type, count)
         except Forbidden:
@@ -369,16 +375,16 @@ def _metadata(dbr_type: int, view: memoryview) -> dict[str, Any] | None:
     return decode_metadata(dbr_type, view) if LAYOUTS[dbr_type].fields else None
 
 
-def _elements(values: Any, dbr_type: int) -> Elements:
+def _elements(values: Any, dbr_type: int, encoding: str | None) -> Elements:
     """Return what an overridden read() gave as elements."""
     base = LAYOUTS[dbr_type].base_type
     if isinstance(values, (bytes, bytearray, memoryview)):
         raw = bytes(values)
         return Elements(len(raw) // LAYOUTS[dbr_type].element_size, raw)
-    if not hasattr(values, "__len__"):
+    if not hasattr(values, "__len__") or isinstance(values, str):
         values = [values]
     if base == 0:
         return pack_texts(
-            [part if isinstance(part, bytes) else str(part).encode("latin-1") for part in values]
+            [part if isinstance(part, bytes) else encode(str(part), encoding) for part in values]
         )
     return pack_numbers(values, base)

@@ -164,6 +164,14 @@ PUTS = {
 }
 
 
+OUT_OF_RANGE = {
+    (1, struct.pack(">h", 300), "wfc"),
+    (5, struct.pack(">i", 70000), "wfc"),
+    *((6, struct.pack(">d", value), name) for value in (1e10, float("nan"))
+      for name in ("wfl", "wfc")),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", ["high", "rec", "wfd", "wfl", "wfc", "mbbo"])
 @pytest.mark.parametrize(
     ("kind", "payload"), [(kind, payload) for kind, values in PUTS.items() for payload in values]
@@ -172,10 +180,17 @@ def test_puts_are_the_same(pair, name, kind, payload):
     """A put succeeds where the record's does, and the value is then the same.
 
     Left out, as decisions of ours: outside control limits a property refuses, where an ao clips;
-    and a number that names no state is refused, where an mbbo keeps it. A refusal of ours is an
-    ERROR with a text, the record's a completion with a status.
+    a number that names no state is refused, where an mbbo keeps it; and a number that the type
+    cannot hold is refused, where a waveform takes what C's cast makes of it. A refusal of ours is
+    an ERROR with a text, the record's a completion with a status.
     """
     theirs, mine, channels = pair
+    if (kind, payload, name) in OUT_OF_RANGE:
+        sid, native = channels[mine, name][:2]
+        before = fields(native, mine.read(sid, native, 1))
+        assert mine.put(sid, kind, 1, payload).command == Command.ERROR
+        assert fields(native, mine.read(sid, native, 1)) == before
+        return
     found = []
     for client in (theirs, mine):
         sid, native = channels[client, name][:2]

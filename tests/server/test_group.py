@@ -662,7 +662,7 @@ def test_a_number_made_the_short_way_is_the_same(value, read_only):
     class Group(PVGroup):
         short = pvproperty(value=value, read_only=read_only, doc="text", name="n")
         long = pvproperty(
-            value=value, read_only=read_only, doc="text", name="m", string_encoding="latin-1"
+            value=value, read_only=read_only, doc="text", name="m", reported_record_type="cachannel"
         )
 
     group = Group("p:")
