@@ -25,8 +25,9 @@ arrive, without being kept.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from cachannel.protocol.channel_types import AccessRights
 from cachannel.protocol.dbr import LAYOUTS
@@ -58,6 +59,7 @@ _BADMONID: Final = 242
 _DEFUNCT: Final = 278
 
 _NO_CID: Final = 0xFFFFFFFF
+_OLDEST_VERSION: Final = 4
 
 _MAX_INPUT_BYTES: Final = 1 << 20
 _GROWTH: Final = 65536
@@ -92,6 +94,7 @@ class Circuit(CircuitTransfers):
         self.version = 0
         self.priority = 0
         self.closing = False  # say what is left to say, then close
+        self._heard = False  # a message of Channel Access
         self._next_sid = 1
         self._subscriptions = 0
         self._withdrawn: dict[int, None] = {}  # server ids
@@ -204,8 +207,10 @@ class Circuit(CircuitTransfers):
             self._drain -= start
         try:
             position = self._parse(buffer, start, end)
+            self._heard = self._heard or position > start
         except RemoteProtocolError as exc:
-            self.core.log.warning("closing the circuit of %s:%d: %s", *self.peer, exc)
+            level = logging.WARNING if self._heard else self.core.junk_level(self.peer[0])
+            self.core.log.log(level, "closing the circuit of %s:%d: %s", *self.peer, exc)
             self.closing = True
             position = end
         except Exception:
@@ -242,10 +247,14 @@ class Circuit(CircuitTransfers):
                 size, count = EXTENSION.unpack_from(buffer, body)
                 body += 8
             if size & 7:
+                if command not in _COMMANDS:
+                    self._unknown(buffer, position, end)
                 self._error(buffer, position, _NO_CID, _INTERNAL, "payload not a multiple of 8")
                 raise RemoteProtocolError(f"message {command} with a payload of {size} bytes")
             following = body + size
             if following > end:
+                if command not in _COMMANDS:
+                    self._unknown(buffer, position, end)
                 if self._refuses(command, size, dbr_type, p1):
                     self._skip(buffer, position, body, command, size, p1)
                     self._drain = following - end
@@ -290,13 +299,29 @@ class Circuit(CircuitTransfers):
             else:
                 handler = _HANDLERS.get(command)
                 if handler is None:
-                    self._error(buffer, position, _NO_CID, _INTERNAL, "unknown message")
-                    raise RemoteProtocolError(f"unknown message {command}")
+                    self._unknown(buffer, position, end)
                 payload = memoryview(buffer)[body:following]
                 handler(self, buffer, position, dbr_type, count, p1, p2, payload)
                 payload.release()
             position = following
+        if 2 <= end - position < 16 and not self._heard:
+            # No client of ours waits for the rest of what cannot become a message.
+            command = int.from_bytes(buffer[position : position + 2], "big")
+            if command not in _COMMANDS:
+                self._unknown(buffer, position, end)
         return position
+
+    def _unknown(self, buffer: bytearray, position: int, end: int) -> NoReturn:
+        """Answer what is not a message of a client, and end the circuit.
+
+        The header tells it: a peer that speaks another protocol would be waited for, or skipped,
+        for as long as the size that its first bytes happen to say.
+        """
+        if end - position >= HEADER.size:
+            self._error(buffer, position, _NO_CID, _INTERNAL, "unknown message")
+        command = int.from_bytes(buffer[position : position + 2], "big")
+        start = bytes(buffer[position : min(end, position + HEADER.size)])
+        raise RemoteProtocolError(f"unknown message {command}, starting with {start!r}")
 
     def _refuses(self, command: int, size: int, dbr_type: int, p1: int) -> bool:
         """Tell whether a message that has not fully arrived is larger than makes sense."""
@@ -349,6 +374,9 @@ class Circuit(CircuitTransfers):
     ) -> None:
         if kind > 99:
             raise RemoteProtocolError(f"priority {kind} is out of range")
+        if count < _OLDEST_VERSION:
+            # As rsrv, and so for the zeros of a peer that is not a client of Channel Access.
+            raise RemoteProtocolError(f"client with protocol version 4.{count}")
         self.priority = kind
         self.version = count
 
@@ -393,7 +421,7 @@ class Circuit(CircuitTransfers):
         self, buffer: bytearray, position: int, kind: int, count: int, cid: int, p2: int, body: Any
     ) -> None:
         version = p2 or self.version
-        if version < 4:
+        if version < _OLDEST_VERSION:
             self._error(buffer, position, cid, _DEFUNCT, "clients before CA 4.4 are not served")
             raise RemoteProtocolError(f"client with protocol version 4.{version}")
         self.version = version
@@ -539,6 +567,8 @@ _HANDLERS: Final[dict[int, Callable[..., None]]] = {
     Command.HOST_NAME: Circuit._on_host_name,
     Command.ECHO: Circuit._on_echo,
 }
+# Every message that a client sends.
+_COMMANDS: Final = frozenset((READ_NOTIFY, *PUTS, *_HANDLERS))
 
 
 def _text(body: memoryview) -> str:

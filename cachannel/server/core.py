@@ -20,6 +20,7 @@ from .text import ChannelChar, ChannelString, LongStringView
 __all__ = ["ServerCore"]
 
 _RECEIVE_BYTES = 262144
+_MOST_JUNK_HOSTS = 1000
 
 
 class ServerCore:
@@ -43,6 +44,7 @@ class ServerCore:
         self.command_backlog = settings.command_backlog
         self.log = logging.getLogger("cachannel.circ")
         self.circuits: set[Circuit] = set()
+        self._junk_hosts: set[str] = set()
         # Circuits without an unfinished message receive into one buffer, so that idle clients
         # cost nothing.
         self.receive_array = bytearray(_RECEIVE_BYTES)
@@ -108,6 +110,16 @@ class ServerCore:
                 events = partial(EventFilter, channel, found)
             return Served(view, channel, events, parts.record, record)
         return None
+
+    def junk_level(self, host: str) -> int:
+        """Return the level at which to log a peer that does not speak Channel Access.
+
+        One warning per host: a scanner of ports, or a browser, may come many times a second.
+        """
+        if host in self._junk_hosts or len(self._junk_hosts) >= _MOST_JUNK_HOSTS:
+            return logging.DEBUG
+        self._junk_hosts.add(host)
+        return logging.WARNING
 
     def lists(self, name: str) -> bool:
         """Tell whether the mapping says that it has a name; it may make up channels as well."""
