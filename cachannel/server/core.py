@@ -73,15 +73,16 @@ class ServerCore:
 
     def _get(self, name: str) -> ChannelData | None:
         try:
-            return self.pvdb[name]
+            channel = self.pvdb[name]
         except KeyError:
             return None
+        if not channel._pvname:
+            channel._pvname = name  # for messages about channels that are not of a group
+        return channel
 
     def _find(self, name: str) -> Served | None:
         channel = self._get(name)
         if channel is not None:
-            if not channel._pvname:
-                channel._pvname = name  # for messages about channels that are not of a group
             return Served(channel, channel, None, name, channel)
         for parts in split_candidates(name):
             record = self._get(parts.record)

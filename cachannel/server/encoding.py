@@ -163,7 +163,7 @@ def pack_scalar(value: Any, base: int) -> bytes:
             return _PACKERS[DOUBLE](float(value))
         return _PACKERS[base](wrap(to_integer(value), base))
     except (TypeError, ValueError, OverflowError) as exc:
-        raise CaprotoConversionError(f"{value!r} is no number") from exc
+        raise CaprotoConversionError(f"{value!r} is not a number") from exc
 
 
 def pack_numbers(values: Any, base: int) -> Elements:
@@ -317,7 +317,7 @@ def number_elements(value: Any, scalar: bool, base: int, text: Callable[[Any], b
     """Make elements of what a channel of numbers holds.
 
     Args:
-        value: one number, or a sequence or array of them; None is 0, or no number.
+        value: one number, or a sequence or array of them; None is 0, or no element.
         scalar: there is one number always.
         base: the base type.
         text: makes the text of one number.

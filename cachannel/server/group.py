@@ -419,6 +419,10 @@ class PVGroup(metaclass=PVGroupMeta):
         self._log_write(instance, value)
         return value
 
+    def _text_digits(self) -> int | None:
+        """Return the precision of texts of floating point numbers that give none themselves."""
+        return None
+
     @property
     def _logs_writes(self) -> bool:
         return self.log.isEnabledFor(logging.DEBUG)

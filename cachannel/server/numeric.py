@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from cachannel.protocol.channel_types import (
@@ -336,12 +337,22 @@ class ChannelDouble(ChannelNumeric):
             return value
         return super().preprocess_value(value)
 
-    def _number_text(self, value: Any) -> bytes:
+    def _text_digits(self) -> int | None:
+        """Return the precision of the text of the value, None for the shortest exact text."""
         if self._precision or self._field_inst is not None:
-            return double_text(float(value), self._precision).encode()
+            return self._precision
+        return None
+
+    def _number_text(self, value: Any) -> bytes:
+        digits = self._text_digits()
+        if digits is not None:
+            return self._text_of(float(value), digits).encode()
         if isinstance(value, int):
             return str(int(value)).encode()
-        return repr(float(value)).encode()
+        return self._shortest(float(value)).encode()
+
+    _text_of: ClassVar[Callable[[float, int], str]] = staticmethod(double_text)
+    _shortest: ClassVar[Callable[[float], str]] = staticmethod(repr)
 
 
 class ChannelFloat(ChannelDouble):
@@ -349,12 +360,8 @@ class ChannelFloat(ChannelDouble):
 
     data_type = ChannelType.FLOAT
 
-    def _number_text(self, value: Any) -> bytes:
-        if self._precision or self._field_inst is not None:
-            return float_text(float(value), self._precision).encode()
-        if isinstance(value, int):
-            return str(int(value)).encode()
-        return shortest_float(float(value)).encode()
+    _text_of = staticmethod(float_text)
+    _shortest = staticmethod(shortest_float)
 
 
 class ChannelByte(ChannelNumeric):
@@ -389,7 +396,7 @@ class ChannelByte(ChannelNumeric):
         """Make bytes of text, numbers or a list of them; 8 bit arrays stay as they are.
 
         Raises:
-            CaprotoValueError: too many bytes, a number that is not -128 to 255, or no number.
+            CaprotoValueError: too many bytes, or an element that is not a number from -128 to 255.
         """
         as_it_is = False
         if is_array(value):
@@ -486,7 +493,7 @@ def number_of(channel: ChannelData) -> float:
     """Return a channel's value as one number, for deadbands.
 
     Raises:
-        CaprotoConversionError: it is no number.
+        CaprotoConversionError: it is not a number.
     """
     value = channel.value
     try:

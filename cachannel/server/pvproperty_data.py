@@ -312,19 +312,29 @@ class PvpropertyShortRO(PvpropertyReadOnlyData, ChannelShort):
     """16 bit integers, read only."""
 
 
-class PvpropertyDouble(PvpropertyData, ChannelDouble):
+class _Precise(PvpropertyData):
+    """A floating point number; if it is the field of a record, the record says its precision."""
+
+    def _text_digits(self) -> int | None:
+        digits: int | None = super()._text_digits()  # type: ignore[misc]
+        if digits is None and self.group is not None:
+            digits = self.group._text_digits()
+        return digits
+
+
+class PvpropertyDouble(_Precise, ChannelDouble):
     """Double precision numbers."""
 
 
-class PvpropertyDoubleRO(PvpropertyReadOnlyData, ChannelDouble):
+class PvpropertyDoubleRO(PvpropertyReadOnlyData, _Precise, ChannelDouble):
     """Double precision numbers, read only."""
 
 
-class PvpropertyFloat(PvpropertyData, ChannelFloat):
+class PvpropertyFloat(_Precise, ChannelFloat):
     """Single precision numbers."""
 
 
-class PvpropertyFloatRO(PvpropertyReadOnlyData, ChannelFloat):
+class PvpropertyFloatRO(PvpropertyReadOnlyData, _Precise, ChannelFloat):
     """Single precision numbers, read only."""
 
 

@@ -94,6 +94,24 @@ def test_scalars(base, index):
         assert ours(number, PRECISIONS[index], float, "ao") == [expected], number
 
 
+@pytest.mark.parametrize("index", range(len(PRECISIONS)))
+def test_fields(base, index):
+    """Fields of a record have its precision, which may change."""
+    prop = pvproperty(value=1.0, record="ao", upper_alarm_limit=1.23456, value_atol=2.5)
+    group = type("Group", (PVGroup,), {f"s{index}": prop})(prefix="")
+    bench = Bench(group.pvdb)
+    for precision in (0, PRECISIONS[index]):
+        asyncio.run(group.pvdb[f"s{index}"].write_metadata(precision=precision))
+        prec = base.create(f"s{index}.PREC")[0]
+        assert base.put(prec, 1, 1, struct.pack(">h", precision)).parameter1 == 1
+        for number, (field, value) in enumerate((("HIHI", 1.23456), ("MDEL", 2.5))):
+            name = f"s{index}.{field}"
+            theirs, mine = base.create(name)[0], bench.create(name, number)
+            assert base.put(theirs, 6, 1, struct.pack(">d", value)).parameter1 == 1
+            (answer,) = bench.talk(pack(Command.READ_NOTIFY, 0, 0, mine, 1))
+            assert texts_of(answer) == texts_of(base.read(theirs, 0, 1))
+
+
 def test_without_precision():
     """A property that gives none, and has no record, has the shortest text that is exact."""
     for value in (1.5, 0.1, 1e10, -2.0, 123456789.125):

@@ -400,10 +400,18 @@ class RecordFieldGroup(PVGroup, metaclass=RecordMeta):
             if value is not None:
                 self.follow(channel, value)
 
+    def _text_digits(self) -> int | None:
+        # As recGblGetPrec; 6 is what dbConvert.c takes for records without a precision.
+        if "PREC" not in type(self)._attr_of_field_:
+            return 6
+        precision: int = getattr(self.parent, "precision", 0)
+        return precision if 0 <= precision <= 15 else 15
+
     def metadata_changed(self) -> None:
         """Let the fields that show attributes of VAL follow them."""
         links = type(self)._links_
         for attr, channel in list(self.attr_pvdb.items()):
+            channel._invalidate()  # the precision is in the text of floating point fields
             link = links.get(str(attr))
             if link is not None:
                 value = _linked(self.parent, link)
