@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from cachannel.protocol.channel_types import (
@@ -351,8 +350,13 @@ class ChannelDouble(ChannelNumeric):
             return str(int(value)).encode()
         return self._shortest(float(value)).encode()
 
-    _text_of: ClassVar[Callable[[float, int], str]] = staticmethod(double_text)
-    _shortest: ClassVar[Callable[[float], str]] = staticmethod(repr)
+    @staticmethod
+    def _text_of(number: float, digits: int) -> str:
+        return double_text(number, digits)
+
+    @staticmethod
+    def _shortest(number: float) -> str:
+        return repr(number)
 
 
 class ChannelFloat(ChannelDouble):
@@ -360,8 +364,13 @@ class ChannelFloat(ChannelDouble):
 
     data_type = ChannelType.FLOAT
 
-    _text_of = staticmethod(float_text)
-    _shortest = staticmethod(shortest_float)
+    @staticmethod
+    def _text_of(number: float, digits: int) -> str:
+        return float_text(number, digits)
+
+    @staticmethod
+    def _shortest(number: float) -> str:
+        return shortest_float(number)
 
 
 class ChannelByte(ChannelNumeric):
@@ -404,8 +413,7 @@ class ChannelByte(ChannelNumeric):
                 raise CaprotoValueError(
                     f"write to {self._label}: an array of shape {value.shape} has to be flattened"
                 )
-            if hasattr(value, "mask"):
-                value = without_mask(value, _CHAR, self._label)
+            value = without_mask(value, _CHAR, self._label)
             as_it_is = value.dtype.kind in "uib" and value.dtype.itemsize == 1
             if not as_it_is:
                 value = self._join(value)

@@ -77,9 +77,12 @@ def plain_text(value: Any) -> Any:
 
 def is_masked(value: Any) -> bool:
     """Tell whether a value is a masked element of `numpy.ma`, or has one."""
-    if not hasattr(value, "mask"):
-        return False
-    return bool(numpy().ma.is_masked(value))
+    return _has_mask(value) and bool(numpy().ma.is_masked(value))
+
+
+def _has_mask(value: Any) -> bool:
+    # Data frames have a method of this name.
+    return hasattr(value, "mask") and isinstance(value, numpy().ma.MaskedArray)
 
 
 def is_sequence(value: Any) -> bool:
@@ -265,6 +268,8 @@ def without_mask(values: Any, base: int, where: str) -> Any:
     Raises:
         CaprotoValueError: masked elements for another type.
     """
+    if not _has_mask(values):
+        return values
     if not is_masked(values):
         return numpy().ma.getdata(values)
     if base not in _FLOATING or values.dtype.kind not in "biuf":
@@ -273,26 +278,25 @@ def without_mask(values: Any, base: int, where: str) -> Any:
 
 
 def _array(values: Any, base: int, where: str) -> Any:
-    if hasattr(values, "mask"):
-        if values.dtype.kind == "O" and base in _FLOATING and is_masked(values):
-            values = values.filled(None)
-        else:
-            values = without_mask(values, base, where)
-    kind = values.dtype.kind
+    if values.dtype.kind == "O" and base in _FLOATING and is_masked(values):
+        values = values.filled(None)
+    values = without_mask(values, base, where)
+    plain = numpy().asarray(values)  # the same object, unless it is of another library
+    kind = plain.dtype.kind
     if kind in "OUS":
-        taken = [number(value, base, where) for value in values.tolist()]
+        taken = [number(value, base, where) for value in plain.tolist()]
         return numpy().array(taken) if kind != "O" else taken
     if kind not in "biuf":
-        raise CaprotoValueError(f"write to {where}: an array of {values.dtype} is not of numbers")
-    if base in _FLOATING or kind == "b" or not len(values):
+        raise CaprotoValueError(f"write to {where}: an array of {plain.dtype} is not of numbers")
+    if base in _FLOATING or kind == "b" or not len(plain):
         return values
-    if values.dtype.str[1:] in _FITTING.get(base, ()):
+    if plain.dtype.str[1:] in _FITTING.get(base, ()):
         return values
     low, high = RANGES[base]
-    least, most = values.min().item(), values.max().item()  # of a NaN, both are NaN
+    least, most = plain.min().item(), plain.max().item()  # of a NaN, both are NaN
     fits = low - 1 < least and most < high + 1
     if not fits:
-        bad = next(value for value in values.tolist() if not low - 1 < value < high + 1)
+        bad = next(value for value in plain.tolist() if not low - 1 < value < high + 1)
         raise _out_of_range(bad, base, where)
     return values
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given, strategies as st
 
 from cachannel.protocol import text
+from cachannel.protocol.broadcast import SearchResponder, search_name
+from cachannel.protocol.errors import ErrorResponseReceived
+from cachannel.protocol.messages import Command, error, pack
+from cachannel.protocol.status_codes import ca_status
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
@@ -59,3 +65,45 @@ def test_a_declared_encoding() -> None:
 def test_until_nul(data: bytes) -> None:
     """What is behind the first NUL does not count."""
     assert text.until_nul(data) == data.split(b"\0", 1)[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "limit", "left"),
+    [
+        (b"abc", 3, b"abc"),
+        (b"abcd", 3, b"abc"),
+        (b"", 0, b""),
+        ("abä".encode(), 3, b"ab"),
+        ("aäb".encode(), 3, "aä".encode()),
+        ("温度".encode(), 5, "温".encode()),
+        ("😀".encode(), 3, b""),
+        # A peer cut the last character already: what is left of it goes as well.
+        (b"x" * 38 + "温".encode()[:2], 39, b"x" * 38),
+        ("aäö".encode("latin-1"), 2, "aä".encode("latin-1")),
+        (b"\x80" * 5, 3, b"\x80" * 3),
+    ],
+)
+def test_cut(data: bytes, limit: int, left: bytes) -> None:
+    """Texts are cut between characters; bytes that are not UTF-8 anywhere."""
+    assert text.cut(data, limit) == left
+
+
+def test_names_in_searches() -> None:
+    """A PV's name is decoded as all text is."""
+    for raw in ("größe:1".encode(), "größe:1".encode("latin-1")):
+        assert search_name(raw + b"\0rest") == "größe:1"
+    answered = SearchResponder(5064, {"größe:1"}.__contains__).answer(
+        pack(Command.SEARCH, 5, 13, 7, 7, "größe:1".encode() + b"\0")
+    )
+    assert len(list(answered)) == 1
+
+
+def test_texts_of_errors() -> None:
+    """What a server says is text too, and any description can be sent."""
+    for raw in ("5 µm".encode(), "5 µm".encode("latin-1")):
+        message = SimpleNamespace(status=ca_status(160), error_message=memoryview(raw + b"\0more"))
+        assert "5 µm" in str(ErrorResponseReceived(message))
+    packed = error(bytes(16), 1, 160, "ä" * 400 + "\ud800")
+    words = packed[32:].rstrip(b"\0")
+    assert words.decode() == "ä" * 255
+    assert error(bytes(16), 1, 160, "half \ud800")[32:].rstrip(b"\0") == b"half \\ud800"
