@@ -322,13 +322,13 @@ class ChannelData:
             CaprotoValueError: too many elements, none for a scalar, or more than one dimension;
                 an element that is not a number, or out of the range of the channel's type.
         """
-        value = shaped(value, self._max_length, self._label)
-        base = int(self.data_type)
+        where, base = self._label, self.data_type
+        value = shaped(value, self._max_length, where)
         if base == _STRING:  # a class of the user's that is served as text
             return value
         if self._max_length == 1:
-            return number(value, base, self._label)
-        return numbers(value, base, self._label)
+            return number(value, base, where)
+        return numbers(value, base, where)
 
     # ------------------------------------------------------------------ writing
 

@@ -188,13 +188,14 @@ def pack_numbers(values: Any, base: int) -> Elements:
     return Elements(len(values), values, LAYOUTS[base].wire_dtype)
 
 
+def _fitting(text: bytes) -> bytes:
+    """Return what of a text leaves room for its NUL, as in EPICS base, in whole characters."""
+    return text if len(text) < MAX_STRING_SIZE else cut(text, MAX_STRING_SIZE - 1)
+
+
 def pack_texts(texts: Sequence[bytes]) -> Elements:
     """Make DBR_STRING elements: at most 39 bytes of whole characters, and NULs."""
-    limit = MAX_STRING_SIZE - 1
-    data = b"".join(
-        (text if len(text) <= limit else cut(text, limit)).ljust(MAX_STRING_SIZE, b"\0")
-        for text in texts
-    )
+    data = b"".join([_fitting(text).ljust(MAX_STRING_SIZE, b"\0") for text in texts])
     return Elements(len(texts), data)
 
 
@@ -299,13 +300,12 @@ def decode_elements(base: int, count: int, data: memoryview) -> Any:
     if base == STRING:
         # rsrv lets the last text be shorter than 40 bytes.
         raw = bytes(data)
-        texts = [
-            raw[start : start + MAX_STRING_SIZE].partition(b"\0")[0]
+        if count == 1:
+            return [_fitting(raw[:MAX_STRING_SIZE].partition(b"\0")[0])]
+        return [
+            _fitting(raw[start : start + MAX_STRING_SIZE].partition(b"\0")[0])
             for start in range(0, count * MAX_STRING_SIZE, MAX_STRING_SIZE)
         ]
-        # A text without NUL leaves no room for it: the last character goes, as in EPICS base.
-        limit = MAX_STRING_SIZE - 1
-        return [text if len(text) <= limit else cut(text, limit) for text in texts]
     if count == 1:
         return _UNPACKERS[base](data)[0]
     np = numpy()

@@ -124,6 +124,8 @@ class ChannelChar(ChannelData):
         elif not isinstance(value, str):
             value = self._join(value)
         value = str(value).partition("\0")[0]
+        if value.isascii() and len(value) <= self._max_length and self._encoding is None:
+            return value  # nearly all
         raw = encoded_text(value, self._encoding, self._label)
         if len(raw) > self._max_length:
             self._channel_log.warning(
@@ -196,9 +198,11 @@ class ChannelString(ChannelData):
     @standard
     def preprocess_value(self, value: Any) -> Any:
         """Make text, or a list of texts, of what is written."""
-        value = shaped(value, self._max_length, self._label)
         if self._max_length == 1:
-            return self._text(value)
+            if type(value) is str and value.isascii():  # nearly all
+                return value.partition("\0")[0]
+            return self._text(shaped(value, 1, self._label))
+        value = shaped(value, self._max_length, self._label)
         return [self._text(part) for part in value]
 
     def _text(self, value: Any) -> str:
@@ -227,6 +231,8 @@ class ChannelString(ChannelData):
         if base == _CHAR and self._max_length == 1 and is_array(data) and len(data) > 1:
             raw: bytes = data.astype("u1").tobytes()
             return decode(until_nul(raw), self._encoding)
+        if base == _STRING and len(data) == 1 and self._max_length == 1:  # nearly all
+            return decode(data[0], self._encoding)
         return self._texts(base, data)
 
     def _raw_text(self) -> bytes:
@@ -280,19 +286,23 @@ class ChannelEnum(ChannelData):
         Raises:
             CaprotoValueError: a wrong shape, or masked elements.
         """
-        value = shaped(value, self._max_length, self._label)
         if self._max_length == 1:
-            return self._plain(value)
+            if type(value) is str:  # nearly all
+                return value
+            return self._plain(shaped(value, 1, self._label))
+        value = shaped(value, self._max_length, self._label)
         if is_array(value) and value.dtype.kind not in "USO" and not is_masked(value):
             return value
         return [self._plain(part) for part in value]
 
     def _plain(self, value: Any) -> Any:
-        if is_masked(value):
-            raise CaprotoValueError(f"write to {self._label}: masked elements have no value")
         if isinstance(value, bytes):
             return decode(until_nul(value), self._encoding)
-        return str(value) if isinstance(value, str) else value
+        if isinstance(value, str):
+            return str(value)
+        if is_masked(value):
+            raise CaprotoValueError(f"write to {self._label}: masked elements have no value")
+        return value
 
     def _checked_strings(self, strings: Sequence[str]) -> tuple[str, ...]:
         texts = tuple(
@@ -349,7 +359,8 @@ class ChannelEnum(ChannelData):
     def _state(self, value: Any) -> str:
         """Return the name of a state given by name, index or index as text."""
         strings = self._enum_strings
-        value = self._plain(value)
+        if type(value) is not str:
+            value = self._plain(value)
         if isinstance(value, str):
             if value in strings:
                 return value

@@ -51,10 +51,10 @@ RANGES: Final[dict[int, tuple[float, float]]] = {
 _NAMES: Final = {ChannelType.INT: "16 bit", ChannelType.LONG: "32 bit", ChannelType.CHAR: "8 bit"}
 # Arrays of these types need no look at their elements.
 _FITTING: Final[dict[int, tuple[str, ...]]] = {
-    ChannelType.LONG: ("i1", "u1", "i2", "u2", "i4"),
-    ChannelType.INT: ("i1", "u1", "i2"),
-    ChannelType.CHAR: ("i1", "u1"),
-    ChannelType.ENUM: ("u1", "u2"),
+    ChannelType.LONG: ("i4", "i2", "u2", "i1", "u1", "b1"),
+    ChannelType.INT: ("i2", "i1", "u1", "b1"),
+    ChannelType.CHAR: ("u1", "i1", "b1"),
+    ChannelType.ENUM: ("u2", "u1", "b1"),
 }
 _CODES: Final[dict[int, str]] = {ChannelType.LONG: "i", ChannelType.INT: "h"}
 _FLOAT_ONLY: Final = frozenset((float,))
@@ -243,6 +243,11 @@ def numbers(values: Any, base: int, where: str) -> Any:
         CaprotoValueError: an element is not a number, or out of range.
     """
     if is_array(values):
+        dtype = values.dtype
+        if type(values) is numpy().ndarray and (
+            dtype.kind in "fiub" if base in _FLOATING else dtype.str[1:] in _FITTING.get(base, ())
+        ):
+            return values  # nearly all: no element has to be looked at
         return _array(values, base, where)
     if base in _FLOATING:
         if set(map(type, values)) <= _FLOAT_ONLY:
@@ -288,9 +293,7 @@ def _array(values: Any, base: int, where: str) -> Any:
         return numpy().array(taken) if kind != "O" else taken
     if kind not in "biuf":
         raise CaprotoValueError(f"write to {where}: an array of {plain.dtype} is not of numbers")
-    if base in _FLOATING or kind == "b" or not len(plain):
-        return values
-    if plain.dtype.str[1:] in _FITTING.get(base, ()):
+    if base in _FLOATING or not len(plain):
         return values
     low, high = RANGES[base]
     least, most = plain.min().item(), plain.max().item()  # of a NaN, both are NaN
