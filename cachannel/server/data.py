@@ -534,11 +534,10 @@ class ChannelData:
         check_names(metadata, self._label)
         metadata.update(units=units, precision=precision)
         given = {key: value for key, value in metadata.items() if value is not None}
-        self._set_metadata(given)
+        mask = _PROPERTY | self._set_metadata(given)
         if timestamp is not None:
             self._stamp_ns = self._to_ns(timestamp)
         self._invalidate()
-        mask = _PROPERTY
         if status is not None or severity is not None:
             changed = self.alarm.update(status=status, severity=severity)
             self.alarm.publish(changed, but=self)

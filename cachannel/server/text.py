@@ -250,7 +250,7 @@ class ChannelString(ChannelData):
 
 def _conversion_error(channel: ChannelData, value: Any, what: str) -> CaprotoConversionError:
     """Return the error for a put that does not convert."""
-    return CaprotoConversionError(f"write to {channel._label}: {value!r} is no {what}")
+    return CaprotoConversionError(f"write to {channel._label}: {value!r} is not {what}")
 
 
 class ChannelEnum(ChannelData):
@@ -266,6 +266,10 @@ class ChannelEnum(ChannelData):
 
     data_type = ChannelType.ENUM
 
+    # Names of the states beyond the sixteenth, which a request for the names does not have: only
+    # menus of records have so many. As base does, such a state is read as text, and as number.
+    _further_states: tuple[str, ...] = ()
+
     def __init__(
         self,
         *,
@@ -277,7 +281,10 @@ class ChannelEnum(ChannelData):
         self._enum_strings: tuple[str, ...] = self._checked_strings(
             () if enum_strings is None else enum_strings
         )
+        self._states = self._enum_strings
         super().__init__(value=NOT_GIVEN if value is None else value, **kwargs)
+        if self._states and isinstance(self._value, str):
+            self._check(self._value)  # a number without a name may be there from the start
 
     @standard
     def preprocess_value(self, value: Any) -> Any:
@@ -338,7 +345,7 @@ class ChannelEnum(ChannelData):
         value = self._plain(value)
         if isinstance(value, str):
             try:
-                return self._enum_strings.index(value)
+                return self._states.index(value)
             except ValueError:
                 return int(value) & 0xFFFF if value.isdecimal() else 0
         if value is None:
@@ -356,9 +363,12 @@ class ChannelEnum(ChannelData):
 
     _settle = _check
 
-    def _state(self, value: Any) -> str:
-        """Return the name of a state given by name, index or index as text."""
-        strings = self._enum_strings
+    def _state(self, value: Any) -> Any:
+        """Return the name of a state given by name, index or index as text.
+
+        Where no state has a name there is one state, the number 0.
+        """
+        strings = self._states
         if type(value) is not str:
             value = self._plain(value)
         if isinstance(value, str):
@@ -366,15 +376,17 @@ class ChannelEnum(ChannelData):
                 return value
             # As base does: what is no name may be a number.
             if not value.strip().isdecimal():
-                raise _conversion_error(self, value, f"state; there are {list(strings)}")
+                raise _conversion_error(self, value, f"a state; the states are {list(strings)}")
             value = int(value)
         try:
             index = int(value)
         except (TypeError, ValueError):
-            raise _conversion_error(self, value, "state") from None
+            raise _conversion_error(self, value, "a state") from None
+        if not strings and index == 0:
+            return 0
         if not 0 <= index < len(strings):
             raise _conversion_error(
-                self, value, f"index of a state; there are {len(strings)}: {list(strings)}"
+                self, value, f"the number of a state; there are {len(strings)}: {list(strings)}"
             )
         return strings[index]
 
@@ -385,10 +397,33 @@ class ChannelEnum(ChannelData):
         strings = metadata.get("enum_strings")
         if strings is None:
             return 0
-        self._enum_strings = self._checked_strings(strings)
+        texts = self._checked_strings(strings)
+        if texts == self._enum_strings:
+            return 0
+        mask = int(SubscriptionType.DBE_PROPERTY)
+        before = self._value
+        numbers = self.raw_value
+        self._enum_strings = texts
+        self._states = texts + self._further_states
+        # The number of the state stays, and with it what the device does; its name may be new.
+        if is_array(numbers) or isinstance(numbers, list):
+            self._value = [self._named(number) for number in numbers]
+        else:
+            self._value = self._named(numbers)
+        if self._value != before:
+            mask |= int(SubscriptionType.DBE_VALUE | SubscriptionType.DBE_LOG)
         if self._field_inst is not None:
             self._field_inst.metadata_changed()
-        return int(SubscriptionType.DBE_PROPERTY)
+        return mask
+
+    def _take_further_states(self, names: tuple[str, ...]) -> None:
+        """Know the names of more states than clients can be told of."""
+        self._further_states = names
+        self._states = self._enum_strings + names
+
+    def _named(self, number: int) -> Any:
+        """Return the name of a state, or the number of one that has none."""
+        return self._states[number] if 0 <= number < len(self._states) else number
 
     async def write_metadata(  # type: ignore[override]
         self, enum_strings: Sequence[str] | None = None, **kwargs: Any
@@ -418,8 +453,8 @@ class ChannelEnum(ChannelData):
         if isinstance(value, str):
             return encode(value, self._encoding)
         index = self.get_raw_value(value)
-        if 0 <= index < len(self._enum_strings):
-            return encode(self._enum_strings[index], self._encoding)
+        if 0 <= index < len(self._states):
+            return encode(self._states[index], self._encoding)
         return str(index).encode()
 
     def _elements(self, base: int) -> Elements:

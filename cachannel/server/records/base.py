@@ -13,6 +13,7 @@ from cachannel.server.data import ChannelData
 from cachannel.server.group import PVGroup, PVGroupMeta
 from cachannel.server.pvproperty_data import PvpropertyData
 from cachannel.server.pvspec import pvproperty
+from cachannel.server.text import ChannelEnum
 
 __all__ = [
     "RecordFieldGroup",
@@ -36,11 +37,14 @@ _PUBLISHED = int(
 
 
 class FieldDeclaration(NamedTuple):
-    """One field: its attribute, the property, and the attribute of VAL that it shows."""
+    """One field: its attribute, the property, the attribute of VAL that it shows, and the choices
+    of its menu that are more than an ENUM can tell of.
+    """
 
     attr: str
     prop: pvproperty
     link: str | None
+    further_states: tuple[str, ...] = ()
 
 
 def field(
@@ -71,10 +75,12 @@ def field(
         put: hook of writes.
     """
     kwargs: dict[str, Any] = {"name": name, "doc": prompt, "read_only": read_only}
+    further: tuple[str, ...] = ()
     if dtype == STRING:
         kwargs.update(dtype=str, value=value or "", max_length=size, report_as_string=True)
     elif dtype == ENUM:
         texts = menu.get_string_tuple()
+        further = tuple(member.text for member in menu)[len(texts) :]
         kwargs.update(dtype=ENUM, value=texts[value or 0], enum_strings=texts)
     elif dtype == CHAR:
         kwargs.update(dtype=bytes, value=bytes((value or 0,)), max_length=1)
@@ -86,7 +92,7 @@ def field(
         if link.startswith("_"):
             # Nobody tells us when it changes, as `write_metadata` does for the others.
             prop.getter(_getter(link, ""))
-    return FieldDeclaration(attr, prop, link)
+    return FieldDeclaration(attr, prop, link, further)
 
 
 def _linked(channel: Any, attribute: str) -> Any:
@@ -157,11 +163,8 @@ def link_enum_strings(prop: pvproperty, index: int) -> pvproperty:
         parent = fields.parent
         strings = list(parent.enum_strings)
         strings += [""] * (index + 1 - len(strings))
-        uses_old = bool(strings[index]) and parent.value == strings[index]
         strings[index] = value[:25]
         await parent.write_metadata(enum_strings=strings)
-        if uses_old:
-            await parent.write(strings[index], verify_value=False)
 
     prop.getter(getter)
     prop.putter(putter)
@@ -220,13 +223,18 @@ class RecordMeta(PVGroupMeta):
         mcs, name: str, bases: tuple[type, ...], dct: dict[str, Any], **kwargs: Any
     ) -> RecordMeta:
         links: dict[str, str] = {}
+        further: dict[str, tuple[str, ...]] = {}
         for base in reversed(bases):
             links.update(getattr(base, "_links_", {}))
+            further.update(getattr(base, "_further_states_", {}))
         for declaration in dct.get("_declared_", ()):
             dct.setdefault(declaration.attr, declaration.prop)
             if declaration.link is not None:
                 links[declaration.attr] = declaration.link
+            if declaration.further_states:
+                further[declaration.attr] = declaration.further_states
         dct["_links_"] = links
+        dct["_further_states_"] = further
         cls = super().__new__(mcs, name, bases, dct, **kwargs)
         cls._attr_of_field_ = {  # type: ignore[attr-defined]
             str(prop.pvspec.name): attr for attr, prop in cls._pvs_.items()
@@ -248,6 +256,7 @@ class RecordFieldGroup(PVGroup, metaclass=RecordMeta):
     _dtype: ClassVar[ChannelType | None] = None
     has_val_field: ClassVar[bool] = True
     _links_: ClassVar[dict[str, str]]
+    _further_states_: ClassVar[dict[str, tuple[str, ...]]]
     _attr_of_field_: ClassVar[dict[str, str]]
 
     _declared_: ClassVar[tuple[FieldDeclaration, ...]] = (
@@ -355,6 +364,9 @@ class RecordFieldGroup(PVGroup, metaclass=RecordMeta):
             raise CaprotoAttributeError(f"{self.name} has no field {attr!r}")
         channel: PvpropertyData = prop.pvspec.create(self)
         channel.pvname = f"{self.parent.pvname}.{prop.pvspec.name}"
+        further = type(self)._further_states_.get(attr)
+        if further is not None and isinstance(channel, ChannelEnum):
+            channel._take_further_states(further)
         value = self._initial(attr)
         if value is not None:
             channel._value = channel._check(channel.preprocess_value(value))
@@ -387,7 +399,7 @@ class RecordFieldGroup(PVGroup, metaclass=RecordMeta):
 
     def follow(self, channel: ChannelData, value: Any) -> None:
         """Let a field show a value, with an event if it is another one than before."""
-        # A number without a name (a status beyond the sixteenth) is shown as number.
+        # A number without a name is shown as number.
         with contextlib.suppress(ValueError):
             value = channel._check(channel.preprocess_value(value))
         if value != channel.value:
