@@ -3,6 +3,7 @@
 #   make demo    see Channel Access at work, against an IOC on this machine
 #   make test    run the tests
 #   make test-ecosystem    run ophyd, bluesky and PyDM on epics_compat
+#   make test-own-base     build and run against an EPICS base that is not epicscorelibs
 #   make lint    format, style, types, layers
 #   make docs    build the documentation into docs/_build/html
 #   make bench   measure against the other clients (about 20 minutes)
@@ -17,7 +18,7 @@ SOURCES := pyproject.toml setup.py build_ffi.py \
            $(wildcard cachannel/_native/cdef/*.h cachannel/_native/src/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ecosystem lint docs soak clean
+.PHONY: help demo test test-ecosystem test-own-base lint docs soak clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -53,6 +54,9 @@ $(VENV)/.ecosystem: $(SOURCES) | $(RUN)
 
 test-ecosystem: $(VENV)/.ecosystem
 	$(RUN) -m pytest tests/ecosystem $(ARGS)
+
+test-own-base: | $(RUN)
+	$(RUN) tests/packaging/own_base.py
 
 lint: $(VENV)/.dev
 	$(RUN) -m ruff format --check .

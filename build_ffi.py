@@ -1,7 +1,8 @@
 """Compiles cachannel._native._cachannel, the C boundary, against EPICS libca and libCom.
 
 By default these are the libraries of the package ``epicscorelibs``. With EPICS_BASE set (and
-EPICS_HOST_ARCH, if the base has more than one architecture) they are those of that base.
+EPICS_HOST_ARCH, if the base has more than one architecture) they are those of that base, where
+they are looked for at run time, too.
 """
 
 import os
@@ -28,10 +29,21 @@ SOURCES = [
     "search.c",
     "circuits.c",
     "fork.c",
+    "library.c",
 ]
 
 # epicsAtomic, osdThread and friends are kept in folders per system and compiler.
 SYSTEMS = {"linux": "Linux", "darwin": "Darwin", "win32": "WIN32"}
+
+COMPILE = [
+    "-O2",
+    "-std=gnu11",
+    "-fvisibility=hidden",
+    # An older base may lack a function; the compiler would make up what it takes and returns.
+    "-Werror=implicit-function-declaration",
+    # epicsMutexMustLock declares a variable that only its assertion uses.
+    "-Wno-unused-variable",
+]
 
 
 def fail(sentence: str) -> None:
@@ -41,11 +53,11 @@ def fail(sentence: str) -> None:
 
 def base_of(folder: str) -> tuple[list[str], str]:
     """Include folders and library folder of an EPICS base."""
-    base = Path(folder)
+    base = Path(folder).absolute()
     if not (base / "include" / "cadef.h").is_file():
         fail(f"EPICS_BASE={folder} has no include/cadef.h; set it to a built EPICS base 7.")
     arch = os.environ.get("EPICS_HOST_ARCH")
-    built = sorted(p.name for p in (base / "lib").glob("*") if p.is_dir() and p.name != "perl")
+    built = sorted({p.parent.name for p in (base / "lib").glob("*/*ca.*")})
     if not arch and len(built) == 1:
         arch = built[0]
     if not arch or arch not in built:
@@ -75,6 +87,18 @@ def find_compiler() -> None:
         fail("no C compiler found; install one (gcc or clang, with make) or set CC.")
 
 
+def marker(base: str) -> str:
+    """C code that says which EPICS base of the user's own the module is built against.
+
+    Its beginning is looked for in the file of the module, too, if that cannot be loaded.
+    """
+    text = f"cachannel: EPICS_BASE={base}".encode()
+    text = "".join(f"\\{byte:03o}" for byte in text)
+    return (
+        f'const char *cc_epics_base(void) {{ return "{text}" + {len("cachannel: EPICS_BASE=")}; }}'
+    )
+
+
 def build() -> FFI:
     """The module, ready to be compiled."""
     find_compiler()
@@ -85,18 +109,18 @@ def build() -> FFI:
     # Beside our package in site-packages; an editable install finds them another way
     # (see cachannel/_native/__init__.py). An EPICS base stays where it is.
     origin = "@loader_path" if sys.platform == "darwin" else "$ORIGIN"
-    home = libraries if os.environ.get("EPICS_BASE") else f"{origin}/../../epicscorelibs/lib"
+    base = os.environ.get("EPICS_BASE", "")
+    home = libraries if base else f"{origin}/../../epicscorelibs/lib"
     posix = sys.platform != "win32"
     ffi.set_source(
         "cachannel._native._cachannel",
-        '#include "src/engine.h"',
+        f'#include "src/engine.h"\n{marker(base)}',
         sources=[str(NATIVE / "src" / name) for name in SOURCES],
         include_dirs=[str(NATIVE), *includes],
         library_dirs=[libraries],
         libraries=["ca", "Com"],
         define_macros=[("_GNU_SOURCE", None)],  # sem_clockwait
-        # epicsMutexMustLock declares a variable that only its assertion uses.
-        extra_compile_args=["-O2", "-std=gnu11", "-Wno-unused-variable"] if posix else [],
+        extra_compile_args=COMPILE if posix else [],
         extra_link_args=[f"-Wl,-rpath,{home}"] if posix else [],
     )
     return ffi

@@ -381,7 +381,12 @@ def receive_watchdog_delay(chid: Chid) -> float:
 
 
 def host_minor_protocol(chid: Chid) -> int:
-    """Return the server's minor protocol version, 13 for current ones, 0 when down."""
+    """Return the server's minor protocol version (ca_host_minor_protocol).
+
+    Returns:
+        13 for current servers; 0 when down, and always with a libca older than EPICS 7.0.10, which
+        does not tell.
+    """
     return int(_info(chid).minor_protocol)
 
 

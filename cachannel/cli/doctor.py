@@ -35,9 +35,10 @@ _WELL: Final = "all is well"
 def command(names: tuple[str, ...]) -> int:
     """Explain why PVs do or do not connect.
 
-    Shows the settings in force and where they come from, the addresses that are searched, whether
-    a repeater runs, every server that answers for a PV, and for a connected PV the version of the
-    protocol and the time of a round trip. The last line of a PV says in a sentence what is wrong.
+    Shows the libca in use, the settings in force and where they come from, the addresses that are
+    searched, whether a repeater runs, every server that answers for a PV, and for a connected PV
+    the version of the protocol and the time of a round trip. The last line of a PV says in a
+    sentence what is wrong.
     """
     return run(names, settings("doctor"))
 
@@ -113,6 +114,12 @@ def has_repeater(port: int) -> bool:
     return False
 
 
+def library_file() -> str:
+    """Name the file that libca was loaded from; "" if the system does not tell."""
+    buffer = ffi.new("char[]", 4096)
+    return os.fsdecode(ffi.string(buffer)) if lib.cc_library_path(buffer, 4096) else ""
+
+
 def advice(state: str, answers: Sequence[Answer], addresses: Sequence[Any]) -> str:
     """Say in one sentence what is wrong, or that nothing is."""
     servers = sorted({answer.address for answer in answers})
@@ -139,7 +146,7 @@ def examine(session: Session, name: str, channel: Channel, answers: list[Answer]
     if found["state"] == "connected":
         found["address"] = dotted(found["host"])
         info = ffi.new("cc_channel_info *")
-        if lib.cc_channel_info_get(channel.id, info) == 1:
+        if lib.cc_channel_info_get(channel.id, info) == 1 and info.minor_protocol:
             found["protocol"] = f"4.{info.minor_protocol}"
         if "no read" not in found["access"]:
             best = round_trip(channel, session.settings.wait)
@@ -179,6 +186,7 @@ def run(names: tuple[str, ...], wanted: Settings) -> int:
     here: dict[str, Any] = {
         "cachannel": __version__,
         "protocol": ffi.string(lib.ca_version()).decode(),
+        "libca": {"file": library_file(), "epics": ffi.string(lib.cc_epics_version()).decode()},
         "python": platform.python_version(),
         "settings": {
             name: {"value": found[name], "set": bool(os.environ.get(name))}
@@ -207,6 +215,7 @@ def run(names: tuple[str, ...], wanted: Settings) -> int:
 
 def _show(here: dict[str, Any], reports: list[dict[str, Any]]) -> None:
     out(f"cachannel {here['cachannel']}, CA protocol {here['protocol']}, Python {here['python']}")
+    out("libca           {file} (EPICS {epics})".format(**here["libca"]))
     out("settings")
     for name, setting in here["settings"].items():
         origin = "environment" if setting["set"] else "default"

@@ -70,7 +70,7 @@ class Circuit:
 
     @property
     def protocol_version(self) -> int:
-        """Minor version of the protocol that the server speaks."""
+        """Minor version of the protocol that the server speaks; 0 while it is not known."""
         return self._manager.server_protocol_version
 
     def __repr__(self) -> str:
@@ -109,7 +109,7 @@ class ChannelInfo:
 
     @property
     def protocol_version(self) -> int:
-        """Minor version of the protocol that the server speaks."""
+        """Minor version of the protocol that the server speaks; 0 while it is not known."""
         info = ffi.new("cc_channel_info *")
         lib.cc_channel_info_get(self._pv._id, info)
         return int(info.minor_protocol)

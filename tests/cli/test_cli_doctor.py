@@ -4,6 +4,7 @@ import json
 import socket
 import struct
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,10 @@ def test_all_that_is_in_force_is_shown(environment, ioc) -> None:
     lines = doctor(environment, "-w", "5", "catest").succeeded().lines
     text = "\n".join(lines)
     assert lines[0].startswith("cachannel ")
+    word, file, *version = lines[1].split()
+    assert (word, version[0][1:]) == ("libca", "EPICS")
+    assert Path(file).is_file()
+    assert Path(file).name.startswith("libca.")
     assert "    EPICS_CA_ADDR_LIST          127.0.0.1               (environment)" in lines
     assert "    EPICS_CA_BEACON_PERIOD      15.0                    (default)" in lines
     assert f"searched at     127.0.0.1:{ioc.port}" in lines

@@ -81,7 +81,7 @@ typedef struct cc_channel_info {
     int read_access;
     int write_access;
     unsigned search_attempts;
-    unsigned minor_protocol;
+    unsigned minor_protocol;     /* 0: not connected, or libca is older than EPICS 7.0.10 */
     double beacon_period;
     double watchdog_delay;
 } cc_channel_info;
@@ -97,6 +97,11 @@ typedef struct cc_counts {
 
 typedef struct cc_queue cc_queue;
 typedef struct cc_bulk cc_bulk;
+
+/* the libraries */
+const char *cc_epics_base(void);       /* EPICS_BASE of the build; "" for epicscorelibs */
+const char *cc_epics_version(void);    /* of the headers, and so of the libraries */
+int cc_library_path(char *buffer, unsigned size);
 
 /* process */
 int cc_initialize(void);

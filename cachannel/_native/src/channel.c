@@ -436,7 +436,11 @@ int cc_channel_info_get(cc_id id, cc_channel_info *info)
     info->search_attempts = ca_search_attempts(channel->chid);
     if (!info->search_attempts && channel->connections)
         info->search_attempts = 1;      /* found by what search.c has asked */
+#if defined(HAS_CA_HOST_MINOR_PROTOCOL)
     info->minor_protocol = ca_host_minor_protocol(channel->chid);
+#else
+    info->minor_protocol = 0;
+#endif
     info->beacon_period = ca_beacon_period(channel->chid);
     info->watchdog_delay = ca_receive_watchdog_delay(channel->chid);
     cc_leave(channel);
