@@ -126,6 +126,8 @@ def dotted(host: str) -> str:
     import socket
 
     name, _, port = host.rpartition(":")
+    if not name:
+        return host  # of a record of an IOC in this process: without a port
     try:
         return f"{socket.gethostbyname(name)}:{port}"
     except OSError:

@@ -29,14 +29,23 @@ logger = logging.getLogger("cachannel.circ")
 _IDS: Final = 1 << 16
 """Numbers of requests, and of subscriptions, of a circuit."""
 
+_NOWHERE: Final = ("", "<disconnected>")
+"""What libca calls the host of a channel that has none."""
+
+_THIS_PROCESS: Final = ("127.0.0.1", 0)
+
 _DOTTED = re.compile(r"\d+\.\d+\.\d+\.\d+$")
 
 
 def resolve(text: str) -> tuple[str, int] | None:
-    """Make (dotted address, port) of what libca calls a host; None while disconnected."""
+    """Make (dotted address, port) of what libca calls a host; None while disconnected.
+
+    The records of an IOC in this process have the name of the host and no port, because libca
+    reaches them without a circuit: their address is (127.0.0.1, 0).
+    """
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit():
-        return None
+    if not port.isdigit():
+        return None if text in _NOWHERE else _THIS_PROCESS
     if not _DOTTED.match(host):
         try:
             host = socket.gethostbyname(host)

@@ -478,10 +478,25 @@ int cc_choose_read(cc_channel *channel, int *type, int64_t *count, int zero_is_o
     return ECA_NORMAL;
 }
 
-static cc_id subscribe(cc_channel *channel, int type, int64_t count, long mask, uint64_t token,
-                       cc_queue *queue)
+/* What cc_subscribe_many is to do, and how far it is. */
+typedef struct subscriptions {
+    const cc_id *channels;
+    uint32_t length;
+    int type, variant;
+    int64_t count;
+    long mask;
+    uint64_t token;
+    cc_queue *queue;
+    cc_id *ids;
+    uint32_t next;
+    cc_context *context;
+} subscriptions;
+
+static cc_id subscribe(cc_channel *channel, const subscriptions *wanted, int type, uint64_t token)
 {
     cc_context *context = channel->context;
+    cc_queue *queue = wanted->queue;
+    int64_t count = wanted->count;
     cc_subscription *s;
     int status;
     cc_id id;
@@ -506,8 +521,8 @@ static cc_id subscribe(cc_channel *channel, int type, int64_t count, long mask, 
     s->evid = NULL;
     s->pending_generation = 0;
     s->most = cc_most_bytes(channel, type, count);
-    status = ca_create_subscription(type, (unsigned long)count, channel->chid, mask, cc_on_event,
-                                    s, &s->evid);
+    status = ca_create_subscription(type, (unsigned long)count, channel->chid, wanted->mask,
+                                    cc_on_event, s, &s->evid);
     if (status != ECA_NORMAL) {
         give_subscription(s);
         return -status;
@@ -522,40 +537,82 @@ static cc_id subscribe(cc_channel *channel, int type, int64_t count, long mask, 
     return id;
 }
 
+/* Go on up to the first channel of another context. */
+static int subscribe_on(void *argument)
+{
+    subscriptions *wanted = argument;
+
+    for (; wanted->next < wanted->length; wanted->next++) {
+        uint32_t i = wanted->next;
+        cc_channel *channel = cc_enter(CC_POOL_CHANNEL, wanted->channels[i]);
+        int type = wanted->type;
+
+        if (!channel) {
+            wanted->ids[i] = -ECA_BADCHID;
+            continue;
+        }
+        if (channel->context != wanted->context) {
+            cc_leave(channel);
+            break;
+        }
+        if (type == CC_ANY && !channel->unconnected)
+            type = cc_native(channel) + wanted->variant;
+        wanted->ids[i] = subscribe(channel, wanted, type, wanted->token + i);
+        cc_leave(channel);
+    }
+    return ECA_NORMAL;
+}
+
+static cc_context *enter_context_of(cc_id id)
+{
+    cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
+    cc_context *context;
+
+    if (!channel)
+        return NULL;
+    context = cc_enter(CC_POOL_CONTEXT, channel->context->head.id);
+    cc_leave(channel);
+    return context;
+}
+
+/* In a thread that is attached to the context of the channels. In an IOC, the first subscription
+ * of a context makes libca start a thread for the events of that IOC's own records, and attach
+ * it to the context of the calling thread: without one the process ends. */
+static void subscribe_all(subscriptions *wanted)
+{
+    while (wanted->next < wanted->length) {
+        uint32_t before = wanted->next;
+        int status = ECA_BADCHID;
+
+        wanted->context = enter_context_of(wanted->channels[before]);
+        if (wanted->context) {
+            status = cc_run_attached(wanted->context->ca, subscribe_on, wanted);
+            cc_leave(wanted->context);
+        }
+        if (wanted->next == before)
+            wanted->ids[wanted->next++] = -status;
+    }
+}
+
 /* Queue NULL: the queue of the context. */
 cc_id cc_subscribe(cc_id id, int type, int64_t count, long mask, uint64_t token, cc_queue *queue)
 {
-    cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
     cc_id answer;
+    subscriptions wanted = {&id, 1, type, 0, count, mask, token, queue, &answer, 0, NULL};
 
-    if (!channel)
-        return -ECA_BADCHID;
-    answer = subscribe(channel, type, count, mask, token, queue);
-    cc_leave(channel);
+    subscribe_all(&wanted);
     return answer;
 }
 
 /* `variant` (0 plain, 7 STS, 14 TIME, ...) is added to the native type when `type` is CC_ANY. */
 int cc_subscribe_many(const cc_id *channels, uint32_t length, int type, int64_t count,
                       int variant, long mask, uint64_t first_token, cc_queue *queue,
-                      cc_id *subscriptions)
+                      cc_id *answers)
 {
-    uint32_t i;
+    subscriptions wanted = {channels, length, type, variant, count, mask, first_token, queue,
+                            answers, 0, NULL};
 
-    for (i = 0; i < length; i++) {
-        cc_channel *channel = cc_enter(CC_POOL_CHANNEL, channels[i]);
-
-        if (!channel) {
-            subscriptions[i] = -ECA_BADCHID;
-            continue;
-        }
-        if (type == CC_ANY && !channel->unconnected)
-            subscriptions[i] = subscribe(channel, cc_native(channel) + variant, count, mask,
-                                         first_token + i, queue);
-        else
-            subscriptions[i] = subscribe(channel, type, count, mask, first_token + i, queue);
-        cc_leave(channel);
-    }
+    subscribe_all(&wanted);
     return ECA_NORMAL;
 }
 
