@@ -334,12 +334,19 @@ def test_a_channel_is_found_though_libca_searches_while_it_closes_the_circuit(
     assert outcome.succeeded().stdout == "ok\n"
 
 
-def test_beside_an_ioc_in_the_process_libca_searches_alone(silent_server: Searches) -> None:
+@pytest.mark.parametrize(
+    "loads", ["from epicscorelibs import ioc", "ctypes.CDLL(get_lib('dbCore'), ctypes.RTLD_LOCAL)"]
+)
+def test_beside_an_ioc_in_the_process_libca_searches_alone(
+    silent_server: Searches, loads: str
+) -> None:
     """libca does not count the channels of that IOC."""
     run(
         silent_server,
-        """
-        from epicscorelibs import ioc
+        f"""
+        import ctypes
+        from epicscorelibs.path import get_lib
+        {loads}
         chid = ca.create_channel("one")[1]
         ca.flush_io()
         until_libca_asks([chid])

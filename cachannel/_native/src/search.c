@@ -228,11 +228,32 @@ void cc_search_before_create(cc_search *s)
         epicsThreadSleep((double)(CLOSING_NS - passed) * 1e-9);
 }
 
+/* Whether an IOC may be in this process. A library that a Python extension was linked with is not in
+ * the scope that epicsFindSymbol looks at; an IOC that is linked into the program has no file. */
+static int is_ioc(void)
+{
+    FILE *maps;
+    char *line = NULL;
+    size_t room = 0;
+    int found = 0;
+
+    if (epicsFindSymbol("iocInit"))
+        return 1;
+    maps = fopen("/proc/self/maps", "re");
+    if (!maps)
+        return 0;
+    while (!found && getline(&line, &room, maps) > 0)
+        found = strstr(line, "/libdbCore.") != NULL;
+    free(line);
+    fclose(maps);
+    return found;
+}
+
 static int is_wanted(void)
 {
     const char *wish = getenv("CACHANNEL_SEARCH_AT_ONCE");
 
-    return (!wish || strcasecmp(wish, "NO") != 0) && !epicsFindSymbol("iocInit");
+    return (!wish || strcasecmp(wish, "NO") != 0) && !is_ioc();
 }
 
 /* Let a function make the first channel of a context, once more if it could not; the caller has
