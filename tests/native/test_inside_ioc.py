@@ -40,8 +40,10 @@ def note(value):
         enough.set()
 """
 
+# Nothing is lost. But the IOC posts the first value of a subscription before it enables its events,
+# so that a change between the two is not told.
 END = """
-assert seen[-1] - seen[0] == len(seen) - 1, seen
+assert seen[0] < seen[1] and seen[-1] - seen[1] == len(seen) - 2, seen
 print("ok")
 """
 
@@ -146,7 +148,7 @@ with BulkSink(["in:count", *found, "in:ao"]) as sink:
 assert ids == {0, 1, 2}, ids
 """
 
-BY_TWO = BY_EPICS_COMPAT + "seen.clear(); enough.clear()" + BY_THREADING
+BY_TWO = BY_EPICS_COMPAT + "seen, enough = [], threading.Event()" + BY_THREADING
 
 
 def inside(script: str) -> Outcome:
