@@ -4,7 +4,7 @@
 #   make test    run the tests
 #   make test-ecosystem    run ophyd, bluesky and PyDM on epics_compat
 #   make test-own-base     build and run against an EPICS base that is not epicscorelibs
-#   make lint    format, style, types, layers
+#   make lint    format, style, types, layers, warnings of the C compiler
 #   make docs    build the documentation into docs/_build/html
 #   make bench   measure against the other clients (about 20 minutes)
 #   make soak    the long robustness runs
@@ -18,7 +18,7 @@ SOURCES := pyproject.toml setup.py build_ffi.py \
            $(wildcard cachannel/_native/cdef/*.h cachannel/_native/src/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ecosystem test-own-base lint docs soak clean
+.PHONY: help demo test test-ecosystem test-own-base warnings lint docs soak clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -58,7 +58,10 @@ test-ecosystem: $(VENV)/.ecosystem
 test-own-base: | $(RUN)
 	$(RUN) tests/packaging/own_base.py
 
-lint: $(VENV)/.dev
+warnings: $(VENV)/.dev
+	$(RUN) tests/native/warnings_as_errors.py
+
+lint: $(VENV)/.dev warnings
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy

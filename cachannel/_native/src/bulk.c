@@ -2,9 +2,6 @@
 
 #include "engine.h"
 
-int cc_bulk_start(cc_bulk *bulk, uint32_t index, cc_channel *channel);
-void cc_bulk_refuse(cc_bulk *bulk, uint32_t index, int status);
-
 static cc_bulk *new_bulk(uint32_t length)
 {
     cc_bulk *bulk = calloc(1, sizeof *bulk);

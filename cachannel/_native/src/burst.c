@@ -101,10 +101,10 @@ static int choose(void)
     int own = sched_getcpu();
 
     if (own < 0 || own >= CPU_SETSIZE || CPU_COUNT(&everywhere) < 2
-        || !CPU_ISSET(own, &everywhere))
+        || !CPU_ISSET((size_t)own, &everywhere))
         return 0;
     CPU_ZERO(&here);
-    CPU_SET(own, &here);
+    CPU_SET((size_t)own, &here);
     return 1;
 }
 

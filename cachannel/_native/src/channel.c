@@ -117,9 +117,7 @@ typedef struct many {
     cc_channel **prepared;
     uint32_t length;
     unsigned priority;
-    uint64_t token;
     int flags;
-    cc_context *context;
     cc_id *ids;
 } many;
 
@@ -164,9 +162,7 @@ int cc_create_many(cc_id id, const char *names, uint32_t length, unsigned priori
     m.name = names;
     m.length = length;
     m.priority = priority;
-    m.token = first_token;
     m.flags = flags;
-    m.context = context;
     m.ids = channels;
     m.prepared = malloc((length ? length : 1) * sizeof *m.prepared);
     status = m.prepared ? ECA_NORMAL : ECA_ALLOCMEM;

@@ -9,12 +9,6 @@
 #include <unistd.h>
 #endif
 
-int cc_memory_initialize(void);
-void cc_memory_after_fork(void);
-int cc_memory_renew(void);
-int cc_bursts_initialize(void);
-void cc_await_resolver(void);
-
 static epicsMutexId list_lock;
 static cc_context *contexts;
 
@@ -207,8 +201,13 @@ static cc_waiter *take_waiter(cc_context *context)
         return w;
     }
     w = calloc(1, sizeof *w);
-    if (w)
-        w->event = cc_event_create();
+    if (!w)
+        return NULL;
+    w->event = cc_event_create();
+    if (!w->event) {
+        free(w);
+        return NULL;
+    }
     return w;
 }
 
@@ -497,9 +496,10 @@ cc_id cc_context_create(cc_queue *queue, uint64_t exception_token, int dispatche
     context = cc_pool_take(CC_POOL_CONTEXT);
     if (!context)
         return -ECA_ALLOCMEM;
+    /* The lock stays with the memory of the context, for the next one. */
     if (!context->lock)
         context->lock = epicsMutexCreate();
-    context->search = cc_search_create();
+    context->search = context->lock ? cc_search_create() : NULL;
     if (!context->search) {
         cc_pool_give(CC_POOL_CONTEXT, context);
         return -ECA_ALLOCMEM;

@@ -86,6 +86,10 @@ void cc_await_users(void *object);
 unsigned cc_pool_live(int pool);
 void *cc_pool_next(int pool, uint32_t *index);
 
+int cc_memory_initialize(void);
+void cc_memory_after_fork(void);
+int cc_memory_renew(void);
+
 uint64_t cc_payload_copy(const void *data, size_t nbytes);
 uint64_t cc_payload_bytes(void);
 
@@ -121,8 +125,13 @@ void cc_queue_push(cc_queue *queue, cc_record *record, const void *data,
 
 /* burst.c -------------------------------------------------------------------------------- */
 
+int cc_bursts_initialize(void);
 void cc_burst_created(void);
 void cc_burst_connected(void);
+
+/* fork.c --------------------------------------------------------------------------------- */
+
+void cc_await_resolver(void);
 
 /* search.c ------------------------------------------------------------------------------- */
 
@@ -261,7 +270,6 @@ int cc_put_value(int type, double value, void *out);
 
 void cc_channel_dismantle(cc_channel *channel);
 void cc_drop_request(cc_request *request, int status);
-void cc_request_finish(cc_request *request, const struct event_handler_args *args);
 void cc_on_get(struct event_handler_args args);
 void cc_on_put(struct event_handler_args args);
 void cc_on_event(struct event_handler_args args);
@@ -271,5 +279,9 @@ void cc_on_exception(struct exception_handler_args args);
 int cc_native(cc_channel *channel);
 int cc_choose_read(cc_channel *channel, int *type, int64_t *count, int zero_is_one);
 uint64_t cc_most_bytes(const cc_channel *channel, int type, int64_t count);
+
+/* bulk.c and request.c */
+void cc_bulk_start(cc_bulk *bulk, uint32_t index, cc_channel *channel);
+void cc_bulk_refuse(cc_bulk *bulk, uint32_t index, int status);
 
 #endif

@@ -11,10 +11,18 @@ cc_queue *cc_queue_create(uint32_t limit_records, uint64_t limit_bytes)
 
     if (!q)
         return NULL;
-    epicsAtomicIncrIntT(&queues);
-    q->references = 1;
     q->lock = epicsMutexCreate();
     q->wake = cc_event_create();
+    if (!q->lock || !q->wake) {
+        if (q->lock)
+            epicsMutexDestroy(q->lock);
+        if (q->wake)
+            cc_event_destroy(q->wake);
+        free(q);
+        return NULL;
+    }
+    epicsAtomicIncrIntT(&queues);
+    q->references = 1;
     q->generation = 1;
     q->limit_records = limit_records;
     q->limit_bytes = limit_bytes;

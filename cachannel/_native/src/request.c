@@ -670,8 +670,6 @@ void cc_bulk_refuse(cc_bulk *bulk, uint32_t index, int status)
     r->record.type = -1;
 }
 
-/* For each: ECA status, CC_FLOAT, CC_INTEGER or CC_OTHER (...), and the value of the first two.
- * Returns how many are CC_FLOAT. A request without an answer has status ECA_TIMEOUT. */
 /* Ask for a record when the last answer is here, in place of waiting. Returns 0 when it is. */
 int cc_bulk_tell(cc_bulk *bulk, uint64_t token)
 {
@@ -687,6 +685,8 @@ int cc_bulk_tell(cc_bulk *bulk, uint64_t token)
     return pending;
 }
 
+/* For each: ECA status, CC_FLOAT, CC_INTEGER or CC_OTHER (...), and the value of the first two.
+ * Returns how many are CC_FLOAT. A request without an answer has status ECA_TIMEOUT. */
 uint32_t cc_bulk_collect(cc_bulk *bulk, int32_t *status, uint8_t *state, double *values)
 {
     uint32_t i, floats = 0;

@@ -95,8 +95,15 @@ cc_search *cc_search_create(void)
 
     if (!s)
         return NULL;
-    pthread_mutex_init(&s->order, NULL);
-    pthread_mutex_init(&s->lock, NULL);
+    if (pthread_mutex_init(&s->order, NULL)) {
+        free(s);
+        return NULL;
+    }
+    if (pthread_mutex_init(&s->lock, NULL)) {
+        pthread_mutex_destroy(&s->order);
+        free(s);
+        return NULL;
+    }
     s->sock = -1;
     s->window = FIRST_WINDOW;
     return s;
@@ -278,7 +285,9 @@ int cc_search_first(cc_search *s, int (*function)(void *), void *argument)
 
 void cc_search_after_fork(void)
 {
-    pthread_mutex_init(&first, NULL);
+    static const pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
+
+    first = fresh;
 }
 
 /* Messages ---------------------------------------------------------------------------------- */
@@ -308,9 +317,9 @@ static void send_frame(cc_search *s, const frame *f)
                      (const struct sockaddr *)&s->destinations[i], sizeof s->destinations[i]);
 }
 
-static frame *frame_at(cc_search *s, uint32_t place)
+static frame *frame_at(cc_search *s, uint32_t position)
 {
-    return &s->frames[(s->head + place) % FRAMES];
+    return &s->frames[(s->head + position) % FRAMES];
 }
 
 static frame *tail(cc_search *s)
