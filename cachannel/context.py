@@ -168,7 +168,8 @@ class Context:
         at_start: Callable[[Context], object] | None = None,
     ) -> None:
         self.preemptive = preemptive
-        self.closed = False
+        # Until there is something to close: Ctrl-C may come before.
+        self.closed = True
         self._retired = False
         self.name = f"cachannel-{next(_numbers)}"
         self._pid = os.getpid()
@@ -184,6 +185,8 @@ class Context:
         self._stuck = -1
         # Who takes batches out of the queue holds this; a batch is good until the next is taken.
         self._consuming = threading.Lock()
+        # The rest of a batch, in which a callback has raised KeyboardInterrupt or SystemExit.
+        self._rest: tuple[memoryview, Any, int] | None = None
         self._orphaned = False
         self._closing = threading.Lock()
         self._text = ""
@@ -192,22 +195,37 @@ class Context:
         self._repeater = repeater
         if repeater:
             _start_repeater()
-        self.queue = new_queue(queue_records, queue_bytes)
+        self.queue = ffi.NULL
         self._batch = ffi.new("cc_batch *")
         self._sinks: list[Any] = []
         self.after_batch: list[Callable[[], object]] = []
         token = self.token()
         self.owners[token] = _weak_notice(self)
-        with forks.held_off():
-            self.id: int = lib.cc_context_create(self.queue, token, preemptive)
-        if self.id < 0:
-            status, self.id = -self.id, 0
-            self.closed = True
-            destroy_queue(self.queue)
-            check(status, operation="create a context")
-        _contexts.add(self)
+        self.id = 0
         self._thread: threading.Thread | None = None
-        if preemptive:
+        queues: list[Any] = []
+        made: list[int] = []
+        try:
+            new_queue(queues, queue_records, queue_bytes)
+            self.queue = queues[0]
+            with forks.held_off():
+                # One step of the interpreter, so that Ctrl-C does not lose the id.
+                made.extend(map(lib.cc_context_create, (self.queue,), (token,), (preemptive,)))
+            if made[0] < 0:
+                check(-made[0], operation="create a context")
+            self._begin(made[0], at_start)
+        except BaseException:
+            if made and made[0] > 0:
+                self.id, self.closed = made[0], False
+                self.close()
+            elif queues:
+                destroy_queue(queues[0])
+            raise
+
+    def _begin(self, number: int, at_start: Callable[[Context], object] | None) -> None:
+        self.id, self.closed = number, False
+        _contexts.add(self)
+        if self.preemptive:
             self._thread = threading.Thread(target=_dispatch, args=(self, at_start), name=self.name)
             self._thread.daemon = True
             self._thread.start()
@@ -296,6 +314,11 @@ class Context:
 
         Returns:
             The number of events; 0 also when another thread is delivering.
+
+        Raises:
+            KeyboardInterrupt, SystemExit: a callback raised it, and the context has no dispatcher.
+                The callbacks of the other events run in the next call. All other exceptions of
+                callbacks are reported, see `report`.
         """
         if not self._consuming.acquire(blocking=False):
             return 0
@@ -309,17 +332,22 @@ class Context:
     def _deliver(self) -> int:
         self._dispatcher = threading.get_ident()
         batch = self._batch
-        length: int = lib.cc_queue_take(self.queue, batch)
-        if not length:
-            self._delivered += 1
-            return 0
-        records = memoryview(ffi.buffer(batch.records, length * _RECORD_SIZE))
-        data = ffi.buffer(batch.bytes, batch.nbytes) if batch.nbytes else b""
+        position = 0
+        if self._rest is not None:
+            (records, data, position), self._rest = self._rest, None
+            length = len(records) // _RECORD_SIZE
+        else:
+            length = lib.cc_queue_take(self.queue, batch)
+            if not length:
+                self._delivered += 1
+                return 0
+            records = memoryview(ffi.buffer(batch.records, length * _RECORD_SIZE))
+            data = ffi.buffer(batch.bytes, batch.nbytes) if batch.nbytes else b""
         get = self.owners.get
         owner: Deliver | None = None
+        rest = RECORD.iter_unpack(b"")
         buffer: Any = None
         offset = 0
-        position = 0
         try:
             while position < length:
                 rest = RECORD.iter_unpack(records[position * _RECORD_SIZE :])
@@ -344,10 +372,16 @@ class Context:
                     try:
                         owner(record, buffer, offset)
                     except BaseException as exc:  # user code; it must not stop the others
+                        if not self.preemptive and isinstance(exc, KeyboardInterrupt | SystemExit):
+                            raise
                         report(exc, owner)
+        except BaseException:
+            self._rest = records, data, length - length_hint(rest)
+            raise
         finally:
             self._running = _AFTER_BATCH
-            self._delivered += 1
+            if self._rest is None:
+                self._delivered += 1
             try:
                 # A copy: `settle` of another thread puts functions in and out.
                 for function in (*self.after_batch,):
@@ -412,7 +446,8 @@ class Context:
         if self._delivered >= mark:
             return True
         if not self.preemptive:
-            self.deliver()
+            while self.deliver() and self._delivered < mark:
+                pass
             return self._delivered >= mark
         if self._stuck == self._delivered:
             return False
@@ -435,7 +470,10 @@ class Context:
         """Wait for `timeout` seconds; without a dispatcher, run callbacks as they come.
 
         Args:
-            timeout: seconds; < 0: for ever.
+            timeout: seconds; < 0: without limit.
+
+        Raises:
+            KeyboardInterrupt, SystemExit: see `deliver`.
         """
         self.flush()
         deadline = time.monotonic() + timeout
@@ -561,7 +599,8 @@ class Context:
         # looks at it again after that, and destroys it.
         inside = self.in_callback
         if self._thread is not None:
-            if not inside:
+            # Ctrl-C may have come before it runs; then it ends by itself.
+            if not inside and self._thread.is_alive():
                 self._thread.join(2.0)
         elif inside or not self._consuming.acquire(timeout=2.0):
             self._orphaned = True
@@ -588,6 +627,11 @@ class Context:
 
     def _destroy_queue(self) -> None:
         queue, self.queue = self.queue, ffi.NULL
+        if self._rest is not None:
+            (records, _, position), self._rest = self._rest, None
+            for record in RECORD.iter_unpack(records[position * _RECORD_SIZE :]):
+                if record[2] == _ON_HEAP:
+                    heap_buffer(record[13], record[11])
         if queue:
             destroy_queue(queue)
 

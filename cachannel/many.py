@@ -349,8 +349,10 @@ class BulkSink:
         self.context = attach_shared() if context is None else context
         self.mask = mask
         self.names: list[str | bytes] = []
-        self.closed = False
-        self.queue = new_queue(limit, 1 << 30)
+        self.closed = True  # until there is something to close
+        queues: list[Any] = []
+        new_queue(queues, limit, 1 << 30)
+        self.queue = queues[0]
         self._batch = ffi.new("cc_batch *")
         self._own: list[int] = []
         # An object that nobody refers to would clear its channel.
@@ -359,6 +361,7 @@ class BulkSink:
         self._reading = threading.Lock()
         self._changing = threading.Lock()
         self.context._sinks.append(self)
+        self.closed = False
         if names:
             try:
                 self.add(names)
