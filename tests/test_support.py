@@ -8,6 +8,7 @@ import pytest
 from support.ioc import SoftIoc
 from support.ports import BLOCK, free_port, never_given_by_the_kernel
 from support.scripts import run_text
+from support.terminal import Terminal
 from support.waiting import wait_until
 
 
@@ -76,6 +77,15 @@ def test_no_other_process_gets_a_port_of_this_run() -> None:
 def test_script_reports_output_and_status() -> None:
     outcome = run_text("import sys; print(1); sys.exit('failed')", {})
     assert (outcome.lines, outcome.stderr, outcome.code) == (["1"], "failed\n", 1)
+
+
+def test_without_a_pseudo_terminal_a_test_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OSError("out of pty devices")
+
+    monkeypatch.setattr("pty.openpty", refuse)
+    with pytest.raises(pytest.skip.Exception, match=r"needs a pseudo terminal, .* out of pty"):
+        Terminal(["-c", ""], {})
 
 
 def test_wait_until_gives_up() -> None:

@@ -1,17 +1,23 @@
 """A program in a terminal of its own, as a user has it: keys, interrupts, a window that changes."""
 
-import fcntl
 import os
-import pty
 import re
 import select
 import signal
 import struct
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Sequence
+
+import pytest
+
+try:
+    import fcntl
+    import pty
+    import termios
+except ImportError:  # Windows
+    pty = None
 
 from .ioc import clean_environment
 from .scripts import Outcome
@@ -22,6 +28,20 @@ CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[()][A-Z0-9]|\x1b[=>]")
 def plain(text: str) -> str:
     """Remove the control sequences of a terminal."""
     return CONTROL.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def open_terminal() -> tuple[int, int]:
+    """Open both ends of a pseudo terminal, or skip the test where there is none.
+
+    A container or a build service may have no /dev/ptmx, and what only a terminal shows cannot be
+    tested there. This is the only reason for which a test of this project is skipped.
+    """
+    if pty is None:
+        pytest.skip("this system has no pseudo terminals")
+    try:
+        return pty.openpty()
+    except OSError as exc:
+        pytest.skip(f"this test needs a pseudo terminal, and there is none: {exc}")
 
 
 class Terminal:
@@ -45,7 +65,7 @@ class Terminal:
         rows: int = 24,
         columns: int = 80,
     ) -> None:
-        self._end, other = pty.openpty()
+        self._end, other = open_terminal()
         self.resize(rows, columns, tell=False)
         variables = clean_environment() | {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
         variables.pop("NO_COLOR", None)
