@@ -181,6 +181,8 @@ def _structure(layout: DbrLayout) -> type[DbrTypeBase]:
         bases,
         {
             "_pack_": 1,
+            # What `_pack_` implies before Python 3.14; from there on it has to be said.
+            "_layout_": "ms",
             "_fields_": fields,
             "DBR_ID": ChannelType(layout.dbr_type),
             "info_fields": tuple(found),
