@@ -19,6 +19,9 @@ __all__ = ["ALIAS_FOLDER", "install"]
 _OURS = "epics_compat"
 _THEIRS = "epics"
 
+_LEFT_OUT = ("wx", "qt", "compat")
+"""Modules of pyepics that have no counterpart here."""
+
 ALIAS_FOLDER = str(Path(__file__).resolve().parent / "_alias")
 """A folder with a package ``epics`` that installs the alias when it is imported; on `sys.path`
 it makes the alias work in the children of multiprocessing, too."""
@@ -42,7 +45,11 @@ class _Alias(MetaPathFinder, Loader):
             found = None
         if found is None:
             # Pyepics, if it is installed as well, must not supply what is missing here.
-            message = f"No module named {fullname!r}"
+            message = f"No module named {fullname!r}: 'epics' is epics_compat here"
+            if fullname.split(".")[1] in _LEFT_OUT:
+                message += (
+                    f", which leaves out {', '.join(_LEFT_OUT[:-1])} and {_LEFT_OUT[-1]} of pyepics"
+                )
             raise ModuleNotFoundError(message, name=fullname)
         return ModuleSpec(fullname, self, is_package=found.submodule_search_locations is not None)
 

@@ -212,8 +212,23 @@ def test_install(run_script: Callable[..., Outcome], script: str) -> None:
             assert Scaler.__module__ == "epics_compat.devices.scaler"
             try:
                 import epics.wx
-            except ImportError:
-                print(epics.caget("castring") is not None)
+            except ModuleNotFoundError as exc:
+                assert exc.name == "epics.wx"
+                assert str(exc) == (
+                    "No module named 'epics.wx': 'epics' is epics_compat here, which leaves out "
+                    "wx, qt and compat of pyepics"
+                )
+            try:
+                from epics.devices import nothing
+            except ImportError as exc:
+                assert "nothing" in str(exc)
+            try:
+                import epics.devices.nothing
+            except ModuleNotFoundError as exc:
+                assert str(exc) == (
+                    "No module named 'epics.devices.nothing': 'epics' is epics_compat here"
+                )
+            assert epics.caget("castring") is not None
             """
         )
     ).succeeded()
