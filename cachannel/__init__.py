@@ -6,6 +6,7 @@ libca, loads no C code.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(home), name)
     else:
         message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
+        # Python suggests a name that is like it, out of `dir` of the object.
+        raise AttributeError(message, name=name, obj=sys.modules[__name__])
     globals()[name] = value
     return value
 
@@ -67,4 +69,7 @@ def _names_of_ioc_code() -> dict[str, str]:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, *_MODULES, *_names_of_ioc_code()})
+    # Without our own helpers and what they need.
+    found = {name for name in globals() if not name.startswith("_") or name.endswith("__")}
+    found -= {"Any", "TYPE_CHECKING", "annotations", "import_module", "sys"}
+    return sorted({*found, *_HOMES, *_MODULES, *_names_of_ioc_code()})

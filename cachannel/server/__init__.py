@@ -11,6 +11,7 @@ any mapping can replace; `run` serves it on asyncio, trio or curio.
 """
 
 import importlib
+import sys
 from typing import Any
 
 from . import server
@@ -101,4 +102,10 @@ def __getattr__(name: str) -> Any:
     # has any.
     if name in _SUBMODULES:
         return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message, name=name, obj=sys.modules[__name__])
+
+
+def __dir__() -> list[str]:
+    dunders = (name for name in globals() if name.startswith("__") and name.endswith("__"))
+    return sorted({*__all__, *_SUBMODULES, *dunders})
