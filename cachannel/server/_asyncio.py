@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import socket
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
@@ -16,7 +15,7 @@ from .circuit import Circuit
 from .common import Context as _Context, Hook, ServerExit
 from .data import ChannelData
 from .layer import AsyncLibraryLayer, ThreadsafeQueueBase
-from .sockets import BACKLOG, BeaconSender, open_sockets
+from .sockets import BACKLOG, BeaconSender, open_sockets, prepare_client
 
 __all__ = [
     "AsyncioAsyncLayer",
@@ -122,7 +121,7 @@ class _Connection(asyncio.BufferedProtocol):
         transport.set_write_buffer_limits(high=0)
         sock = transport.get_extra_info("socket")
         if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            prepare_client(sock)
         peer = transport.get_extra_info("peername") or ("?", 0)
         self._circuit = Circuit(self._context.core, peer[:2], self._wake, self._context.spawn)
         self._context.transports.add(transport)

@@ -14,6 +14,7 @@ from cachannel.protocol.broadcast import SearchResponder
 from .circuit import Circuit
 from .common import Context, Hook, ServerExit
 from .layer import AsyncLibraryLayer
+from .sockets import prepare_client
 
 __all__ = ["ReadyConnection", "ReadyContext"]
 
@@ -82,8 +83,7 @@ class ReadyContext(Context):
     async def _serve(self, sock: socket.socket, peer: tuple[str, int]) -> None:
         """Serve one client until it leaves."""
         sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        prepare_client(sock)
         connection = self._connect(sock, peer[:2])
         self.connected(connection.circuit)
         try:
