@@ -15,8 +15,9 @@ from cachannel.protocol.errors import CaprotoRuntimeError, CaprotoTypeError, Cap
 
 from .alarm import ChannelAlarm
 from .data import ChannelData
+from .names import expand_macros
 from .pvproperty_data import pvspec_type_map, pvspec_type_map_read_only
-from .pvspec import PVSpec, expand_macros, pvproperty
+from .pvspec import PVSpec, pvproperty
 
 __all__ = ["NestedPvproperty", "PVGroup", "PVGroupMeta", "SubGroup"]
 
@@ -234,9 +235,8 @@ class SubGroup:
             if separator is None:
                 separator = getattr(cls, "attr_separator", ":")
             prefix = attr + separator
-        # The parent's prefix is expanded already; braces that are left in it are literal.
         return cls(
-            _escape(parent.prefix) + prefix,
+            parent.prefix + prefix,
             macros={**parent.macros, **self.macros},
             parent=parent,
             name=f"{parent.name}.{attr}",
@@ -302,22 +302,18 @@ class PVGroupMeta(type):
         return None
 
 
-def _escape(text: str) -> str:
-    return text.replace("{", "{{").replace("}", "}}")
-
-
 class PVGroup(metaclass=PVGroupMeta):
     """A group of PVs.
 
     Args:
-        prefix: of the names of all PVs; macros in it are expanded.
+        prefix: of the names of all PVs; macros in it are expanded (see `expand_macros`).
         macros: for ``{name}`` in the prefix and the names.
         parent: the group that this one is a subgroup of.
         name: what to call the group in messages; the class's name if absent.
 
     Raises:
         CaprotoRuntimeError: two properties have the same PV name.
-        KeyError: a macro that is not defined.
+        KeyError: macros are given, and one that the prefix or a name has is not among them.
     """
 
     type_map: ClassVar[dict[Any, type[ChannelData]]] = pvspec_type_map
@@ -359,7 +355,7 @@ class PVGroup(metaclass=PVGroupMeta):
     ) -> None:
         self.parent = parent
         self.macros = dict(macros) if macros else {}
-        self.prefix = expand_macros(prefix, self.macros)
+        self.prefix = self._expanded(prefix)
         self.alarms: defaultdict[Any, ChannelAlarm] = defaultdict(ChannelAlarm)
         self.pvdb: dict[str, ChannelData] = {}
         self.attr_pvdb: dict[str | None, ChannelData] = {}
@@ -379,6 +375,17 @@ class PVGroup(metaclass=PVGroupMeta):
         self._create_pvdb()
 
     # ------------------------------------------------------------------ making the PVs
+
+    def _expanded(self, prefix: str) -> str:
+        """Return a prefix with its macros replaced.
+
+        The part that the outer group has put before it is expanded already, and braces that are
+        left in it are literal.
+        """
+        known = self.parent.prefix if isinstance(self.parent, PVGroup) else ""
+        if not prefix.startswith(known):
+            known = ""
+        return known + expand_macros(prefix[len(known) :], self.macros)
 
     def _create_pvdb(self) -> None:
         pvdb, attr_pvdb, attr_to_pvname = self.pvdb, self.attr_pvdb, self.attr_to_pvname

@@ -20,6 +20,7 @@ from .alarm import ChannelAlarm
 from .data import ChannelData
 from .field_spec import FieldSpec, get_record_class
 from .hooks import check_signature, scan_wrapper
+from .names import expand_macros
 from .pvproperty_data import (
     PvpropertyData,
     PvpropertyEnum,
@@ -38,17 +39,6 @@ __all__ = [
     "expand_macros",
     "pvproperty",
 ]
-
-
-def expand_macros(text: str, macros: dict[str, str]) -> str:
-    """Return a text with ``{name}`` replaced; ``{{x}}`` gives ``{x}``.
-
-    Raises:
-        KeyError: a macro that is not defined.
-    """
-    if "{" not in text and "}" not in text:
-        return text
-    return text.format(**macros)
 
 
 _NUMPY_KINDS = {"b": bool, "i": int, "u": int, "f": float, "U": str, "S": bytes}

@@ -6,6 +6,7 @@ from .functions import get_pv_pair_wrapper, pvfunction
 from .group import NestedPvproperty, PVGroup, PVGroupMeta, SubGroup
 from .hooks import check_signature, scan_wrapper
 from .layer import AsyncLibraryLayer
+from .names import expand_macros
 from .pvproperty_data import (
     PvpropertyBoolEnum,
     PvpropertyBoolEnumRO,
@@ -34,7 +35,6 @@ from .pvspec import (
     PVSpec,
     channeldata_from_pvspec,
     data_class_from_pvspec,
-    expand_macros,
     pvproperty,
 )
 

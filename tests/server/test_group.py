@@ -22,7 +22,6 @@ from cachannel.server import (
     PVGroup,
     PVSpec,
     SubGroup,
-    expand_macros,
     get_pv_pair_wrapper,
     pvfunction,
     pvproperty,
@@ -152,8 +151,7 @@ def test_order_names_and_macros():
     assert group.log.name.endswith(".G")
     assert group.inner.log.name == f"{group.log.name}.Inner"
     with pytest.raises(KeyError):
-        G("{unknown}")
-    assert expand_macros("{a}{{b}}", {"a": "1"}) == "1{b}"
+        G("{unknown}", macros={"m": "1"})
 
 
 def test_same_name_twice():
