@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -15,6 +16,7 @@ from cachannel.protocol.errors import CaprotoRuntimeError, CaprotoTypeError, Cap
 
 from .alarm import ChannelAlarm
 from .data import ChannelData
+from .inheriting import Hookable
 from .names import expand_macros
 from .pvproperty_data import pvspec_type_map, pvspec_type_map_read_only
 from .pvspec import PVSpec, pvproperty
@@ -45,10 +47,15 @@ _RESERVED = frozenset(
 
 
 class _SubGroupHooks:
-    """Decorators for a property of a dict-made subgroup; they return the subgroup."""
+    """Decorators for a property of a dict-made subgroup; they return the subgroup.
 
-    def __init__(self, subgroup: SubGroup, prop: pvproperty) -> None:
+    Like those of `pvproperty`, they change the subgroup while the class that it is defined in is
+    being made, and return a copy later.
+    """
+
+    def __init__(self, subgroup: SubGroup, name: str, prop: pvproperty) -> None:
         self._subgroup = subgroup
+        self._name = name
         self._prop = prop
 
     @property
@@ -56,32 +63,34 @@ class _SubGroupHooks:
         """The property's specification."""
         return self._prop.pvspec
 
+    def _set(self, hook: Any, change: Callable[[pvproperty], pvproperty]) -> SubGroup:
+        subgroup = self._subgroup._to_change(hook)
+        subgroup._change(self._name, change)
+        return subgroup
+
     def getter(self, get: Callable[..., Any]) -> SubGroup:
         """Set the hook of reads."""
-        self._prop.getter(get)
-        return self._subgroup
+        return self._set(get, lambda prop: prop.getter(get))
 
     def putter(self, put: Callable[..., Any]) -> SubGroup:
         """Set the hook of writes."""
-        self._prop.putter(put)
-        return self._subgroup
+        return self._set(put, lambda prop: prop.putter(put))
 
     def startup(self, startup: Callable[..., Any]) -> SubGroup:
         """Set the hook of the start."""
-        self._prop.startup(startup)
-        return self._subgroup
+        return self._set(startup, lambda prop: prop.startup(startup))
 
     def shutdown(self, shutdown: Callable[..., Any]) -> SubGroup:
         """Set the hook of the end."""
-        self._prop.shutdown(shutdown)
-        return self._subgroup
+        return self._set(shutdown, lambda prop: prop.shutdown(shutdown))
 
-    def scan(self, period: float, **kwargs: Any) -> Callable[[Callable[..., Any]], SubGroup]:
+    def scan(
+        self, period: float | None = None, **kwargs: Any
+    ) -> Callable[[Callable[..., Any]], SubGroup]:
         """Return a decorator for a periodic method."""
 
         def decorate(function: Callable[..., Any]) -> SubGroup:
-            self._prop.scan(period, **kwargs)(function)
-            return self._subgroup
+            return self._set(function, lambda prop: prop.scan(period, **kwargs)(function))
 
         return decorate
 
@@ -94,7 +103,7 @@ class _SubGroupHooks:
 NestedPvproperty = _SubGroupHooks
 
 
-class SubGroup:
+class SubGroup(Hookable):
     """A group in a group. On an instance of the outer group it is the inner one.
 
     Args:
@@ -106,7 +115,8 @@ class SubGroup:
         attr_separator: the separator; the group class's, or ':' if absent.
         doc: description.
         base: base classes of the group made of a dict.
-        **init_kwargs: for the group's ``__init__``.
+        **init_kwargs: for the group's ``__init__``; a keyword that it does not take is left out,
+            with a warning.
 
     Raises:
         CaprotoValueError: a dict with a name that is taken.
@@ -204,8 +214,25 @@ class SubGroup:
         )
 
     def __set_name__(self, owner: type, name: str) -> None:
+        self._owner = self._owner or owner
         if self.attr_name is None:
             self.attr_name = name
+
+    def _copy(self) -> SubGroup:
+        fresh = self.__class__.__new__(self.__class__)
+        fresh.__dict__.update(self.__dict__)
+        if self._group_dict is not None:
+            fresh._group_dict = {name: prop.copy() for name, prop in self._group_dict.items()}
+            fresh._group_cls = None
+        return fresh
+
+    def _change(self, name: str, change: Callable[[pvproperty], pvproperty]) -> None:
+        """Replace a property of a dict-made group by what a decorator makes of it."""
+        assert self._group_dict is not None
+        before = self._group_dict[name]
+        self._group_dict[name] = after = change(before)
+        if after is not before:
+            self._group_cls = None  # it was made already, with the property as it was
 
     def __get__(self, instance: PVGroup | None, owner: type | None = None) -> Any:
         if instance is None:
@@ -220,7 +247,7 @@ class SubGroup:
     def __getattr__(self, name: str) -> Any:
         props = self.__dict__.get("_group_dict")
         if props is not None and name in props:
-            return _SubGroupHooks(self, props[name])
+            return _SubGroupHooks(self, name, props[name])
         raise AttributeError(f"{type(self).__name__} {self.__dict__.get('attr_name')!r}: {name}")
 
     def __iter__(self) -> Iterator[str]:
@@ -235,13 +262,38 @@ class SubGroup:
             if separator is None:
                 separator = getattr(cls, "attr_separator", ":")
             prefix = attr + separator
-        return cls(
-            parent.prefix + prefix,
-            macros={**parent.macros, **self.macros},
-            parent=parent,
-            name=f"{parent.name}.{attr}",
-            **self.init_kwargs,
-        )
+        outer: dict[str, Any] = {
+            "macros": {**parent.macros, **self.macros},
+            "parent": parent,
+            "name": f"{parent.name}.{attr}",
+        }
+        given = {**outer, **self.init_kwargs}
+        if cls.__init__ is PVGroup.__init__ and not self.init_kwargs:
+            return cls(parent.prefix + prefix, **given)
+        taken = _taken(cls, given)
+        left_out = sorted(set(self.init_kwargs) - set(taken))
+        if left_out:
+            parent.log.warning(
+                "%s.%s: the __init__ of %s does not take %s; the value that SubGroup was given is"
+                " not used",
+                type(parent).__name__,
+                attr,
+                cls.__name__,
+                ", ".join(left_out),
+            )
+        group = cls.__new__(cls)
+        group._outer = outer  # for an __init__ that does not take them, and so cannot hand them on
+        group.__init__(parent.prefix + prefix, **taken)  # type: ignore[misc]
+        return group
+
+
+def _taken(cls: type[PVGroup], given: dict[str, Any]) -> dict[str, Any]:
+    """Return the keywords that the ``__init__`` of a group's class takes."""
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return given
+    names = {p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
+    return {name: value for name, value in given.items() if name in names}
 
 
 class PVGroupMeta(type):
@@ -267,8 +319,15 @@ class PVGroupMeta(type):
             if attr.startswith("_"):
                 continue
             if isinstance(member, (pvproperty, SubGroup)):
-                if member.attr_name != attr and member.attr_name in dct:
-                    continue  # a hook under a name of its own; the first name counts
+                name_of = member.attr_name
+                if name_of is not None and name_of != attr:
+                    if name_of in dct:
+                        continue  # a hook under a name of its own; the first name counts
+                    if name_of in members:
+                        # The same for an inherited one: it takes that one's place.
+                        type.__setattr__(cls, name_of, member)
+                        own[name_of] = member
+                        continue
                 if attr in _RESERVED:
                     raise CaprotoRuntimeError(
                         f"{name}.{attr}: a group needs the name {attr!r} itself; give the"
@@ -338,6 +397,7 @@ class PVGroup(metaclass=PVGroupMeta):
     _has_group_read: ClassVar[bool] = False
     _has_group_write: ClassVar[bool] = False
     _has_hooks: ClassVar[bool] = False
+    _outer: dict[str, Any] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -353,6 +413,11 @@ class PVGroup(metaclass=PVGroupMeta):
         parent: Any = None,
         name: str | None = None,
     ) -> None:
+        if self._outer is not None:
+            parent = self._outer["parent"] if parent is None else parent
+            macros = self._outer["macros"] if macros is None else macros
+            name = self._outer["name"] if name is None else name
+            del self._outer
         self.parent = parent
         self.macros = dict(macros) if macros else {}
         self.prefix = self._expanded(prefix)

@@ -11,7 +11,7 @@ from typing import Any
 from cachannel.protocol.channel_types import AlarmSeverity, AlarmStatus
 from cachannel.protocol.errors import CaprotoRuntimeError, CaprotoValueError
 
-__all__ = ["check_signature", "scan_wrapper"]
+__all__ = ["check_period", "check_signature", "scan_wrapper"]
 
 _ARGUMENTS = {
     "get": ("instance",),
@@ -53,9 +53,19 @@ def check_signature(type_: str, func: Callable[..., Any] | None, expect_method: 
         ) from exc
 
 
+def check_period(period: float | None, use_scan_field: bool) -> None:
+    """Refuse a scan without a period.
+
+    Raises:
+        CaprotoValueError: the period, in seconds, is not positive, and no SCAN field gives one.
+    """
+    if not use_scan_field and (period is None or not period > 0):
+        raise CaprotoValueError(f"the period of a scan must be positive, not {period}")
+
+
 def scan_wrapper(
     scan_function: Callable[..., Coroutine[Any, Any, Any]],
-    period: float,
+    period: float | None,
     *,
     subtract_elapsed: bool = True,
     stop_on_error: bool = False,
@@ -69,7 +79,8 @@ def scan_wrapper(
 
     Args:
         scan_function: ``async (group, instance, async_lib)``.
-        period: seconds between the starts of two calls; the first is immediate.
+        period: seconds between the starts of two calls; the first is immediate. None waits for the
+            first write of the SCAN field.
         subtract_elapsed: the period counts from the start of a call, not from its end.
         stop_on_error: an exception ends the scan.
         failure_severity: of the alarm.
@@ -79,8 +90,7 @@ def scan_wrapper(
         CaprotoValueError: the period is not positive, and no SCAN field gives one.
     """
     check_signature("scan", scan_function, True)
-    if period <= 0 and not use_scan_field:
-        raise CaprotoValueError(f"the period of a scan must be positive, not {period}")
+    check_period(period, use_scan_field)
 
     @wraps(scan_function)
     async def scan(group: Any, instance: Any, async_lib: Any) -> None:

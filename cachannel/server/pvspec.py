@@ -19,7 +19,8 @@ from cachannel.protocol.errors import (
 from .alarm import ChannelAlarm
 from .data import ChannelData
 from .field_spec import FieldSpec, get_record_class
-from .hooks import check_signature, scan_wrapper
+from .hooks import check_period, check_signature, scan_wrapper
+from .inheriting import Hookable
 from .names import expand_macros
 from .pvproperty_data import (
     PvpropertyData,
@@ -256,11 +257,15 @@ class PVSpec(_Fields):
             ) from exc
 
 
-class pvproperty:  # noqa: N801 - the name is a contract
+class pvproperty(Hookable):  # noqa: N801 - the name is a contract
     """A PV of a group.
 
     On the class it is itself, on an instance of the group it is the channel. Hooks are given as
     arguments or with the decorators of the same names.
+
+    A decorator changes the property while the class that it is defined in is being made. Later it
+    returns a copy with the hook, as ``property.setter`` does: ``@Base.prop.putter`` in a subclass
+    gives the subclass another putter, and groups of the base class keep theirs.
 
     Args:
         get: ``async (group, instance)``, called on every read of a client.
@@ -275,7 +280,8 @@ class pvproperty:  # noqa: N801 - the name is a contract
         alarm_group: channels with the same one share an alarm.
         doc: description; also the record's DESC.
         read_only: clients may not write.
-        field_spec: take record and field hooks from another property.
+        field_spec: of another property: its record, and its hooks of fields, those included that
+            are attached later.
         fields: a class of fields.
         record: record type whose fields are served too.
         **cls_kwargs: for the data class.
@@ -319,7 +325,10 @@ class pvproperty:  # noqa: N801 - the name is a contract
             check_signature("shutdown", shutdown, True)
             check_signature("scan", scan, True)
         if put is not None and read_only:
-            raise CaprotoValueError("a read only property has no putter")
+            raise CaprotoValueError(
+                "put= and read_only=True exclude each other; a putter for the IOC's own writes of a"
+                " read only property is attached with the decorator @<property>.putter"
+            )
         if doc is None and get is not None:
             doc = inspect.getdoc(get)
         if record is None and field_spec is not None:
@@ -343,11 +352,13 @@ class pvproperty:  # noqa: N801 - the name is a contract
                 *(alarm_group, read_only, doc, fields, scan, record, cls_kwargs),
             ),
         )
-        if record is not None:
+        if field_spec is not None:
+            self._set_field_spec(field_spec)
+            field_spec.share()
+        elif record is not None:
             self.field_spec = FieldSpec(self, record_type=record)
-            if field_spec is not None:
-                self.field_spec.record_class = field_spec.record_class
-                self.pvspec = self.pvspec._replace(fields=field_spec.record_class)
+            if isinstance(fields, FieldSpec):  # of a specification: hooks to start from
+                self._set_field_spec(fields.copy(self))
         self.__doc__ = doc
 
     def __class_getitem__(cls, item: Any) -> GenericAlias:
@@ -359,15 +370,33 @@ class pvproperty:  # noqa: N801 - the name is a contract
         given = pvspec._asdict()
         given.pop("attr")
         cls_kwargs = given.pop("cls_kwargs") or {}
-        return cls(**{**given, **cls_kwargs, **kwargs})
+        given = {**given, **cls_kwargs, **kwargs}
+        # The argument `put` is refused for a read only property, unlike the decorator's hook.
+        put = given.pop("put") if "put" not in kwargs and given["read_only"] else None
+        prop = cls(**given)
+        return prop if put is None else prop.putter(put)
 
     def __copy__(self) -> pvproperty:
+        fresh = self._copy()
+        spec = self.pvspec
+        # Under another attribute it is another PV, unless its name was given.
+        fresh.attr_name = None
+        if spec.name == spec.attr:
+            fresh.pvspec = fresh.pvspec._replace(attr=None, name=None)
+        return fresh
+
+    def _copy(self) -> pvproperty:
+        """Return a copy for the same attribute, which no class has yet."""
         fresh = self.__class__.__new__(self.__class__)
         fresh.__dict__.update(self.__dict__)
+        fresh._owner = fresh._last_copy = None
         if self.field_spec is not None:
-            fresh.field_spec = FieldSpec(fresh, record_type=self.field_spec.record_type)
-            fresh.field_spec.record_class = self.field_spec.record_class
+            fresh._set_field_spec(self.field_spec.copy(fresh))
         return fresh
+
+    def _set_field_spec(self, field_spec: FieldSpec) -> None:
+        self.field_spec = field_spec
+        self.pvspec = self.pvspec._replace(fields=field_spec)
 
     @property
     def record_type(self) -> Any:
@@ -383,11 +412,12 @@ class pvproperty:  # noqa: N801 - the name is a contract
         """
         if self.field_spec is None:
             raise CaprotoAttributeError(f"{self.attr_name or 'the property'} has no record")
-        return self.field_spec
+        return self.field_spec.of(self)
 
     # ------------------------------------------------------------------ descriptor
 
     def __set_name__(self, owner: type, name: str) -> None:
+        self._owner = self._owner or owner
         # A decorated hook under another name puts the property into the class a second time.
         if self.attr_name is None:
             self.attr_name = name
@@ -413,24 +443,27 @@ class pvproperty:  # noqa: N801 - the name is a contract
         """Take a getter: ``@pvproperty(value=1)`` above a method."""
         check_signature("get", get, True)
         doc = self.pvspec.doc or inspect.getdoc(get)
-        self.pvspec = self.pvspec._replace(get=get, doc=doc)
-        self.__doc__ = doc
-        return self
+        prop = self._to_change(get)
+        prop.pvspec = prop.pvspec._replace(get=get, doc=doc)
+        prop.__doc__ = doc
+        return prop
 
     def _hook(self, kind: str, hook: Callable[..., Any]) -> pvproperty:
         check_signature(kind, hook, True)
         change: dict[str, Any] = {kind: hook}
-        self.pvspec = self.pvspec._replace(**change)
-        return self
+        prop = self._to_change(hook)
+        prop.pvspec = prop.pvspec._replace(**change)
+        return prop
 
     def getter(self, get: Callable[..., Any]) -> pvproperty:
         """Set the hook of reads: ``async (group, instance)``."""
         return self._hook("get", get)
 
     def putter(self, put: Callable[..., Any]) -> pvproperty:
-        """Set the hook of writes: ``async (group, instance, value)``."""
-        if self.pvspec.read_only:
-            raise CaprotoValueError("a read only property has no putter")
+        """Set the hook of writes: ``async (group, instance, value)``.
+
+        That of a read only property runs for the IOC's own writes.
+        """
         return self._hook("put", put)
 
     def startup(self, startup: Callable[..., Any]) -> pvproperty:
@@ -443,7 +476,7 @@ class pvproperty:  # noqa: N801 - the name is a contract
 
     def scan(
         self,
-        period: float,
+        period: float | None = None,
         *,
         subtract_elapsed: bool = True,
         stop_on_error: bool = False,
@@ -453,12 +486,12 @@ class pvproperty:  # noqa: N801 - the name is a contract
         """Return a decorator for a method that is called periodically; see `scan_wrapper`.
 
         Raises:
-            CaprotoValueError: `use_scan_field` without a record, or no positive period.
+            CaprotoValueError: `use_scan_field` without a record, or neither a positive period nor
+                `use_scan_field`.
         """
         if use_scan_field and self.pvspec.record is None:
             raise CaprotoValueError("use_scan_field needs a record, which has the SCAN field")
-        if period <= 0 and not use_scan_field:
-            raise CaprotoValueError(f"the period of a scan must be positive, not {period}")
+        check_period(period, use_scan_field)
 
         def decorate(function: Callable[..., Any]) -> pvproperty:
             wrapped = scan_wrapper(
@@ -469,8 +502,9 @@ class pvproperty:  # noqa: N801 - the name is a contract
                 failure_severity=failure_severity,
                 use_scan_field=use_scan_field,
             )
-            self.pvspec = self.pvspec._replace(scan=wrapped)
-            return self
+            prop = self._to_change(function)
+            prop.pvspec = prop.pvspec._replace(scan=wrapped)
+            return prop
 
         return decorate
 

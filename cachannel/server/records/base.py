@@ -348,7 +348,8 @@ class RecordFieldGroup(PVGroup, metaclass=RecordMeta):
 
     def _create_pvdb(self) -> None:
         self.attr_pvdb = _LazyChannels(self)
-        self.fields = _Fields(self)
+        # By EPICS name, as this group has no prefix; iteration makes the channels that are missing.
+        self.fields = self.pvdb = _Fields(self)  # type: ignore[assignment]
 
     @classmethod
     def find_attr(cls, name: str) -> str | None:
@@ -370,7 +371,6 @@ class RecordFieldGroup(PVGroup, metaclass=RecordMeta):
         value = self._initial(attr)
         if value is not None:
             channel._value = channel._check(channel.preprocess_value(value))
-        self.pvdb[channel.pvname] = channel
         return channel
 
     def _initial(self, attr: str) -> Any:
