@@ -6,16 +6,17 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from cachannel.protocol.broadcast import SearchResponder
 
 from .circuit import Circuit
 from .common import Context as _Context, Hook, ServerExit
-from .data import ChannelData
+from .core import PVDatabase
 from .layer import AsyncLibraryLayer, ThreadsafeQueueBase
-from .sockets import BACKLOG, BeaconSender, open_sockets, prepare_client
+from .signals import ending_signals
+from .sockets import BACKLOG, BeaconSender, prepare_client
 
 __all__ = [
     "AsyncioAsyncLayer",
@@ -206,9 +207,7 @@ class Context(_Context):
 
     library_name = "asyncio"
 
-    def __init__(
-        self, pvdb: Mapping[str, ChannelData], interfaces: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, pvdb: PVDatabase, interfaces: Sequence[str] | None = None) -> None:
         super().__init__(pvdb, interfaces)
         self.transports: set[asyncio.Transport] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -235,6 +234,7 @@ class Context(_Context):
 
     def stop(self) -> None:
         """End `run` in good order."""
+        self.stopping = True
         if self._exit is not None and not self._exit.done():
             self._exit.set_result(None)
 
@@ -247,12 +247,13 @@ class Context(_Context):
 
         Raises:
             CaprotoNetworkError: no sockets to be had.
+            CaprotoTypeError: the pvdb is not a mapping of names to channels.
         """
         loop = asyncio.get_running_loop()
-        self.log_starting()
+        hooks, sockets = self.prepare(startup_hook)
         self._exit = loop.create_future()
-        sockets = open_sockets(self.settings, self.interfaces)
-        self.core.port = sockets.port
+        if self.stopping:
+            self._exit.set_result(None)
         beacons = BeaconSender(self.settings, sockets)
         servers: list[asyncio.Server] = []
         searches: list[asyncio.DatagramTransport] = []
@@ -269,7 +270,7 @@ class Context(_Context):
                 )
                 searches.append(transport)
             layer = AsyncioAsyncLayer()
-            for what, hook in self.startup_methods(startup_hook):
+            for what, hook in hooks:
                 self.spawn(self.run_hook(what, hook, layer))
             self.spawn(self.repeat(beacons.send, layer))
             self.spawn(self.repeat(self.upkeep.look, layer))
@@ -296,7 +297,7 @@ class Context(_Context):
         if tasks:
             await asyncio.gather(*tasks, return_exceptions=True)
         layer = AsyncioAsyncLayer()
-        hooks = [self.run_hook(what, hook, layer) for what, hook in self.shutdown_methods()]
+        hooks = [self.run_shutdown_hook(*entry, layer) for entry in self.shutdown_methods()]
         if hooks:
             await asyncio.gather(*hooks, return_exceptions=True)
         for server in servers:
@@ -311,7 +312,7 @@ class Context(_Context):
 
 
 async def start_server(
-    pvdb: Mapping[str, ChannelData],
+    pvdb: PVDatabase,
     *,
     interfaces: Sequence[str] | None = None,
     log_pv_names: bool = False,
@@ -323,13 +324,13 @@ async def start_server(
 
 
 def run(
-    pvdb: Mapping[str, ChannelData],
+    pvdb: PVDatabase,
     *,
     interfaces: Sequence[str] | None = None,
     log_pv_names: bool = False,
     startup_hook: Hook | None = None,
 ) -> None:
-    """Serve PVs until Ctrl-C, which is a normal end.
+    """Serve PVs until Ctrl-C, SIGTERM or SIGHUP, which are normal ends.
 
     Args:
         pvdb: PV name to channel.
@@ -341,12 +342,12 @@ def run(
         CaprotoNetworkError: no sockets to be had.
         CaprotoEnvironmentSetupError: an EPICS variable that does not parse.
     """
+
+    async def main() -> None:
+        context = Context(pvdb, interfaces)
+        wake = asyncio.get_running_loop().call_soon_threadsafe
+        with ending_signals(lambda name: wake(context.end, name)):
+            await context.run(log_pv_names=log_pv_names, startup_hook=startup_hook)
+
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(
-            start_server(
-                pvdb,
-                interfaces=interfaces,
-                log_pv_names=log_pv_names,
-                startup_hook=startup_hook,
-            )
-        )
+        asyncio.run(main())

@@ -10,7 +10,7 @@ import contextlib
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,9 +26,10 @@ from cachannel.protocol.broadcast import SearchResponder
 from ._ready import ReadyContext
 from .circuit import Circuit
 from .common import Hook, ServerExit
-from .data import ChannelData
+from .core import PVDatabase
 from .layer import AsyncLibraryLayer, ThreadsafeQueueBase
-from .sockets import BeaconSender, open_sockets
+from .signals import ending_signals
+from .sockets import BeaconSender
 
 __all__ = [
     "Context",
@@ -260,14 +261,11 @@ class Context(ReadyContext):
 
     library_name = "curio"
 
-    def __init__(
-        self, pvdb: Mapping[str, ChannelData], interfaces: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, pvdb: PVDatabase, interfaces: Sequence[str] | None = None) -> None:
         super().__init__(pvdb, interfaces)
         self._waker = _Waker()
         self._spawned: deque[Coroutine[Any, Any, Any]] = deque()
         self._outputs: deque[_Connection] = deque()
-        self._stopping = False
         self._failure: BaseException | None = None
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
@@ -292,7 +290,7 @@ class Context(ReadyContext):
 
     def stop(self) -> None:
         """End `run` in good order."""
-        self._stopping = True
+        self.stopping = True
         self._waker.wake()
 
     async def run(self, *, log_pv_names: bool = False, startup_hook: Hook | None = None) -> None:
@@ -304,10 +302,9 @@ class Context(ReadyContext):
 
         Raises:
             CaprotoNetworkError: no sockets to be had.
+            CaprotoTypeError: the pvdb is not a mapping of names to channels.
         """
-        self.log_starting()
-        sockets = open_sockets(self.settings, self.interfaces)
-        self.core.port = sockets.port
+        hooks, sockets = self.prepare(startup_hook)
         beacons = BeaconSender(self.settings, sockets)
         tasks = _Tasks()
         try:
@@ -318,7 +315,7 @@ class Context(ReadyContext):
                 await tasks.spawn(self._accept, sock, start, layer)
             for sock in sockets.udp:
                 await tasks.spawn(self._search, sock, responder)
-            for what, hook in self.startup_methods(startup_hook):
+            for what, hook in hooks:
                 await tasks.spawn(self._hook, what, hook, layer)
             await tasks.spawn(self.repeat, beacons.send, layer)
             await tasks.spawn(self.repeat, self.upkeep.look, layer)
@@ -334,7 +331,7 @@ class Context(ReadyContext):
             layer = CurioAsyncLayer()
             ending = curio.TaskGroup()
             for what, hook in self.shutdown_methods():
-                await ending.spawn(self._hook, what, hook, layer)
+                await ending.spawn(self._ending_hook, what, hook, layer)
             await ending.join()
             beacons.close()
             sockets.close()
@@ -344,7 +341,7 @@ class Context(ReadyContext):
             raise self._failure
 
     async def _pump(self, tasks: _Tasks) -> None:
-        while not self._stopping:
+        while not self.stopping:
             await self._waker.wait()
             while self._spawned:
                 await tasks.spawn(self._guarded, self._spawned.popleft())
@@ -362,6 +359,12 @@ class Context(ReadyContext):
             self._failure = exc
             self.stop()
 
+    async def _ending_hook(self, what: str, hook: Hook, layer: AsyncLibraryLayer) -> None:
+        try:
+            await self.run_shutdown_hook(what, hook, layer)
+        except (SystemExit, KeyboardInterrupt) as exc:
+            self._failure = exc
+
     async def _hook(self, what: str, hook: Hook, layer: AsyncLibraryLayer) -> None:
         try:
             await super()._hook(what, hook, layer)
@@ -371,7 +374,7 @@ class Context(ReadyContext):
 
 
 async def start_server(
-    pvdb: Mapping[str, ChannelData],
+    pvdb: PVDatabase,
     *,
     interfaces: Sequence[str] | None = None,
     log_pv_names: bool = False,
@@ -383,13 +386,13 @@ async def start_server(
 
 
 def run(
-    pvdb: Mapping[str, ChannelData],
+    pvdb: PVDatabase,
     *,
     interfaces: Sequence[str] | None = None,
     log_pv_names: bool = False,
     startup_hook: Hook | None = None,
 ) -> None:
-    """Serve PVs until Ctrl-C, which is a normal end.
+    """Serve PVs until Ctrl-C, SIGTERM or SIGHUP, which are normal ends.
 
     Args:
         pvdb: PV name to channel.
@@ -403,9 +406,10 @@ def run(
     """
 
     async def main() -> None:
-        await start_server(
-            pvdb, interfaces=interfaces, log_pv_names=log_pv_names, startup_hook=startup_hook
-        )
+        context = Context(pvdb, interfaces)
+        # A KeyboardInterrupt in the middle of curio's kernel breaks it, and no hook runs any more.
+        with ending_signals(context.end, ctrl_c=True):
+            await context.run(log_pv_names=log_pv_names, startup_hook=startup_hook)
 
     with contextlib.suppress(KeyboardInterrupt), curio.Kernel() as kernel:
         try:

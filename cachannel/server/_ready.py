@@ -39,10 +39,6 @@ class ReadyContext(Context):
         """Return the connection of a new client."""
         raise NotImplementedError
 
-    def stop(self) -> None:
-        """End `run` in good order."""
-        raise NotImplementedError
-
     async def _hook(self, what: str, hook: Hook, layer: AsyncLibraryLayer) -> None:
         try:
             await self.run_hook(what, hook, layer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import trio
@@ -15,9 +15,10 @@ from cachannel.protocol.broadcast import SearchResponder
 from ._ready import ReadyContext
 from .circuit import Circuit
 from .common import Hook, ServerExit
-from .data import ChannelData
+from .core import PVDatabase
 from .layer import AsyncLibraryLayer, ThreadsafeQueueBase
-from .sockets import BeaconSender, open_sockets
+from .signals import ending_signals
+from .sockets import BeaconSender
 
 __all__ = [
     "Context",
@@ -186,9 +187,7 @@ class Context(ReadyContext):
 
     library_name = "trio"
 
-    def __init__(
-        self, pvdb: Mapping[str, ChannelData], interfaces: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, pvdb: PVDatabase, interfaces: Sequence[str] | None = None) -> None:
         super().__init__(pvdb, interfaces)
         self._nursery: trio.Nursery | None = None
 
@@ -211,6 +210,7 @@ class Context(ReadyContext):
 
     def stop(self) -> None:
         """End `run` in good order."""
+        self.stopping = True
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
 
@@ -223,21 +223,22 @@ class Context(ReadyContext):
 
         Raises:
             CaprotoNetworkError: no sockets to be had.
+            CaprotoTypeError: the pvdb is not a mapping of names to channels.
         """
-        self.log_starting()
-        sockets = open_sockets(self.settings, self.interfaces)
-        self.core.port = sockets.port
+        hooks, sockets = self.prepare(startup_hook)
         beacons = BeaconSender(self.settings, sockets)
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
+                if self.stopping:
+                    nursery.cancel_scope.cancel()
                 layer = TrioAsyncLayer()
                 responder = SearchResponder(sockets.port, self.core.exists)
                 for sock in sockets.tcp:
                     nursery.start_soon(self._accept, sock, self._start, layer)
                 for sock in sockets.udp:
                     nursery.start_soon(self._search, sock, responder)
-                for what, hook in self.startup_methods(startup_hook):
+                for what, hook in hooks:
                     nursery.start_soon(self._hook, what, hook, layer)
                 nursery.start_soon(self.repeat, beacons.send, layer)
                 nursery.start_soon(self.repeat, self.upkeep.look, layer)
@@ -251,14 +252,14 @@ class Context(ReadyContext):
                 layer = TrioAsyncLayer()
                 async with trio.open_nursery() as nursery:
                     for what, hook in self.shutdown_methods():
-                        nursery.start_soon(self._hook, what, hook, layer)
+                        nursery.start_soon(self.run_shutdown_hook, what, hook, layer)
             beacons.close()
             sockets.close()
             self.log.info("Server exiting....")
 
 
 async def start_server(
-    pvdb: Mapping[str, ChannelData],
+    pvdb: PVDatabase,
     *,
     interfaces: Sequence[str] | None = None,
     log_pv_names: bool = False,
@@ -270,13 +271,13 @@ async def start_server(
 
 
 def run(
-    pvdb: Mapping[str, ChannelData],
+    pvdb: PVDatabase,
     *,
     interfaces: Sequence[str] | None = None,
     log_pv_names: bool = False,
     startup_hook: Hook | None = None,
 ) -> None:
-    """Serve PVs until Ctrl-C, which is a normal end.
+    """Serve PVs until Ctrl-C, SIGTERM or SIGHUP, which are normal ends.
 
     Args:
         pvdb: PV name to channel.
@@ -291,7 +292,9 @@ def run(
     context = Context(pvdb, interfaces)
 
     async def main() -> None:
-        await context.run(log_pv_names=log_pv_names, startup_hook=startup_hook)
+        wake = trio.lowlevel.current_trio_token().run_sync_soon
+        with ending_signals(lambda name: wake(context.end, name)):
+            await context.run(log_pv_names=log_pv_names, startup_hook=startup_hook)
 
     try:
         trio.run(main)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cachannel.logs import config_caproto_logging
 from cachannel.protocol.errors import CaprotoValueError
 from cachannel.protocol.settings import get_server_address_list
 
-from .data import ChannelData
+from .core import PVDatabase
 
 if TYPE_CHECKING:
     import argparse
@@ -173,17 +173,22 @@ def ioc_arg_parser(
 
 
 def run(
-    pvdb: Mapping[str, ChannelData],
+    pvdb: PVDatabase,
     *,
     module_name: str = "cachannel.asyncio.server",
     interfaces: Sequence[str] | None = None,
     log_pv_names: bool = False,
     startup_hook: Any = None,
 ) -> None:
-    """Serve PVs until Ctrl-C, which is a normal end.
+    """Serve PVs until Ctrl-C, SIGTERM or SIGHUP, which are normal ends.
+
+    The shutdown hooks run, and then this function returns, so that a script that has nothing more
+    to do ends with status 0. Signals are handled in the main thread only; a signal that the
+    program handles or ignores itself is left alone.
 
     Args:
-        pvdb: PV name to channel; looked up at every search, so it may change while serving.
+        pvdb: PV name to channel, a dict or any object with ``items()``, ``in`` and ``[]``; looked
+            up at every search, so it may change while serving.
         module_name: which server: ``cachannel.asyncio.server``, ``.trio.`` or ``.curio.``; the
             names of other packages with such modules stand for ours.
         interfaces: addresses to listen on; EPICS_CAS_INTF_ADDR_LIST if absent.
@@ -193,6 +198,7 @@ def run(
     Raises:
         ImportError: the async library is not installed.
         CaprotoNetworkError: no sockets to be had.
+        CaprotoTypeError: the pvdb is not a mapping of names to channels.
     """
     parts = module_name.split(".")
     if len(parts) >= 2 and parts[-1] == "server" and parts[-2] in _LIBRARIES:

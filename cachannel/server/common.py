@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from cachannel.protocol.errors import CaprotoTypeError
 from cachannel.protocol.settings import ServerSettings
 
 from .circuit import Circuit, Subscription
-from .core import ServerCore
+from .core import PVDatabase, ServerCore
 from .data import ChannelData
 from .layer import AsyncLibraryLayer
+from .sockets import ServerSockets, open_sockets
 from .upkeep import Upkeep
 
 __all__ = [
@@ -73,14 +75,14 @@ class Context:
 
     library_name = ""
 
-    def __init__(
-        self, pvdb: Mapping[str, ChannelData], interfaces: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, pvdb: PVDatabase, interfaces: Sequence[str] | None = None) -> None:
         self.pvdb = pvdb
         self.interfaces = list(interfaces) if interfaces else None
         self.settings = ServerSettings.from_environment()
         self.core = ServerCore(pvdb, self.settings)
         self.upkeep = Upkeep(self.core)
+        # Somebody asked for the end; it may have been before there was anything to end.
+        self.stopping = False
         self.log = logging.getLogger("cachannel.ctx")
 
     @property
@@ -93,11 +95,49 @@ class Context:
         """The clients that are connected."""
         return self.core.circuits
 
+    # ------------------------------------------------------------------ the end
+
+    def stop(self) -> None:
+        """End `run` in good order."""
+        raise NotImplementedError
+
+    def end(self, reason: str) -> None:
+        """Say why, once, and end `run` in good order.
+
+        Args:
+            reason: the name of a signal.
+        """
+        if not self.stopping:
+            self.log.info("%s received.", reason)
+            self.log.info("Server task cancelled. Will shut down.")
+            self.stop()
+
     # ------------------------------------------------------------------ log lines
 
     def log_starting(self) -> None:
         """Say that the server starts."""
         self.log.info("%s server starting up...", self.library_name.capitalize())
+
+    def prepare(self, startup_hook: Hook | None) -> tuple[list[tuple[str, Hook]], ServerSockets]:
+        """Make ready what a start needs: the hooks and the sockets.
+
+        An error is logged before it is raised: a program that runs the server as one of its tasks
+        may not look at its end.
+
+        Raises:
+            CaprotoTypeError: the pvdb is not a mapping of names to channels, or the hook of `run`
+                cannot be called.
+            CaprotoNetworkError: no sockets to be had.
+        """
+        self.log_starting()
+        try:
+            hooks = self.startup_methods(startup_hook)
+            sockets = open_sockets(self.settings, self.interfaces)
+        except Exception as exc:
+            self.log.error("the server did not start: %s: %s", type(exc).__name__, exc)
+            raise
+        self.core.port = sockets.port
+        return hooks, sockets
 
     def log_started(self, port: int, interfaces: list[str], log_pv_names: bool) -> None:
         """Say that the server is there, and with `log_pv_names` what it serves."""
@@ -105,7 +145,7 @@ class Context:
             self.log.info("Listening on %s:%d", host, port)
         self.log.info("Server startup complete.")
         if log_pv_names:
-            self.log.info("PVs available:\n%s", "\n".join(self.pvdb))
+            self.log.info("PVs available:\n%s", "\n".join(name for name, _ in self._items()))
 
     def connected(self, circuit: Circuit) -> None:
         """Count a new client."""
@@ -141,18 +181,38 @@ class Context:
 
     # ------------------------------------------------------------------ hooks
 
+    def _items(self) -> list[tuple[str, ChannelData]]:
+        """Return the PVs that are known from the start.
+
+        Raises:
+            CaprotoTypeError: the pvdb is not a mapping of names to channels.
+        """
+        try:
+            items = self.pvdb.items
+        except AttributeError:
+            raise CaprotoTypeError(
+                "a server takes a dict of PV name to channel, or an object that has items(), `in`"
+                f" and []; {type(self.pvdb).__name__} has no items()"
+            ) from None
+        return list(items())
+
     def _hooked(self, *kinds: str) -> Iterator[tuple[str, str, ChannelData, Any]]:
         """Yield (kind, name, channel, hook) of every channel and field channel that has one.
 
         Few of many channels do; nothing is made for the others, since it counts at the start.
         """
-        for name in list(self.pvdb):
-            channel = self.pvdb[name]
+        for name, channel in self._items():
             for kind in kinds:
                 hook = getattr(channel, kind, None)
                 if hook is not None:
                     yield kind, name, channel, hook
-            fields = channel._field_inst
+            try:
+                fields = channel._field_inst
+            except AttributeError:
+                raise CaprotoTypeError(
+                    f"PV {name!r} is {channel!r}, which is not a channel (an instance of"
+                    " ChannelData, as a PVGroup's pvdb has)"
+                ) from None
             if fields is not None:
                 for field_name, field in fields.hooked_fields():
                     for kind in kinds:
@@ -161,9 +221,18 @@ class Context:
                             yield kind, f"{name}.{field_name}", field, hook
 
     def startup_methods(self, startup_hook: Hook | None) -> list[tuple[str, Hook]]:
-        """List what to start, in order: the hook of `run`, startup hooks, scan loops."""
+        """List what to start, in order: the hook of `run`, startup hooks, scan loops.
+
+        Raises:
+            CaprotoTypeError: the pvdb is not a mapping of names to channels, or the hook of `run`
+                cannot be called.
+        """
         found: list[tuple[str, Hook]] = []
         if startup_hook is not None:
+            if not callable(startup_hook):
+                raise CaprotoTypeError(
+                    f"startup_hook is {startup_hook!r}; it must be `async def hook(async_lib)`"
+                )
             found.append(("startup_hook", startup_hook))
         scans: list[tuple[str, Hook]] = []
         for kind, name, channel, hook in self._hooked("startup", "scan"):
@@ -173,10 +242,15 @@ class Context:
 
     def shutdown_methods(self) -> list[tuple[str, Hook]]:
         """List what to run when the server stops."""
-        return [
-            (f"shutdown of {name}", partial(hook, channel))
-            for _, name, channel, hook in self._hooked("shutdown")
-        ]
+        try:
+            return [
+                (f"shutdown of {name}", partial(hook, channel))
+                for _, name, channel, hook in self._hooked("shutdown")
+            ]
+        except Exception:
+            # The rest of the end must not be missed: sockets are closed, clients are told.
+            self.log.exception("the PVs cannot be listed; no shutdown hook runs")
+            return []
 
     async def run_hook(self, what: str, hook: Hook, layer: AsyncLibraryLayer) -> None:
         """Run a hook; what it raises is logged and ends nothing but the hook.
@@ -192,3 +266,12 @@ class Context:
             raise
         except Exception:
             self.log.exception("%s failed; the server goes on", what)
+
+    async def run_shutdown_hook(self, what: str, hook: Hook, layer: AsyncLibraryLayer) -> None:
+        """Run a shutdown hook; what it raises is logged, and the other hooks run all the same."""
+        try:
+            await hook(layer)
+        except ServerExit:
+            pass
+        except Exception:
+            self.log.exception("%s failed; the server ends all the same", what)

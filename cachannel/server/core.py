@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from cachannel.protocol.errors import CaprotoKeyError, FilterValidationError
 from cachannel.protocol.filters import RecordModifiers, parse_channel_filter, split_candidates
@@ -17,24 +17,42 @@ from .filtering import EventFilter, FilteredView
 from .subscription import ClientChannel, Served
 from .text import ChannelChar, ChannelString, LongStringView
 
-__all__ = ["ServerCore"]
+__all__ = ["PVDatabase", "ServerCore"]
 
 _RECEIVE_BYTES = 262144
 _MOST_JUNK_HOSTS = 1000
+
+
+class PVDatabase(Protocol):
+    """What a server asks of the PVs that it is given: `items` when it starts and ends, ``[]`` at
+    searches and for new channels, ``in`` while a client has a channel. A dict has all three.
+    """
+
+    def items(self) -> Iterable[tuple[str, ChannelData]]:
+        """Return (PV name, channel) of the PVs that the server knows of from the start."""
+
+    def __contains__(self, name: object, /) -> bool:
+        """Tell whether the PVs include a name."""
+
+    def __getitem__(self, name: str, /) -> ChannelData:
+        """Return a channel.
+
+        Raises:
+            KeyError: there is no such PV.
+        """
 
 
 class ServerCore:
     """A server without sockets.
 
     Args:
-        pvdb: PV name to channel. It is looked up at every search and creation, so it may change
-            or make up its channels, and is never written to.
+        pvdb: PV name to channel, a dict or an object like one (see `PVDatabase`). It is looked up
+            at every search and creation, so it may change or make up its channels, and is never
+            written to.
         settings: ports and limits.
     """
 
-    def __init__(
-        self, pvdb: Mapping[str, ChannelData], settings: ServerSettings | None = None
-    ) -> None:
+    def __init__(self, pvdb: PVDatabase, settings: ServerSettings | None = None) -> None:
         self.pvdb = pvdb
         self.settings = settings = settings or ServerSettings()
         self.port = settings.port
@@ -132,10 +150,10 @@ class ServerCore:
     def still_serves(self, channel: ClientChannel) -> bool:
         """Tell whether what a client has a channel to is still there.
 
-        Of a mapping that is no dict only those that it lists count: it may make up the others,
-        anew whenever it is asked.
+        If pvdb is not a dict, only the names it lists are checked: it may create the others on
+        demand.
         """
-        pvdb = self.pvdb
+        pvdb: Any = self.pvdb
         if type(pvdb) is dict:
             return pvdb.get(channel.record) is channel.owner
         return not channel.listed or self.lists(channel.record)
