@@ -103,11 +103,42 @@ def get_netifaces_addresses() -> list[tuple[str, str]]:
     return found
 
 
-def _is_multicast(host: str) -> bool:
-    try:
-        return 224 <= socket.inet_aton(host)[0] <= 239
-    except OSError:
-        return False
+def _is_multicast(address: str) -> bool:
+    return 224 <= socket.inet_aton(address)[0] <= 239
+
+
+def _resolved(interfaces: Sequence[str]) -> list[str]:
+    """Return the addresses of interfaces given by address or name, each once.
+
+    A list may come from several places (a site's settings, those of a container), so an entry that
+    adds nothing is a warning, as in base's server.
+
+    Raises:
+        CaprotoNetworkError: none of them is an address or a name of a host.
+    """
+    found: list[str] = []
+    unknown: list[str] = []
+    for interface in interfaces:
+        host = interface.partition(":")[0]  # a port is ignored, as in base
+        try:
+            address = socket.gethostbyname(host)
+        except OSError as exc:
+            unknown.append(f"{interface!r} ({exc})")
+            continue
+        if address in found:
+            _log.warning("interface %s is listed twice (as %s)", address, interface)
+        else:
+            found.append(address)
+    if not found:
+        # To listen everywhere instead would undo what the list restricts.
+        raise CaprotoNetworkError(f"no interface to listen on: unknown host {', '.join(unknown)}")
+    for entry in unknown:
+        _log.warning("the server does not listen on unknown host %s", entry)
+    others = [address for address in found if address != "0.0.0.0" and not _is_multicast(address)]
+    if "0.0.0.0" in found and others:
+        _log.warning("interface 0.0.0.0 includes %s", ", ".join(others))
+        found = [address for address in found if address not in others]
+    return found
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -169,16 +200,24 @@ def open_sockets(settings: ServerSettings, interfaces: Sequence[str] | None) -> 
 
     Args:
         settings: the ports.
-        interfaces: addresses to listen on, multicast groups to join; None for the settings'.
+        interfaces: addresses or names to listen on, multicast groups to join; None for the
+            settings'.
 
     Raises:
         CaprotoNetworkError: an address that is not of this host, or no port to be had.
     """
-    given = list(interfaces) if interfaces else list(settings.interfaces)
+    given = _resolved(list(interfaces) if interfaces else list(settings.interfaces))
     hosts = [host for host in given if not _is_multicast(host)] or ["0.0.0.0"]
     groups = [host for host in given if _is_multicast(host)]
     broadcasts = dict(get_netifaces_addresses())
     port, tcp = _listen_on_all(hosts, settings.port)
+    if settings.port and port != settings.port:
+        _log.warning(
+            "TCP port %d is taken on %s; the server listens on port %d",
+            settings.port,
+            ", ".join(hosts),
+            port,
+        )
     udp: list[socket.socket] = []
     search_port = settings.port or port
     try:
