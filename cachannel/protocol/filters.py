@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from enum import Flag
 from typing import Any, Final, NamedTuple
 
 from .errors import FilterValidationError
+from .json5 import Object, parse
 
 __all__ = [
     "ArrayFilter",
     "ChannelFilter",
     "DeadbandFilter",
     "DecimateFilter",
+    "Filter",
     "RecordAndField",
     "RecordModifier",
     "RecordModifiers",
     "SyncFilter",
+    "TimestampFilter",
     "parse_channel_filter",
+    "parse_filters",
     "parse_record_field",
     "split_candidates",
 ]
@@ -80,8 +85,18 @@ class DecimateFilter(NamedTuple):
     n: int
 
 
+class TimestampFilter(NamedTuple):
+    """Every update has the time at which it is sent."""
+
+
+Filter = ArrayFilter | DeadbandFilter | SyncFilter | DecimateFilter | TimestampFilter
+
+
 class ChannelFilter(NamedTuple):
-    """The filters of one channel; None (or False) where there is none of a kind."""
+    """The filters of one channel by kind; None (or False) where there is none of a kind.
+
+    The order in which they work is that of the name: see `parse_filters`.
+    """
 
     ts: bool | None = None
     dbnd: DeadbandFilter | None = None
@@ -114,6 +129,7 @@ class RecordAndField(NamedTuple):
 
 
 _TAIL: Final = re.compile(r"([A-Za-z0-9_.]*)(\$?)(\{.*|\[.*)?", re.DOTALL)
+_INDEX: Final = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)", re.ASCII)
 _SYNC_MODES: Final = frozenset(("before", "first", "while", "last", "after", "unless"))
 
 
@@ -164,11 +180,14 @@ def split_candidates(pvname: str) -> list[RecordAndField]:
 
 def _number(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise FilterValidationError(f"{where} is no number: {value!r}")
+        raise FilterValidationError(f"{where} is not a number: {value!r}")
     try:
-        number = float(value)
-    except ValueError:
-        raise FilterValidationError(f"{where} is no number: {value!r}") from None
+        if isinstance(value, str) and value.strip().lower().startswith(("0x", "+0x")):
+            number = float(int(value, 16))
+        else:
+            number = float(value)
+    except (ValueError, OverflowError):
+        raise FilterValidationError(f"{where} is not a number: {value!r}") from None
     if not number >= 0:
         raise FilterValidationError(f"{where} must not be negative: {value!r}")
     return number
@@ -176,34 +195,46 @@ def _number(value: Any, where: str) -> float:
 
 def _integer(value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 0x7FFFFFFF:
-        raise FilterValidationError(f"{where} is no integer: {value!r}")
+        raise FilterValidationError(f"{where} is not an integer: {value!r}")
     return int(value)
 
 
-def _mapping(value: Any, where: str, keys: set[str]) -> dict[str, Any]:
-    if not isinstance(value, dict):
+def _pairs(value: Any, where: str, keys: Iterable[str]) -> Object:
+    """Return the keys and values of an object, in order."""
+    if not isinstance(value, Object):
         raise FilterValidationError(f"{where!r} takes an object, not {value!r}")
-    unknown = set(value) - keys
+    unknown = {key for key, _ in value} - set(keys)
     if unknown:
         raise FilterValidationError(f"unknown keys in {where!r}: {sorted(unknown)}")
     return value
 
 
 def _array(value: Any) -> ArrayFilter:
-    given = _mapping(value, "arr", {"s", "i", "e"})
-    parts = {key: _integer(part, f"arr {key!r}") for key, part in given.items()}
+    given = _pairs(value, "arr", ("s", "i", "e"))
+    parts = {key: _integer(part, f"arr {key!r}") for key, part in given}
     if parts.get("i", 1) < 1:
         raise FilterValidationError(f"the increment of 'arr' must be 1 or more: {parts['i']}")
     return ArrayFilter(**parts)
 
 
+def _index(text: str) -> int | None:
+    """Return a number of an array filter as C's strtol reads it; None for none."""
+    if not text:
+        return None
+    if _INDEX.fullmatch(text) is None:
+        raise ValueError(text)
+    digits = text.lstrip("+-").lower()
+    octal = len(digits) > 1 and digits[0] == "0" and digits[1] != "x"
+    number = int(digits, 8 if octal else 0)
+    return -number if text[0] == "-" else number
+
+
 def _array_shorthand(text: str) -> ArrayFilter:
-    inner = text[1:-1]
-    parts = inner.split(":")
+    parts = text[1:-1].split(":")
     if not text.endswith("]") or not 1 <= len(parts) <= 3:
         raise FilterValidationError(f"not an array filter: {text}")
     try:
-        numbers = [int(part) if part.strip() else None for part in parts]
+        numbers = [_index(part) for part in parts]
     except ValueError:
         raise FilterValidationError(f"not an array filter: {text}") from None
     if len(numbers) == 1:
@@ -218,64 +249,122 @@ def _array_shorthand(text: str) -> ArrayFilter:
 
 
 def _deadband(value: Any) -> DeadbandFilter:
-    given = _mapping(value, "dbnd", {"abs", "rel", "m", "d"})
-    keys = set(given)
-    if keys in ({"abs"}, {"rel"}):
-        mode = keys.pop()
-        return DeadbandFilter(mode, _number(given[mode], f"dbnd {mode!r}"))
-    if keys == {"m", "d"} and given["m"] in ("abs", "rel"):
-        return DeadbandFilter(given["m"], _number(given["d"], "dbnd 'd'"))
-    raise FilterValidationError(f"'dbnd' takes 'abs', 'rel', or 'm' and 'd', not {sorted(keys)}")
+    given = _pairs(value, "dbnd", ("abs", "rel", "m", "d"))
+    mode, distance = "abs", 0.0
+    if len({key for key, _ in given} & {"abs", "rel", "d"}) > 1 or (
+        "m" in dict(given) and not {key for key, _ in given} <= {"m", "d"}
+    ):
+        raise FilterValidationError("'dbnd' takes one of 'abs', 'rel', or 'm' and 'd'")
+    for key, part in given:
+        if key == "m":
+            if part not in ("abs", "rel"):
+                raise FilterValidationError(f"unknown mode of 'dbnd': {part!r}")
+            mode = part
+        else:
+            distance = _number(part, f"dbnd {key!r}")
+            if key != "d":
+                mode = key
+    return DeadbandFilter(mode, distance)
 
 
 def _sync(mode: Any, state: Any) -> SyncFilter:
-    if mode not in _SYNC_MODES:
+    if not isinstance(mode, str) or mode not in _SYNC_MODES:
         raise FilterValidationError(f"unknown mode of 'sync': {mode!r}")
     if not isinstance(state, str):
         raise FilterValidationError(f"the state of 'sync' must be text: {state!r}")
     return SyncFilter(mode, state)
 
 
-def parse_channel_filter(text: str) -> ChannelFilter:
-    """Read the filter at the end of a PV name: JSON, or ``[start:increment:end]``.
+def _sync_object(value: Any) -> SyncFilter:
+    given = _pairs(value, "sync", ("m", "s", *_SYNC_MODES))
+    mode = state = None
+    for key, part in given:
+        if key == "m":
+            mode = part
+        elif key == "s":
+            state = part
+        else:  # a short form of both
+            mode, state = key, part
+    return _sync(mode, state)
+
+
+def _decimate(value: Any) -> DecimateFilter:
+    count = _integer(dict(_pairs(value, "dec", ("n",))).get("n"), "dec 'n'")
+    if count < 1:
+        raise FilterValidationError(f"'dec' takes 1 or more, not {count}")
+    return DecimateFilter(count)
+
+
+def _timestamp(value: Any) -> TimestampFilter:
+    _pairs(value, "ts", ())
+    return TimestampFilter()
+
+
+_KINDS: Final[dict[str, Callable[[Any], Filter]]] = {
+    "ts": _timestamp,
+    "dbnd": _deadband,
+    "arr": _array,
+    "sync": _sync_object,
+    "dec": _decimate,
+}
+
+
+def parse_filters(text: str) -> tuple[Filter, ...]:
+    """Read the filters at the end of a PV name, in the order in which they work.
+
+    The text is ``[start:increment:end]``, a JSON5 object, or the first followed by the second. A
+    kind of filter may be there more than once.
 
     Raises:
         FilterValidationError: the text is not a filter, or one that does not exist.
 
     Source:
-        EPICS base, filters documentation; `{"while": "state"}` is a short form of sync.
+        EPICS base, filters documentation and dbChannel.c; `{"while": "state"}` is a short form of
+        sync.
     """
+    found: list[Filter] = []
     if text.startswith("["):
-        return ChannelFilter(ts=False, arr=_array_shorthand(text))
-    import json  # few clients use filters, and an IOC's start should not take longer for them
-
+        end = text.find("]") + 1 or len(text)
+        found.append(_array_shorthand(text[:end]))
+        text = text[end:]
+        if not text:
+            return tuple(found)
     try:
-        given = json.loads(text)
-    except (ValueError, RecursionError):
-        raise FilterValidationError(f"not JSON: {text}") from None
-    if not isinstance(given, dict):
-        raise FilterValidationError(f"not a JSON object: {text}")
-    found: dict[str, Any] = {}
-    for key, value in given.items():
-        if key == "ts":
-            _mapping(value, "ts", set())
-            found["ts"] = True
-        elif key == "dbnd":
-            found["dbnd"] = _deadband(value)
-        elif key == "arr":
-            found["arr"] = _array(value)
-        elif key == "sync":
-            given_sync = _mapping(value, "sync", {"m", "s"})
-            found["sync"] = _sync(given_sync.get("m"), given_sync.get("s"))
-        elif key == "dec":
-            count = _integer(_mapping(value, "dec", {"n"}).get("n"), "dec 'n'")
-            if count < 1:
-                raise FilterValidationError(f"'dec' takes 1 or more, not {count}")
-            found["dec"] = DecimateFilter(count)
+        given = parse(text)
+    except ValueError as exc:
+        raise FilterValidationError(f"not JSON5: {text} ({exc})") from None
+    if not isinstance(given, Object):
+        raise FilterValidationError(f"not a JSON5 object: {text}")
+    for key, value in given:
+        if key in _KINDS:
+            found.append(_KINDS[key](value))
         elif key in _SYNC_MODES:
             if len(given) != 1:
                 raise FilterValidationError(f"{key!r} must be the only key of the filter: {text}")
-            found["sync"] = _sync(key, value)
+            found.append(_sync(key, value))
         else:
             raise FilterValidationError(f"unknown filter {key!r} in {text}")
+    return tuple(found)
+
+
+def parse_channel_filter(text: str) -> ChannelFilter:
+    """Read the filters at the end of a PV name, by kind; of two of a kind the last.
+
+    Raises:
+        FilterValidationError: the text is not a filter, or one that does not exist.
+    """
+    found: dict[str, Any] = {"ts": False} if text.startswith("[") else {}
+    for one in parse_filters(text):
+        if isinstance(one, TimestampFilter):
+            found["ts"] = True
+        else:
+            found[_FIELDS[type(one)]] = one
     return ChannelFilter(**found)
+
+
+_FIELDS: Final[dict[type, str]] = {
+    ArrayFilter: "arr",
+    DeadbandFilter: "dbnd",
+    SyncFilter: "sync",
+    DecimateFilter: "dec",
+}

@@ -8,7 +8,13 @@ from functools import partial
 from typing import Any, Protocol
 
 from cachannel.protocol.errors import CaprotoKeyError, FilterValidationError
-from cachannel.protocol.filters import RecordModifiers, parse_channel_filter, split_candidates
+from cachannel.protocol.filters import (
+    ArrayFilter,
+    RecordModifiers,
+    TimestampFilter,
+    parse_filters,
+    split_candidates,
+)
 from cachannel.protocol.settings import ServerSettings
 
 from .circuit import Circuit
@@ -121,12 +127,14 @@ class ServerCore:
                     view = LongStringView(channel)
             if text is None:
                 return Served(view, channel, None, parts.record, record)
-            found = parse_channel_filter(text)
-            if found.arr is not None or found.ts:
-                view = FilteredView(view, channel, found)
+            filters = parse_filters(text)
+            # Filters of values make the view, those of updates say which become events.
+            of_values = [f for f in filters if isinstance(f, (ArrayFilter, TimestampFilter))]
+            if of_values:
+                view = FilteredView(view, channel, of_values)
             events = None
-            if found.dbnd is not None or found.sync is not None or found.dec is not None:
-                events = partial(EventFilter, channel, found)
+            if len(of_values) < len(filters):
+                events = partial(EventFilter, channel, filters)
             return Served(view, channel, events, parts.record, record)
         return None
 

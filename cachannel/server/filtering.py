@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cachannel.protocol.channel_types import SubscriptionType
 from cachannel.protocol.dbr import LAYOUTS
 from cachannel.protocol.errors import CaprotoConversionError
-from cachannel.protocol.filters import ChannelFilter
+from cachannel.protocol.filters import (
+    ArrayFilter,
+    DeadbandFilter,
+    DecimateFilter,
+    Filter,
+    SyncFilter,
+    TimestampFilter,
+)
 
 from .encoding import Elements, Reply, numpy, reply
 from .numeric import number_of
@@ -30,13 +39,14 @@ class FilteredView:
     Args:
         view: the channel, or its text as characters.
         channel: the channel.
-        channel_filter: what the name asks for.
+        filters: what the name asks for, in its order.
     """
 
-    def __init__(self, view: View, channel: ChannelData, channel_filter: ChannelFilter) -> None:
+    def __init__(self, view: View, channel: ChannelData, filters: Sequence[Filter]) -> None:
         self.view = view
         self.channel = channel
-        self.filter = channel_filter
+        self._arrays = [one for one in filters if isinstance(one, ArrayFilter)]
+        self._stamps = any(isinstance(one, TimestampFilter) for one in filters)
 
     @property
     def data_type(self) -> int:
@@ -46,10 +56,10 @@ class FilteredView:
     @property
     def _element_count(self) -> int:
         """The most elements that the filter lets through."""
-        full = self.view._element_count
-        if self.filter.arr is None:
-            return full
-        return max(len(range(*self.filter.arr.as_slice(full).indices(full))), 1)
+        count = self.view._element_count
+        for array in self._arrays:
+            count = max(len(range(*array.as_slice(count).indices(count))), 1)
+        return count
 
     def _from_wire(self, base: int, data: Any) -> Any:
         """Return put elements as without the filter: filters are for reading."""
@@ -70,27 +80,53 @@ class FilteredView:
             length = int.from_bytes(whole.read_head[6:8], "big")
         data = body[layout.value_offset : layout.value_offset + length * layout.element_size]
         elements = Elements(length, bytes(data))
-        if self.filter.arr is not None:
-            part = self.filter.arr.as_slice(length)
-            chosen = numpy().frombuffer(data, layout.wire_dtype, length)[part]
+        if self._arrays:
+            chosen = numpy().frombuffer(data, layout.wire_dtype, length)
+            for array in self._arrays:
+                chosen = chosen[array.as_slice(len(chosen))]
             elements = Elements(len(chosen), chosen.tobytes())
-        if self.filter.ts and 14 <= dbr_type <= 20:
+        if self._stamps and 14 <= dbr_type <= 20:
             status, severity = layout.wire.unpack(metadata)[:2]
             seconds, nanoseconds = divmod(time.time_ns() - _EPOCH_NS, 10**9)
             metadata = layout.wire.pack(status, severity, seconds, nanoseconds)
         return reply(dbr_type, metadata, elements, count)
 
 
-class EventFilter:
-    """Decides, for one subscription, which updates become events."""
+class _Update(NamedTuple):
+    """What goes from filter to filter.
 
-    def __init__(self, channel: ChannelData, channel_filter: ChannelFilter) -> None:
+    Attributes:
+        reply: the event.
+        value: the number that a deadband judges, None where there is none.
+        mask: event bits, of those that the client asked for; 0 for the first event.
+    """
+
+    reply: Reply
+    value: float | None
+    mask: int
+
+
+class EventFilter:
+    """Decides, for one subscription, which updates become events.
+
+    Args:
+        channel: the channel.
+        filters: those of the name, in its order: an update that one of them holds back does not
+            reach the ones behind it.
+    """
+
+    def __init__(self, channel: ChannelData, filters: Sequence[Filter]) -> None:
         self.channel = channel
-        self.filter = channel_filter
-        self._last_value: float | None = None
-        self._updates = 0
-        self._state = False
-        self._previous: Reply | None = None
+        self._stages: list[Callable[[_Update], _Update | None]] = []
+        self._needs_value = False
+        for one in filters:
+            if isinstance(one, DeadbandFilter):
+                self._stages.append(_Deadband(one))
+                self._needs_value = True
+            elif isinstance(one, DecimateFilter):
+                self._stages.append(_Decimation(one))
+            elif isinstance(one, SyncFilter):
+                self._stages.append(_Synchronisation(one, channel))
 
     def event(self, sub: Subscription, mask: int) -> Reply | None:
         """Return the event for an update with these bits, None if it is not to be sent.
@@ -98,48 +134,74 @@ class EventFilter:
         A mask of zero means the first event. It passes `dbnd` and `dec`, while `sync` treats it as
         any other (rsrv).
         """
-        current = sub.view._encoded(sub.dbr_type, sub.count)
-        if self.filter.dec is not None:
-            self._updates += 1
-            if (self._updates - 1) % self.filter.dec.n:
+        value = None
+        if self._needs_value:
+            with contextlib.suppress(CaprotoConversionError):  # text and arrays have none
+                value = number_of(self.channel)
+        update: _Update | None
+        update = _Update(sub.view._encoded(sub.dbr_type, sub.count), value, mask & sub.mask)
+        for stage in self._stages:
+            update = stage(update)
+            if update is None:
                 return None
-        if self.filter.dbnd is not None and not self._beyond(mask & sub.mask):
-            return None
-        if self.filter.sync is not None:
-            return self._synchronised(current)
-        return current
+        return update.reply
 
-    def _beyond(self, mask: int) -> bool:
-        """Tell whether an update with these bits, of those that the client asked for, passes."""
-        assert self.filter.dbnd is not None
-        try:
-            value = number_of(self.channel)
-        except CaprotoConversionError:
-            return True  # text and arrays have no deadband, as in EPICS base
-        last = self._last_value
-        if last is None or self.filter.dbnd.passes(last, value):
-            self._last_value = value
-            return True
+
+class _Deadband:
+    """``dbnd``: what is not a number has no deadband, as in EPICS base."""
+
+    def __init__(self, deadband: DeadbandFilter) -> None:
+        self._deadband = deadband
+        self._last: float | None = None
+
+    def __call__(self, update: _Update) -> _Update | None:
+        value = update.value
+        if value is None:
+            return update
+        if self._last is None or self._deadband.passes(self._last, value):
+            self._last = value
+            return update
         # What else the client wants to hear of passes, and the band stays where it is.
-        return not mask or bool(mask & _ALWAYS)
+        return update if not update.mask or update.mask & _ALWAYS else None
 
-    def _synchronised(self, current: Reply) -> Reply | None:
-        """Follow a state as EPICS base's sync filter does: at updates, by the state's edges."""
-        assert self.filter.sync is not None
-        mode, name = self.filter.sync
-        group = getattr(self.channel, "group", None)
+
+class _Decimation:
+    """``dec``: the first of every n updates."""
+
+    def __init__(self, decimate: DecimateFilter) -> None:
+        self._n = decimate.n
+        self._seen = 0
+
+    def __call__(self, update: _Update) -> _Update | None:
+        self._seen += 1
+        return None if (self._seen - 1) % self._n else update
+
+
+class _Synchronisation:
+    """``sync``: follows a state as EPICS base's filter does, at updates, by the state's edges."""
+
+    def __init__(self, sync: SyncFilter, channel: ChannelData) -> None:
+        self._mode, self._name = sync
+        self._channel = channel
+        self._state = False
+        self._previous: _Update | None = None
+
+    def __call__(self, update: _Update) -> _Update | None:
+        group = getattr(self._channel, "group", None)
         states = getattr(group, "states", None) or {}
-        state, before, previous = bool(states.get(name, False)), self._state, self._previous
-        self._state, self._previous = state, current
+        state, before = bool(states.get(self._name, False)), self._state
+        previous = self._previous
+        self._state, self._previous = state, update
+        mode = self._mode
         if mode == "while":
-            return current if state else None
+            return update if state else None
         if mode == "unless":
-            return None if state else current
+            return None if state else update
         rising, falling = state and not before, before and not state
         if mode == "first":
-            return current if rising else None
+            return update if rising else None
         if mode == "after":
-            return current if falling else None
+            return update if falling else None
         if mode == "before":
             return previous if rising else None
         return previous if falling else None  # last

@@ -14,7 +14,9 @@ from cachannel.protocol.filters import (
     DecimateFilter,
     RecordModifiers,
     SyncFilter,
+    TimestampFilter,
     parse_channel_filter,
+    parse_filters,
     parse_record_field,
     split_candidates,
 )
@@ -62,6 +64,15 @@ def test_candidates():
         ('{"dbnd":{"abs":1.5}}', ChannelFilter(dbnd=DeadbandFilter("abs", 1.5))),
         ('{"dbnd":{"m":"rel","d":5}}', ChannelFilter(dbnd=DeadbandFilter("rel", 5.0))),
         ('{"sync":{"m":"while","s":"red"}}', ChannelFilter(sync=SyncFilter("while", "red"))),
+        ("{sync:{while:'red'}}", ChannelFilter(sync=SyncFilter("while", "red"))),
+        ('{"dbnd":{}}', ChannelFilter(dbnd=DeadbandFilter("abs", 0.0))),
+        ("{dbnd:{d:'0x2',},}", ChannelFilter(dbnd=DeadbandFilter("abs", 2.0))),
+        ("{'dbnd':{m:'rel'}}", ChannelFilter(dbnd=DeadbandFilter("rel", 0.0))),
+        ("[0x1:010]", ChannelFilter(ts=False, arr=ArrayFilter(1, 1, 8))),
+        (
+            "[1:]{dbnd:{abs:.5}}",
+            ChannelFilter(ts=False, arr=ArrayFilter(1, 1, None), dbnd=DeadbandFilter("abs", 0.5)),
+        ),
         ('{"while":"red"}', ChannelFilter(sync=SyncFilter("while", "red"))),
         ('{"dec":{"n":3}}', ChannelFilter(dec=DecimateFilter(3))),
         (
@@ -79,7 +90,7 @@ def test_filters(text, expected):
     "text",
     ["{", "[", "[]", "[1", "[a]", "[1:2:3:4]", "[1:0:3]", "17", '{"bad":1}', '{"arr":{"z":1}}',
      '{"arr":{"i":0}}', '{"arr":{"s":"1"}}', '{"arr":[]}', '{"arr":{"s":true}}',
-     '{"dbnd":{}}', '{"dbnd":{"abs":"x"}}', '{"dbnd":{"abs":-1}}', '{"dbnd":{"abs":1,"rel":2}}',
+     '{"dbnd":{"abs":"x"}}', '{"dbnd":{"abs":-1}}', '{"dbnd":{"abs":1,"rel":2}}',
      '{"sync":{"m":"bad","s":"x"}}', '{"sync":{"m":"while"}}', '{"before":"a","ts":{}}',
      '{"dec":{"n":0}}', '{"dec":{}}', '{"ts":1}', "[" * 5000, '{"a":' * 5000],
 )  # fmt: skip
@@ -87,6 +98,17 @@ def test_refused(text):
     """What is no filter, or none that exists, is refused by name."""
     with pytest.raises(FilterValidationError):
         parse_channel_filter(text)
+
+
+def test_order():
+    """Filters work in the order of the name, and a kind may be there twice."""
+    assert parse_filters("[2:]{dec:{n:2},ts:{},dbnd:{abs:1},dec:{n:3}}") == (
+        ArrayFilter(2, 1, None),
+        DecimateFilter(2),
+        TimestampFilter(),
+        DeadbandFilter("abs", 1.0),
+        DecimateFilter(3),
+    )
 
 
 @given(st.text(max_size=60), st.sampled_from(["{", "[", '{"arr":', '{"dbnd":{"abs":']))

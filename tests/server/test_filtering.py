@@ -151,3 +151,50 @@ def until(client, value):
             found.append(message)
         elif values_of([message]) == [value]:
             return found
+
+
+FILTERS = (
+    '{"dbnd":{"abs":2}}', "{dbnd:{abs:2}}", "{'dbnd':{'abs':2},}", "{dbnd:{d:2}}", "{dbnd:{}}",
+    "{dbnd:{m:'rel',d:50}}", "{dec:{n:2},dbnd:{abs:2}}", "{dbnd:{abs:2},dec:{n:2}}",
+    "{dec:{n:2},dec:{n:2}}", "{dbnd:{abs:0x2},ts:{}}", "{arr:{},dbnd:{abs:2}}", "[0]{dec:{n:3}}",
+    "{dbnd:{abs:1},sync:{while:'on'}}", "{sync:{m:'while',s:'on'},dbnd:{abs:1}}",
+    "{sync:{m:'before',s:'on'},dec:{n:2}}", "{dec:{n:2},sync:{m:'before',s:'on'}}",
+    "{dbnd:{abs:1},sync:{m:'last',s:'on'}}", "{sync:{m:'unless',s:'on'},dbnd:{abs:1}}",
+)  # fmt: skip
+STEPS = (
+    (1.0, False), (2.0, False), (3.0, True), (5.0, True), (5.5, False), (4.0, False), (8.0, True),
+    (9.0, False), (3.0, False), (3.5, False), (2.0, True), (1.0, True), (6.0, False),
+)  # fmt: skip
+"""Values, each another than the one before it (a record posts no monitor else), and states."""
+
+
+@pytest.mark.parametrize("text", FILTERS)
+def test_filters_as_the_ioc_of_base(base_ioc, text):
+    """The same text, the same events: JSON5, defaults, the order of two filters."""
+    from cachannel.server import PVGroup, pvproperty
+
+    class G(PVGroup):
+        rec = pvproperty(value=0.0)
+
+    group = G("")
+    group.states["on"] = False
+    bench = Bench(group.pvdb)
+    ours = bench.talk(subscribe(bench.create(f"rec.{text}")))
+    for value, state in STEPS:
+        group.states["on"] = state
+        group.rec.write_now(value)
+    ours += bench.output()
+
+    server, set_state = base_ioc
+    with Client(server.port) as client:
+        plain = client.create("rec")[0]
+        set_state(False)
+        assert client.put(plain, 6, 1, struct.pack(">d", 0.0)).parameter1 == 1
+        client.subscribe(client.create(f"rec.{text}")[0], 6, 1, 1, subid=5)
+        client.subscribe(plain, 6, 1, 1, subid=6)
+        base = until(client, 0.0)
+        for value, state in STEPS:
+            set_state(state)
+            client.send(pack(Command.WRITE, 6, 1, plain, 7, struct.pack(">d", value)))
+            base += until(client, value)
+    assert values_of(base) == values_of(ours)
