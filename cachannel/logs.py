@@ -1,6 +1,7 @@
 """Log lines: ``[I 12:34:56.789 module:  42] text``, and filters by PV, address, role.
 
-One set-up for IOCs and clients; nothing is set up unless somebody calls it.
+One set-up for IOCs and clients; nothing is set up unless a program calls it. An IOC's lines have
+the date, and the IOC's name in place of the module: ``[I 2026-12-01 12:34:56.789 sim:] text``.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ __all__ = [
     "config_caproto_logging",
     "get_handler",
     "set_handler",
+    "tell_attention",
 ]
 
 _COLORS = {"D": "\033[34m", "I": "\033[32m", "W": "\033[33m", "E": "\033[31m", "C": "\033[35m"}
 _PLAIN = "\033[0m"
+_DATE = "%Y-%m-%d %H:%M:%S"
 
 
 class LogFormatter(logging.Formatter):
@@ -35,6 +38,7 @@ class LogFormatter(logging.Formatter):
         datefmt: of the time.
         style: of `fmt`, see `logging.Formatter`.
         color: colour the bracket by level.
+        name: of the program, to stand in place of module and line.
     """
 
     def __init__(
@@ -44,8 +48,10 @@ class LogFormatter(logging.Formatter):
         style: Literal["%", "{", "$"] = "%",
         *,
         color: bool = False,
+        name: str | None = None,
     ) -> None:
         super().__init__(fmt, datefmt, style, defaults={"color": "", "end_color": ""})
+        self._name = name
         self._own = fmt is None
         self._color = color
 
@@ -62,7 +68,8 @@ class LogFormatter(logging.Formatter):
         if record.exc_text:
             text = f"{text.rstrip()}\n{record.exc_text}"
         when = f"{self.formatTime(record, self.datefmt)}.{int(record.msecs):03d}"
-        head = f"[{level} {when} {record.module:>12s}:{record.lineno:5d}]"
+        place = f"{record.module:>12s}:{record.lineno:5d}" if self._name is None else self._name
+        head = f"[{level} {when} {place}]"
         if colored:
             head = f"{_COLORS[level]}{head}{_PLAIN}"
         return f"{head} {text}".replace("\n", "\n    ")
@@ -161,6 +168,8 @@ def config_caproto_logging(
     datefmt: str = "%H:%M:%S",
     color: bool = True,
     level: str | int = "WARNING",
+    *,
+    name: str | None = None,
 ) -> logging.Handler:
     """Show log lines of the package; a second call replaces the first one's handler.
 
@@ -169,6 +178,7 @@ def config_caproto_logging(
         datefmt: of the time.
         color: use colours, if the stream is a terminal.
         level: of the handler.
+        name: of the program, to stand in place of module and line.
 
     Returns:
         The handler.
@@ -182,7 +192,7 @@ def config_caproto_logging(
         stream = sys.stdout if file is None else file
         handler = logging.StreamHandler(stream)
         color = color and getattr(stream, "isatty", lambda: False)()
-    handler.setFormatter(LogFormatter(datefmt=datefmt, color=color))
+    handler.setFormatter(LogFormatter(datefmt=datefmt, color=color, name=name))
     handler.setLevel(level)
     log = logging.getLogger("cachannel")
     if _handler is not None:
@@ -207,3 +217,56 @@ def get_handler() -> logging.Handler | None:
 def color_logs(color: bool) -> None:
     """Switch colours on or off; deprecated, `config_caproto_logging` has an argument for it."""
     config_caproto_logging(color=color)
+
+
+class _Attention(logging.Handler):
+    """Writes what needs a person to standard error, if logging is not configured.
+
+    Each text is written once: a client that repeats a mistake every second says nothing new.
+    """
+
+    _most = 1000
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.setFormatter(LogFormatter(datefmt=_DATE, name="cachannel"))
+        self._told: dict[tuple[str, str], None] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, once."""
+        if _is_configured(record.name):
+            return
+        try:
+            key = (record.name, record.getMessage())
+            if key in self._told or sys.stderr is None:
+                return
+            if len(self._told) >= self._most:
+                del self._told[next(iter(self._told))]
+            self._told[key] = None
+            sys.stderr.write(self.format(record) + "\n")
+        except Exception:
+            self.handleError(record)
+
+
+def _is_configured(name: str) -> bool:
+    """Tell whether a handler of the program gets the records of a logger."""
+    logger: logging.Logger | None = logging.getLogger(name)
+    while logger is not None:
+        if any(not isinstance(h, (_Attention, logging.NullHandler)) for h in logger.handlers):
+            return True
+        logger = logger.parent if logger.propagate else None
+    return False
+
+
+_attention = _Attention()
+
+
+def tell_attention() -> None:
+    """Have warnings and errors written to standard error as long as logging is not configured.
+
+    Python does so by itself for a logger without any handler, but not once a part of the package
+    has given the logger one, as in an IOC that is also a client. A second call changes nothing.
+    """
+    log = logging.getLogger("cachannel")
+    if _attention not in log.handlers:
+        log.addHandler(_attention)

@@ -296,6 +296,7 @@ class Context(_Context):
             task.cancel()
         if tasks:
             await asyncio.gather(*tasks, return_exceptions=True)
+        self.log_ended()
         layer = AsyncioAsyncLayer()
         hooks = [self.run_shutdown_hook(*entry, layer) for entry in self.shutdown_methods()]
         if hooks:

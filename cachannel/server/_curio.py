@@ -326,6 +326,7 @@ class Context(ReadyContext):
             raise
         finally:
             await tasks.cancel()
+            self.log_ended()
             for coroutine in self._spawned:
                 coroutine.close()
             layer = CurioAsyncLayer()

@@ -248,6 +248,7 @@ class Context(ReadyContext):
             raise
         finally:
             self._nursery = None
+            self.log_ended()
             with trio.CancelScope(shield=True):
                 layer = TrioAsyncLayer()
                 async with trio.open_nursery() as nursery:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import logging
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cachannel.logs import config_caproto_logging
@@ -82,7 +84,7 @@ def template_arg_parser(
         "--verbose",
         action="count",
         default=0,
-        help="show more; -vv shows everything",
+        help="show clients that come and go; -vv shows every request",
     )
     parser.add_argument(
         "--list-pvs", action="store_true", help="log the names of the PVs at the start"
@@ -111,7 +113,7 @@ def template_arg_parser(
 
     def split_args(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return (ioc_options, run_options) and set up logging as the options say."""
-        _set_up_logging(args.verbose, args.quiet)
+        _set_up_logging(args.verbose, args.quiet, _ioc_name(args.prefix))
         given = vars(args)
         ioc_options = {
             "prefix": args.prefix,
@@ -127,8 +129,13 @@ def template_arg_parser(
     return parser, split_args
 
 
-def _set_up_logging(verbose: int, quiet: bool) -> None:
-    config_caproto_logging(level="DEBUG")
+def _ioc_name(prefix: str) -> str:
+    """Return what to call an IOC in its log: its prefix, or its program where that is empty."""
+    return prefix or Path(sys.argv[0] or "ioc").stem
+
+
+def _set_up_logging(verbose: int, quiet: bool, name: str) -> None:
+    config_caproto_logging(datefmt="%Y-%m-%d %H:%M:%S", level="DEBUG", name=name)
     root = logging.getLogger("cachannel")
     if quiet:
         root.setLevel(logging.WARNING)

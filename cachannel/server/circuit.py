@@ -43,6 +43,7 @@ from cachannel.protocol.messages import (
 from cachannel.protocol.text import decode, until_nul
 
 from .output import MAX_REPLY_BYTES, MAX_ZERO_FILL
+from .request_log import log_request
 from .subscription import ClientChannel, Subscription, View
 from .transfers import PUTS, READ, READ_NOTIFY, CircuitTransfers
 
@@ -238,6 +239,7 @@ class Circuit(CircuitTransfers):
         channels = self._channels
         output = self._output
         jobs = self._jobs
+        logs = self.core.logs_requests
         while end - position >= 16:
             command, size, dbr_type, count, p1, p2 = unpack(buffer, position)
             body = position + 16
@@ -266,6 +268,8 @@ class Circuit(CircuitTransfers):
             if jobs and not self._is_job(command, p1):
                 self._blocked = True
                 break
+            if logs:
+                log_request(self, command, dbr_type, count, p1, memoryview(buffer)[body:following])
             if command == READ_NOTIFY:
                 channel = channels.get(p1)
                 if channel is None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from cachannel.logs import tell_attention
 from cachannel.protocol.errors import CaprotoTypeError
 from cachannel.protocol.settings import ServerSettings
 
@@ -83,7 +84,9 @@ class Context:
         self.upkeep = Upkeep(self.core)
         # Somebody asked for the end; it may have been before there was anything to end.
         self.stopping = False
+        self._ended = False
         self.log = logging.getLogger("cachannel.ctx")
+        tell_attention()
 
     @property
     def port(self) -> int:
@@ -109,8 +112,13 @@ class Context:
         """
         if not self.stopping:
             self.log.info("%s received.", reason)
-            self.log.info("Server task cancelled. Will shut down.")
+            self._ended = True
             self.stop()
+
+    def log_ended(self) -> None:
+        """Say that the tasks have ended, if that was because of a signal."""
+        if self._ended:
+            self.log.info("Server task cancelled. Will shut down.")
 
     # ------------------------------------------------------------------ log lines
 
@@ -150,7 +158,7 @@ class Context:
     def connected(self, circuit: Circuit) -> None:
         """Count a new client."""
         self.core.circuits.add(circuit)
-        self.log.info(
+        self.log.debug(
             "Connected to new client at %s:%d (total: %d).",
             *circuit.peer,
             len(self.core.circuits),
@@ -162,7 +170,7 @@ class Context:
         circuit.close()
         if circuit in self.core.circuits:
             self.core.circuits.remove(circuit)
-            self.log.info(
+            self.log.debug(
                 "Disconnected from client at %s:%d (total: %d).",
                 *circuit.peer,
                 len(self.core.circuits),

@@ -67,6 +67,9 @@ class ServerCore:
         self.total_backlog = settings.total_backlog
         self.command_backlog = settings.command_backlog
         self.log = logging.getLogger("cachannel.circ")
+        self._search_log = logging.getLogger("cachannel.bcast.search")
+        # Asking the logger for each piece of input would cost a tenth of a small read.
+        self.logs_requests = self.log.isEnabledFor(logging.DEBUG)
         self.circuits: set[Circuit] = set()
         self._junk_hosts: set[str] = set()
         # Circuits without an unfinished message receive into one buffer, so that idle clients
@@ -77,12 +80,16 @@ class ServerCore:
     def exists(self, name: str) -> bool:
         """Tell whether a name is served, fields and `$` included."""
         try:
-            return self._find(name) is not None
+            found = self._find(name) is not None
         except FilterValidationError:
-            return False
+            found = False
         except Exception:
-            logging.getLogger("cachannel.bcast.search").exception("lookup of %r failed", name)
+            self._search_log.exception("lookup of %r failed", name)
             return False
+        if self._search_log.isEnabledFor(logging.DEBUG):
+            answer = "served here" if found else "not served here"
+            self._search_log.debug("search for %s: %s", name, answer, extra={"pv": name})
+        return found
 
     def resolve(self, name: str) -> Served | None:
         """Return what a name stands for, None if it is not served."""
@@ -147,6 +154,10 @@ class ServerCore:
             return logging.DEBUG
         self._junk_hosts.add(host)
         return logging.WARNING
+
+    def update_logging(self) -> None:
+        """Look whether requests are logged; `Upkeep` calls this, as the level may change."""
+        self.logs_requests = self.log.isEnabledFor(logging.DEBUG)
 
     def lists(self, name: str) -> bool:
         """Tell whether the mapping says that it has a name; it may make up channels as well."""

@@ -35,6 +35,7 @@ class Upkeep:
 
     def look(self) -> float:
         """Look at the channels whose turn it is; return the seconds until the next call."""
+        self._core.update_logging()
         seen = 0
         for count in self._rounds:
             seen += count
