@@ -16,6 +16,7 @@ from cachannel.protocol.errors import CaprotoRuntimeError, CaprotoTypeError, Cap
 
 from .alarm import ChannelAlarm
 from .data import ChannelData
+from .describing import described, qualified
 from .inheriting import Hookable
 from .names import expand_macros
 from .pvproperty_data import pvspec_type_map, pvspec_type_map_read_only
@@ -253,6 +254,14 @@ class SubGroup(Hookable):
     def __iter__(self) -> Iterator[str]:
         return iter(self.group_cls._pvs_)
 
+    def __repr__(self) -> str:
+        if self._group_dict is None and self._group_cls is not None:
+            inner = self._group_cls.__name__
+        else:
+            inner = ", ".join(self._group_dict or ()) or "no group yet"
+        where = "" if self.prefix is None else f"prefix {self.prefix!r}"
+        return described(self, qualified(self._owner, self.attr_name), inner, where)
+
     def create(self, parent: PVGroup, attr: str) -> PVGroup:
         """Return the inner group of an outer one."""
         cls = self.group_cls
@@ -438,6 +447,12 @@ class PVGroup(metaclass=PVGroupMeta):
             log_name = f"{type(self).__module__}.{type(self).__name__}"
         self.log: logging.Logger = logging.getLogger(log_name)
         self._create_pvdb()
+
+    def __repr__(self) -> str:
+        count = len(self.__dict__.get("pvdb", ()))
+        return described(
+            self, repr(self.__dict__.get("prefix", "")), f"{count} PV{'s' * (count != 1)}"
+        )
 
     # ------------------------------------------------------------------ making the PVs
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from cachannel.protocol.errors import CaprotoKeyError, CaprotoValueError
 
 from .alarm import ChannelAlarm
 from .data import EPOCH_NS, ChannelData, standard
+from .describing import described, value_text
 from .numeric import ChannelByte, ChannelDouble, ChannelFloat, ChannelInteger, ChannelShort
 from .text import ChannelChar, ChannelEnum, ChannelString
 
@@ -158,6 +160,18 @@ class PvpropertyData(ChannelData):
 
     def __class_getitem__(cls, record: Any) -> GenericAlias:
         return GenericAlias(cls, record)
+
+    def __repr__(self) -> str:
+        value = ""
+        # A channel whose constructor still runs, or whose class has a `value` of its own, has none.
+        with contextlib.suppress(Exception):
+            value = value_text(self.value, self.max_length)
+        return described(
+            self,
+            repr(self.__dict__.get("pvname", "")),
+            value,
+            f"record {self.record_type!r}" if self.record_type else "",
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         # Hooks are made from the specification again; the group is not pickled.

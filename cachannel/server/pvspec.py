@@ -18,6 +18,7 @@ from cachannel.protocol.errors import (
 
 from .alarm import ChannelAlarm
 from .data import ChannelData
+from .describing import described, qualified, value_text
 from .field_spec import FieldSpec, get_record_class
 from .hooks import check_period, check_signature, scan_wrapper
 from .inheriting import Hookable
@@ -363,6 +364,19 @@ class pvproperty(Hookable):  # noqa: N801 - the name is a contract
 
     def __class_getitem__(cls, item: Any) -> GenericAlias:
         return GenericAlias(cls, item)
+
+    def __repr__(self) -> str:
+        spec = self.pvspec
+        dtype = spec.resolve_dtype()
+        return described(
+            self,
+            qualified(self._owner, self.attr_name),
+            f"name {spec.name!r}" if spec.name not in (None, spec.attr) else "",
+            getattr(dtype, "__name__", None) or getattr(dtype, "name", None) or repr(dtype),
+            value_text(spec.value, spec.max_length) if spec.value is not None else "",
+            f"record {getattr(spec.record, '_record_type', spec.record)!r}" if spec.record else "",
+            "read only" if spec.read_only else "",
+        )
 
     @classmethod
     def from_pvspec(cls, pvspec: PVSpec, **kwargs: Any) -> pvproperty:

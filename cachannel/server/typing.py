@@ -1,8 +1,11 @@
-"""Types of hooks, for IOCs that are type checked."""
+"""Types of hooks, for IOCs that are type checked.
+
+Those that take a channel are generic in its class: ``Putter[PvpropertyDouble]``.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from .layer import AsyncLibraryLayer
 
@@ -19,41 +22,51 @@ __all__ = [
     "Scan",
     "Shutdown",
     "Startup",
+    "T_contra",
 ]
 
+T_contra = TypeVar("T_contra", contravariant=True)
+"""The class of the channel that a hook is called with."""
 
-class Getter(Protocol):
+
+class Getter(Protocol[T_contra]):
     """``async def getter(group, instance)``."""
 
-    async def __call__(self, group: Any, instance: Any, /) -> Any:
+    async def __call__(self, group: Any, instance: T_contra, /) -> Any:
         """Return a value to write, or None."""
 
 
-class Putter(Protocol):
+class Putter(Protocol[T_contra]):
     """``async def putter(group, instance, value)``."""
 
-    async def __call__(self, group: Any, instance: Any, value: Any, /) -> Any:
+    async def __call__(self, group: Any, instance: T_contra, value: Any, /) -> Any:
         """Return the value to store, or None for the one that was given."""
 
 
-class Startup(Protocol):
+class Startup(Protocol[T_contra]):
     """``async def startup(group, instance, async_lib)``."""
 
-    async def __call__(self, group: Any, instance: Any, async_lib: AsyncLibraryLayer, /) -> Any:
+    async def __call__(
+        self, group: Any, instance: T_contra, async_lib: AsyncLibraryLayer, /
+    ) -> Any:
         """Run when the server starts."""
 
 
-class Shutdown(Protocol):
+class Shutdown(Protocol[T_contra]):
     """``async def shutdown(group, instance, async_lib)``."""
 
-    async def __call__(self, group: Any, instance: Any, async_lib: AsyncLibraryLayer, /) -> Any:
+    async def __call__(
+        self, group: Any, instance: T_contra, async_lib: AsyncLibraryLayer, /
+    ) -> Any:
         """Run when the server stops."""
 
 
-class Scan(Protocol):
+class Scan(Protocol[T_contra]):
     """``async def scan(group, instance, async_lib)``."""
 
-    async def __call__(self, group: Any, instance: Any, async_lib: AsyncLibraryLayer, /) -> Any:
+    async def __call__(
+        self, group: Any, instance: T_contra, async_lib: AsyncLibraryLayer, /
+    ) -> Any:
         """Run again and again."""
 
 
@@ -64,36 +77,36 @@ class AinitHook(Protocol):
         """Run before all other hooks."""
 
 
-class BoundGetter(Protocol):
+class BoundGetter(Protocol[T_contra]):
     """A getter of an instance: ``await channel.getter(channel)``."""
 
-    async def __call__(self, instance: Any, /) -> Any:
+    async def __call__(self, instance: T_contra, /) -> Any:
         """Return a value to write, or None."""
 
 
-class BoundPutter(Protocol):
+class BoundPutter(Protocol[T_contra]):
     """A putter of an instance."""
 
-    async def __call__(self, instance: Any, value: Any, /) -> Any:
+    async def __call__(self, instance: T_contra, value: Any, /) -> Any:
         """Return the value to store, or None for the one that was given."""
 
 
-class BoundStartup(Protocol):
+class BoundStartup(Protocol[T_contra]):
     """A startup hook of an instance."""
 
-    async def __call__(self, instance: Any, async_lib: AsyncLibraryLayer, /) -> Any:
+    async def __call__(self, instance: T_contra, async_lib: AsyncLibraryLayer, /) -> Any:
         """Run when the server starts."""
 
 
-class BoundShutdown(Protocol):
+class BoundShutdown(Protocol[T_contra]):
     """A shutdown hook of an instance."""
 
-    async def __call__(self, instance: Any, async_lib: AsyncLibraryLayer, /) -> Any:
+    async def __call__(self, instance: T_contra, async_lib: AsyncLibraryLayer, /) -> Any:
         """Run when the server stops."""
 
 
-class BoundScan(Protocol):
+class BoundScan(Protocol[T_contra]):
     """A scan hook of an instance."""
 
-    async def __call__(self, instance: Any, async_lib: AsyncLibraryLayer, /) -> Any:
+    async def __call__(self, instance: T_contra, async_lib: AsyncLibraryLayer, /) -> Any:
         """Run again and again."""
