@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 @pytest.fixture
 def server():
     """2,000 PVs, 100 of them updating at 50 Hz, and an array of 8 MB."""
-    with Process([str(HERE / "load_ioc.py")], ready="READY") as process:
+    with Process([str(HERE / "load_ioc.py"), "-v"], ready="READY") as process:
         yield process
 
 
