@@ -1,4 +1,4 @@
-"""Types of hooks, for IOCs that are type checked.
+"""Types of hooks and of what a server serves, for IOCs that are type checked.
 
 Those that take a channel are generic in its class: ``Putter[PvpropertyDouble]``.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol, TypeVar
 
+from .core import PVDatabase
 from .layer import AsyncLibraryLayer
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "BoundShutdown",
     "BoundStartup",
     "Getter",
+    "PVDatabase",
     "Putter",
     "Scan",
     "Shutdown",
