@@ -64,7 +64,7 @@ class _Parser:
         self.position = 0
 
     def skip(self) -> None:
-        """Go on to what is no space and no comment."""
+        """Skip white space and comments."""
         match = _SPACE.match(self.text, self.position)
         assert match is not None
         self.position = match.end()

@@ -82,7 +82,7 @@ class Context:
         self.settings = ServerSettings.from_environment()
         self.core = ServerCore(pvdb, self.settings)
         self.upkeep = Upkeep(self.core)
-        # Somebody asked for the end; it may have been before there was anything to end.
+        # The end was asked for; this may be before the server has anything to end.
         self.stopping = False
         self._ended = False
         self.log = logging.getLogger("cachannel.ctx")

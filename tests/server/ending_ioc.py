@@ -116,7 +116,7 @@ def main():
 
 
 def start_in_a_task(module_name):
-    """Start a server that fails, in a task that nobody looks after."""
+    """Start a server that fails, in a task whose result is not looked at."""
     module = importlib.import_module(module_name)
     library = importlib.import_module(LIBRARY)
 

@@ -188,7 +188,7 @@ except ZeroDivisionError:
 
 
 def test_a_program_that_repeats_much():
-    """The memory of what was told has a bound; a process without standard error is no problem."""
+    """The memory of what was told has a bound; a process without standard error does no harm."""
     found = run_bare("""
 logs._attention._most = 3
 for number in range(10):

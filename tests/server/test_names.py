@@ -107,7 +107,7 @@ def test_braces_of_a_pair():
 
 
 def test_names_with_braces_are_found():
-    """A brace in a name is no filter, and a filter behind such a name is one."""
+    """A brace in a name is not a filter; a filter behind such a name is."""
     bench = Bench(Outer(prefix="LAB{Op}:").pvdb)
     name = "LAB{Op}:{Foil:4}Current-I"
     for found in (name, f"{name}.VAL", f'{name}.{{"dbnd":{{"abs":1}}}}', f"{name}.[0]"):
