@@ -2,9 +2,10 @@
 
 Python prints warnings that no handler takes (`logging.lastResort`). The handler here, on the
 logger ``cachannel``, does the same with two differences: a line that has just been printed is not
-printed again, and exceptions that have been reported in another way are left out. If the program
-gives any handler to the root logger or to ``cachannel``, that handler gets everything, and this
-one is silent.
+printed again, and exceptions that have been reported in another way are left out. An error that
+carries an exception, such as that of a hook of an IOC, has its traceback behind the line. If the
+program gives any handler to the root logger or to ``cachannel``, that handler gets everything, and
+this one is silent.
 """
 
 from __future__ import annotations
@@ -68,7 +69,10 @@ class _LastResort(logging.Handler):
             if record.exc_info:
                 line += f": {record.exc_info[1]!r}"
             if not self._is_repeated(line):
-                sys.stderr.write(f"{record.name.partition('.')[0]}: {line}\n")
+                text = f"{record.name.partition('.')[0]}: {line}\n"
+                if record.exc_info and record.levelno >= logging.ERROR:
+                    text += logging.Formatter().formatException(record.exc_info) + "\n"
+                sys.stderr.write(text)
                 sys.stderr.flush()
         except Exception:
             self.handleError(record)

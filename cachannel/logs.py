@@ -22,12 +22,10 @@ __all__ = [
     "config_caproto_logging",
     "get_handler",
     "set_handler",
-    "tell_attention",
 ]
 
 _COLORS = {"D": "\033[34m", "I": "\033[32m", "W": "\033[33m", "E": "\033[31m", "C": "\033[35m"}
 _PLAIN = "\033[0m"
-_DATE = "%Y-%m-%d %H:%M:%S"
 
 
 class LogFormatter(logging.Formatter):
@@ -217,56 +215,3 @@ def get_handler() -> logging.Handler | None:
 def color_logs(color: bool) -> None:
     """Switch colours on or off; deprecated, `config_caproto_logging` has an argument for it."""
     config_caproto_logging(color=color)
-
-
-class _Attention(logging.Handler):
-    """Writes what needs a person to standard error, if logging is not configured.
-
-    Each text is written once: a client that repeats a mistake every second says nothing new.
-    """
-
-    _most = 1000
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.setFormatter(LogFormatter(datefmt=_DATE, name="cachannel"))
-        self._told: dict[tuple[str, str], None] = {}
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a record, once."""
-        if _is_configured(record.name):
-            return
-        try:
-            key = (record.name, record.getMessage())
-            if key in self._told or sys.stderr is None:
-                return
-            if len(self._told) >= self._most:
-                del self._told[next(iter(self._told))]
-            self._told[key] = None
-            sys.stderr.write(self.format(record) + "\n")
-        except Exception:
-            self.handleError(record)
-
-
-def _is_configured(name: str) -> bool:
-    """Tell whether a handler of the program gets the records of a logger."""
-    logger: logging.Logger | None = logging.getLogger(name)
-    while logger is not None:
-        if any(not isinstance(h, (_Attention, logging.NullHandler)) for h in logger.handlers):
-            return True
-        logger = logger.parent if logger.propagate else None
-    return False
-
-
-_attention = _Attention()
-
-
-def tell_attention() -> None:
-    """Have warnings and errors written to standard error as long as logging is not configured.
-
-    Python does so by itself for a logger without any handler, but not once a part of the package
-    has given the logger one, as in an IOC that is also a client. A second call changes nothing.
-    """
-    log = logging.getLogger("cachannel")
-    if _attention not in log.handlers:
-        log.addHandler(_attention)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from cachannel.logs import tell_attention
+from cachannel import _last_resort
 from cachannel.protocol.errors import CaprotoTypeError
 from cachannel.protocol.settings import ServerSettings
 
@@ -86,7 +86,7 @@ class Context:
         self.stopping = False
         self._ended = False
         self.log = logging.getLogger("cachannel.ctx")
-        tell_attention()
+        _last_resort.install()
 
     @property
     def port(self) -> int:

@@ -94,6 +94,12 @@ def main():
         options["interfaces"] = ["203.0.113.7"]
     elif KIND == "no-hook":
         options["startup_hook"] = 5
+    elif KIND == "bad-startup":
+
+        async def fail(async_lib):
+            raise ValueError("bad")
+
+        options["startup_hook"] = fail
     elif KIND == "early":
         # The line that a server logs first is a moment at which it has nothing to end yet.
         import signal
@@ -130,6 +136,12 @@ def start_in_a_task(module_name):
 
 
 if __name__ == "__main__":
-    if KIND not in ("task", "none", "no-items", "broken"):  # these tell it without any set-up
+    if KIND not in (
+        "task",
+        "none",
+        "no-items",
+        "broken",
+        "bad-startup",
+    ):  # these tell it without any set-up
         config_caproto_logging(level="INFO")
     main()

@@ -4,8 +4,6 @@ import logging
 import re
 import signal
 import struct
-import subprocess
-import sys
 from pathlib import Path
 
 from bench_circuit import Bench, make
@@ -137,68 +135,18 @@ def test_what_needs_a_person():
                 assert client.receive().command == Command.ERROR
         ended(process)
         lines = process.output().splitlines()
-    start = re.compile(r"\[W \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} cachannel\] ")
-    assert all(start.match(line) for line in lines)
-    assert [start.sub("", line) for line in lines] == [
-        "interface 127.0.0.1 is listed twice (as 127.0.0.1)",
-        "put to log:ro by tester@testhost refused: Write access denied",
+    assert lines == [
+        "cachannel: interface 127.0.0.1 is listed twice (as 127.0.0.1)",
+        "cachannel: put to log:ro by tester@testhost refused: Write access denied",
     ]
-
-
-def run_bare(code):
-    """Run statements in a process that has set up nothing; return its standard error."""
-    start = """
-import logging, sys
-from cachannel import logs
-logging.getLogger("cachannel").addHandler(logging.NullHandler())
-logs.tell_attention()
-logs.tell_attention()
-log = logging.getLogger("cachannel.ctx")
-"""
-    result = subprocess.run(
-        [sys.executable, "-c", start + code], capture_output=True, text=True, timeout=60
-    )
-    assert result.returncode == 0
-    return result.stderr
-
-
-def test_a_program_that_sets_up_logging():
-    """Its handlers get the records, and standard error nothing; before that, warnings and worse."""
-    found = run_bare("""
-for _ in range(2):
-    log.warning("one %d", 1)
-    log.info("two")
-logging.basicConfig(stream=sys.stdout)
-log.warning("three")
-""")
-    assert re.fullmatch(r"\[W [^]]* cachannel\] one 1\n", found)
 
 
 def test_an_error_has_its_traceback():
-    """An exception that nothing expects is not cut to one line."""
-    found = run_bare("""
-try:
-    1 / 0
-except ZeroDivisionError:
-    log.exception("hook failed")
-""")
-    first, *others = found.splitlines()
-    assert first.endswith("cachannel] hook failed")
-    assert others[-1].strip() == "ZeroDivisionError: division by zero"
-
-
-def test_a_program_that_repeats_much():
-    """The memory of what was told has a bound; a process without standard error does no harm."""
-    found = run_bare("""
-logs._attention._most = 3
-for number in range(10):
-    log.warning("line %d", number)
-log.warning("line 9")
-print(len(logs._attention._told))
-error, sys.stderr = sys.stderr, None
-log.warning("nowhere")
-sys.stderr = error
-""")
-    assert [line.partition("] ")[2] for line in found.splitlines()] == [
-        f"line {number}" for number in range(10)
-    ]
+    """The exception of a hook is a line with its traceback, so that the line at fault is known."""
+    hook = str(Path(__file__).with_name("ending_ioc.py"))
+    with Process([hook, "asyncio", "bad-startup"], probe="e:heater") as process:
+        ended(process)
+        text = process.output()
+    assert text.startswith("cachannel: startup_hook failed; the server goes on: ValueError('bad')")
+    assert "Traceback" in text
+    assert text.count("in fail\n") == 1
