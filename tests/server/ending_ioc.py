@@ -135,13 +135,9 @@ def start_in_a_task(module_name):
     library.run(main() if LIBRARY == "asyncio" else main)
 
 
+TELL_WITHOUT_SET_UP = ("task", "none", "no-items", "broken", "bad-startup")
+
 if __name__ == "__main__":
-    if KIND not in (
-        "task",
-        "none",
-        "no-items",
-        "broken",
-        "bad-startup",
-    ):  # these tell it without any set-up
+    if KIND not in TELL_WITHOUT_SET_UP:
         config_caproto_logging(level="INFO")
     main()

@@ -182,7 +182,7 @@ def test_filters_as_the_ioc_of_base(base_ioc, text):
     ours = bench.talk(subscribe(bench.create(f"rec.{text}")))
     for value, state in STEPS:
         group.states["on"] = state
-        group.rec.write_now(value)
+        group.rec._write_now(value)
     ours += bench.output()
 
     server, set_state = base_ioc

@@ -158,7 +158,7 @@ def test_scans_and_getters_of_a_subclass():
 
     group = Derived("")
     assert group.x.scan is not None
-    asyncio.run(group.x.refresh())
+    asyncio.run(group.x._refresh())
     assert group.x.value == 7
     base = Base("")
     assert (base.x.scan, base.x.getter) == (None, None)
