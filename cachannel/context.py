@@ -27,11 +27,11 @@ from operator import length_hint
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from cachannel import _last_resort
+from cachannel._libca_texts import exception_line, exception_text
 from cachannel._native import ffi, lib
 from cachannel._native.forks import destroy_queue, forks, new_queue
-from cachannel.errors import CAError, check, describe
-from cachannel.protocol import text
-from cachannel.protocol.enums import ECA, dbr_text
+from cachannel.errors import CAError, check
+from cachannel.protocol.enums import ECA
 from cachannel.values.decode import RECORD, Record
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ SLICE: Final = 0.1
 
 FOREVER: Final = -1.0
 
+LAST_SECONDS: Final = 0.2
+"""Seconds that the end of a context waits for callbacks of what has come."""
+
 FIRST_OF_RUNS: Final = 1 << 62
 """Tokens from here on belong to runs of requests, above those of all owners."""
 RUN_BITS: Final = 24
@@ -63,8 +66,6 @@ _IN_BATCH: Final = 2
 _ON_HEAP: Final = 3
 _MESSAGE: Final = 7
 _RECORD_SIZE: Final = RECORD.size
-_SEVERITIES: Final = ("Warning", "Success", "Error", "Info", "Fatal", "Fatal", "Fatal", "Fatal")
-"""How libca calls the severities of status codes, their lowest three bits."""
 
 _last_resort.install()
 _callback_logger = logging.getLogger("cachannel.callback")
@@ -556,10 +557,11 @@ class Context:
             self._exceptions(record, buffer, offset)
         elif self._messages is not None:
             # As libca prints an exception that nobody takes: in pieces.
-            for piece in _exception_text(record, data):
+            for piece in exception_text(record, data):
                 self._messages(piece)
         else:
-            _log_exception(record, data)
+            name, line = exception_line(record, data)
+            _libca_logger.warning("%s", line, extra={"pv": name} if name else None)
 
     def _message(self, piece: str) -> None:
         if self._messages is not None:
@@ -581,6 +583,8 @@ class Context:
         When this has returned no callback of the context starts any more. May be called more than
         once, and from a callback. While the interpreter ends it does nothing, see `retire`.
         """
+        if not self.closed and not self._retired and self._pid == os.getpid():
+            self._finish()
         with self._closing:
             if self.closed or self._retired:
                 return
@@ -608,6 +612,11 @@ class Context:
             self._destroy_queue()
             self._consuming.release()
 
+    def _finish(self) -> None:
+        """Deliver what has come: a script that ends must still hear of a refused write."""
+        if self._thread is not None and self._thread.is_alive():
+            self.settle(LAST_SECONDS)
+
     def retire(self) -> None:
         """End the dispatcher, because the interpreter ends; C ends the context after Python.
 
@@ -616,6 +625,7 @@ class Context:
         """
         if self.closed or self._pid != os.getpid():
             return
+        self._finish()
         self._retired = True
         thread = self._thread
         if thread is None or self.in_callback:
@@ -666,69 +676,6 @@ def _weak_notice(context: Context) -> Deliver:
             found._notice(record, buffer, offset)
 
     return notice
-
-
-def _exception_text(record: Record, data: bytes) -> list[str]:
-    """Write an exception in the words, and in the pieces, in which libca prints it."""
-    detail, file = (part.decode(errors="replace") for part in data[8:].split(b"\0")[:2])
-    channel = int.from_bytes(data[:8], sys.byteorder)
-    if channel:
-        name = ffi.new("char[]", 1024)
-        lib.cc_name(channel, name, 1024)
-        shown = ffi.string(name).decode(errors="replace")
-        detail = (
-            f"op={int(record[12])}, channel={shown}, type={dbr_text(record[3])}, "
-            f'count={record[8]}, ctx="{detail}"'
-        )
-    now = time.time_ns()
-    moment = time.strftime("%a %b %d %Y %H:%M:%S", time.localtime(now // 10**9))
-    return [
-        "CA.Client.Exception...............................................\n",
-        f'    {_SEVERITIES[record[7] & 7]}: "{describe(record[7])}"\n',
-        '    Context: "',
-        detail,
-        '"\n',
-        f"    Source File: {file} line {record[9]}\n",
-        f"    Current Time: {moment}.{now % 10**9:09}\n",
-        "..................................................................\n",
-    ]
-
-
-_OPERATIONS: Final = {0: "read", 1: "write", 2: "create", 3: "subscribe", 4: "unsubscribe"}
-"""Operations in an exception of libca, in the words of messages (CA_OP_GET ...)."""
-
-
-def exception_line(record: Record, data: bytes) -> tuple[str, str]:
-    """Describe an exception of libca that concerns no request somebody waits for.
-
-    Returns:
-        The name of the PV, empty if none is concerned, and one line that has the name, the server,
-        what was attempted, and libca's reason.
-    """
-    detail = text.decode(text.until_nul(data[8:]))
-    reason = describe(record[7])
-    channel = int.from_bytes(data[:8], sys.byteorder)
-    name = channel_text(lib.cc_name, channel)
-    if not name:
-        return "", f"{reason}: {detail}" if detail else reason
-    operation = _OPERATIONS.get(int(record[12]), "request")
-    host = channel_text(lib.cc_host_name, channel)
-    where = f" on {host}" if host else ""
-    more = f" ({detail})" if detail and detail != name else ""
-    return name, f"{operation} of {name!r}{where} failed: {reason}{more}"
-
-
-def channel_text(function: Callable[[int, Any, int], int], channel: int) -> str:
-    """Ask for a name of a channel, such as that of its server; empty if there is none."""
-    buffer = ffi.new("char[]", 1024)
-    if not channel or function(channel, buffer, 1024) != ECA.NORMAL:
-        return ""
-    return text.decode(ffi.string(buffer))
-
-
-def _log_exception(record: Record, data: bytes) -> None:
-    name, line = exception_line(record, data)
-    _libca_logger.warning("%s", line, extra={"pv": name} if name else None)
 
 
 def _start_repeater() -> None:

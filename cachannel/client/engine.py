@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from cachannel._libca_texts import exception_line
 from cachannel._native import lib
-from cachannel.context import Context, exception_line
+from cachannel.context import Context
 from cachannel.protocol.enums import ECA
 from cachannel.protocol.errors import CaprotoNotImplementedError
 from cachannel.values.decode import Record
