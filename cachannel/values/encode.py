@@ -1,9 +1,9 @@
 """Python values to DBR data, without ever sending something else than was asked for.
 
-What is harmless is converted: a whole or fractional number for an integer type (the fraction is
-cut off), text that is a number for a numeric type, a number for a STRING. Everything else raises,
-and nothing is sent: a number that does not fit, text that is no number, an object that is no
-value.
+Harmless values are converted: a whole or fractional number for an integer type (the fraction is
+cut off), text that is a number for a numeric type, a number for a STRING, None and masked elements
+for floating point (NaN). Everything else raises, and nothing is sent: a number that does not fit,
+text that is not a number, an object that is not a value.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from struct import Struct, error as struct_error
 from typing import Any, Final, NamedTuple
 
 from cachannel.errors import BadValueError, RangeError, StringTooLongError, ValueTypeError
+from cachannel.protocol import text
 from cachannel.protocol.enums import DBR_BY_NUMBER, ECA
+from cachannel.values.missing import is_masked, is_missing, warn_nan, with_nan
 
 __all__ = ["Encoded", "encode", "integer"]
 
@@ -54,6 +56,14 @@ class _RefusedError(Exception):
         self.detail = detail
 
 
+class _MissingError(_RefusedError):
+    """An element is None or masked; `encode` writes NaN for it if the type has NaN."""
+
+    def __init__(self, base: int) -> None:
+        name = DBR_BY_NUMBER[base].name
+        super().__init__(ValueTypeError, f"an element is None or masked, and {name} has no NaN")
+
+
 def integer(value: Any, what: str) -> int:
     """Take anything that is an integer by its number protocol, floats included.
 
@@ -91,11 +101,24 @@ def _fits(number: int, base: int) -> int:
 
 def _number(value: Any, base: int) -> int | float:
     """Convert one element to what `struct` packs for a numeric base type."""
+    floating = base in (_FLOAT, _DOUBLE)
     if isinstance(value, str | bytes):
         value = _parse(value, base)
-    floating = base in (_FLOAT, _DOUBLE)
-    if not floating and hasattr(value, "__index__"):
-        return _fits(value.__index__(), base)
+    kind = type(value)
+    if kind is int and not floating:
+        return _fits(value, base)
+    if kind is float and base == _DOUBLE:
+        return value  # type: ignore[no-any-return]
+    if kind is not int and kind is not float:
+        if is_missing(value):
+            raise _MissingError(base)
+        if getattr(value, "ndim", None) == 0:
+            # An array without a shape says that it is an index, and may hold anything.
+            plain = value.item()
+            if type(plain) is not kind:
+                return _number(plain, base)
+        if not floating and hasattr(value, "__index__") and not hasattr(value, "shape"):
+            return _fits(value.__index__(), base)
     if not _is_number(value):
         raise _RefusedError(ValueTypeError, f"{_show(value)} is not a number")
     try:
@@ -125,7 +148,7 @@ def _number(value: Any, base: int) -> int | float:
 def _parse(value: str | bytes, base: int) -> int | float:
     """Read text as a number, exactly where it is an integer for an integer type."""
     try:
-        shown = value.decode() if isinstance(value, bytes) else value
+        shown = text.decode(value) if isinstance(value, bytes) else value
         if base not in (_FLOAT, _DOUBLE):
             try:
                 return int(shown)
@@ -141,9 +164,11 @@ def _string(value: Any) -> bytes:
     if value is None:
         return b""
     if isinstance(value, str):
-        data = value.encode("utf-8", "surrogateescape")
+        data = _encoded(value)
     elif isinstance(value, bytes):
         data = bytes(value)
+    elif is_missing(value):
+        raise _MissingError(_STRING)
     elif _is_number(value):
         data = str(_plain(value)).encode()
     else:
@@ -153,6 +178,13 @@ def _string(value: Any) -> bytes:
             StringTooLongError, f"{len(data)} bytes of text, at most {STRING_SIZE - 1} fit a STRING"
         )
     return data
+
+
+def _encoded(value: str, limit: int | None = None) -> bytes:
+    try:
+        return text.encode(value, limit=limit)
+    except UnicodeEncodeError as exc:
+        raise _RefusedError(BadValueError, f"{_show(value)} is not text: {exc.reason}") from exc
 
 
 def _is_number(value: object) -> bool:
@@ -216,6 +248,10 @@ def _pack_array(values: Any, base: int) -> bytes | None:
 
 
 def _pack(values: Any, base: int) -> bytes:
+    if is_masked(values):
+        if values.dtype.names is None and values.mask.any():
+            raise _MissingError(base)
+        values = values.data
     if base == _STRING:
         return b"".join(_string(value).ljust(STRING_SIZE, b"\0") for value in values)
     if hasattr(values, "dtype"):
@@ -236,24 +272,51 @@ def _encode(value: Any, dbr_type: int, native: int, count: int | None) -> Encode
         # A memoryview itself reads neither other byte orders nor more than one dimension.
         value = np.asarray(value)
     if hasattr(value, "ndim") and hasattr(value, "item") and value.ndim == 0:
+        if is_missing(value):
+            raise _MissingError(base)
         value = value.item()
+    value = _only_text(value, dbr_type)
     if isinstance(value, str | bytes):
         if dbr_type in (_STRING, _ENUM):
             return Encoded(_STRING, 1, _string(value).ljust(STRING_SIZE, b"\0"))
         if dbr_type == _CHAR:
-            data = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+            data = _encoded(value, limit) if isinstance(value, str) else value
             data = (data + b"\0")[:limit]
             return Encoded(_CHAR, len(data), data)
         return Encoded(dbr_type, 1, _SCALARS[base].pack(_number(value, base)))
     values = _sequence(value)
     if values is None:
+        if value is None and base != _STRING:
+            raise _MissingError(base)
         if isinstance(value, dict | set | frozenset) or not _is_number(value):
             raise _RefusedError(ValueTypeError, f"{_show(value)} cannot be written")
         if base == _STRING:
             return Encoded(dbr_type, 1, _string(value).ljust(STRING_SIZE, b"\0"))
         return Encoded(dbr_type, 1, _SCALARS[base].pack(_number(value, base)))
     number = min(len(values), limit)
+    if dbr_type == _ENUM and number and isinstance(values[0], str | bytes):
+        try:
+            return Encoded(dbr_type, number, _pack(values[:number], base))
+        except _RefusedError:
+            # Names of states; the server knows them.
+            dbr_type = base = _STRING
     return Encoded(dbr_type, number, _pack(values[:number], base))
+
+
+def _only_text(value: Any, dbr_type: int) -> Any:
+    """Take the text out of a sequence that has nothing else, for CHAR and ENUM.
+
+    Text for them is a whole value: the bytes of an array, or the name of a state.
+    """
+    if dbr_type not in (_CHAR, _ENUM) or isinstance(value, str | bytes | bytearray):
+        return value
+    if getattr(value, "size", None) == 1 and not is_masked(value):
+        (first,) = value.flat if hasattr(value, "flat") else (value,)
+    elif isinstance(value, list | tuple) and len(value) == 1:
+        (first,) = value
+    else:
+        return value
+    return first if isinstance(first, str | bytes) else value
 
 
 def encode(
@@ -279,12 +342,24 @@ def encode(
 
     Raises:
         StringTooLongError: 40 bytes of text and more for a STRING.
-        BadValueError: text that is no number.
+        BadValueError: text that is not a number.
         RangeError: a number that the type cannot hold.
-        ValueTypeError: an object that is no value (None, dict, generator, ...).
+        ValueTypeError: an object that is not a value (dict, generator, ...); None or a masked
+            element, for a type other than FLOAT and DOUBLE.
+
+    Warns:
+        UserWarning: None and masked elements are written as NaN.
     """
     try:
-        return _encode(value, dbr_type, native, count)
+        try:
+            return _encode(value, dbr_type, native, count)
+        except _MissingError:
+            if dbr_type not in (_FLOAT, _DOUBLE):
+                raise
+            # Only here, so that writes with nothing missing do not pay for the search.
+            encoded = _encode(with_nan(value), dbr_type, native, count)
+        warn_nan(f"{operation} of {pvname!r}" if pvname else operation)
+        return encoded
     except _RefusedError as refused:
         status = ECA.BADSTR if refused.cls is StringTooLongError else ECA.NOCONVERT
         raise refused.cls(status, pvname, operation, refused.detail) from refused.__cause__
