@@ -75,6 +75,7 @@ from cachannel.protocol.enums import (
     ChannelState,
     eca,
 )
+from cachannel.protocol.text import decode
 from cachannel.values.decode import Record, ca_value
 from cachannel.values.encode import integer
 
@@ -342,7 +343,7 @@ def host_name(chid: Chid) -> str:
     """Return ``'host:port'`` of the server, or ``'<disconnected>'``."""
     buffer = ffi.new("char[]", 512)
     lib.cc_host_name(_id(chid), buffer, 512)
-    return str(ffi.string(buffer).decode(errors="replace"))
+    return decode(ffi.string(buffer))
 
 
 def read_access(chid: Chid) -> bool:

@@ -47,6 +47,7 @@ from cachannel._native import lib
 from cachannel.context import park_at_exit
 from cachannel.errors import CaChannelException, StringTooLongError
 from cachannel.protocol.enums import CA_OP, DBF, ECA, ChannelState
+from cachannel.protocol.text import decode
 from cachannel.values.decode import Record
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class CaChannel:
     def _failed(self, status: int, operation: str, detail: str = "") -> CaChannelException:
         park_at_exit()
         name = self._pvname
-        shown = name.decode(errors="replace") if isinstance(name, bytes) else str(name or "")
+        shown = decode(name) if isinstance(name, bytes) else str(name or "")
         return CaChannelException(status, shown, operation, detail)
 
     def _late(self, context: Context, operation: str, detail: str) -> CaChannelException:

@@ -552,7 +552,7 @@ class Context:
         """Handle what belongs to the context itself."""
         data = bytes(buffer[offset : offset + record[11]])
         if record[1] == _MESSAGE:
-            self._message(data.decode(errors="replace"))
+            self._message(text.decode(data))
         elif self._exceptions is not None:
             self._exceptions(record, buffer, offset)
         elif self._messages is not None:

@@ -15,6 +15,7 @@ from cachannel._ca.handles import fetch
 from cachannel._native import ffi, lib
 from cachannel.context import Context, create_many
 from cachannel.protocol.enums import ECA
+from cachannel.protocol.text import decode
 from cachannel.values.decode import RECORD, Record
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ class Channel:
         buffer = ffi.new("char[]", 512)
         if lib.cc_host_name(self.id, buffer, 512) != ECA.NORMAL:
             return "<disconnected>"
-        return str(ffi.string(buffer).decode(errors="replace"))
+        return decode(ffi.string(buffer))
 
     def rights(self) -> int:
         """Ask for the rights: bit 0 to read, bit 1 to write; -1 when closed."""

@@ -18,6 +18,7 @@ from cachannel.channel import CaChannel, CaChannelException
 from cachannel.context import SLICE, Context, create_many
 from cachannel.errors import CAError
 from cachannel.protocol.enums import ECA
+from cachannel.protocol.text import decode
 from cachannel.values.decode import RECORD, ca_value, text
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _EXACT: Final = 2**53
 
 
 def _shown(name: str | bytes | None) -> str:
-    return name.decode(errors="replace") if isinstance(name, bytes) else str(name)
+    return decode(name) if isinstance(name, bytes) else str(name)
 
 
 def _names(names: Sequence[str | bytes | None]) -> str:

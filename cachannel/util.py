@@ -21,6 +21,7 @@ from cachannel import ca
 from cachannel._ca.core import encode_name
 from cachannel.channel import CaChannel, CaChannelException
 from cachannel.many import connect_many, get_many, put_many
+from cachannel.protocol.text import decode
 from cachannel.values.decode import text
 
 # Scripts that take everything from here go on with the class and the constants.
@@ -99,7 +100,7 @@ def _are_many(name: object) -> TypeGuard[Sequence[_Name]]:
 
 
 def _text(name: _Name) -> str:
-    return name if isinstance(name, str) else name.decode("utf-8", "replace")
+    return name if isinstance(name, str) else decode(name)
 
 
 @overload
@@ -148,7 +149,7 @@ def caget(name: _Name | Sequence[_Name], as_string: bool = False, count: int | N
     return _as_text(value) if is_text else value
 
 
-def _as_text(value: Any) -> str | bytes:
+def _as_text(value: Any) -> str:
     """Join char data, one number or several, up to the first NUL."""
     return text(bytes([value]) if isinstance(value, int) else bytes(list(value)))
 

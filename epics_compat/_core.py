@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from cachannel.context import report
 from cachannel.engine import CONNECTION, Channel, Context, create_channels
 from cachannel.protocol.enums import ECA, eca_message
+from cachannel.protocol.text import encode
 from epics_compat import dbr
 from epics_compat._errors import CASeverityException, ChannelAccessException
 
@@ -437,7 +438,7 @@ def encode_name(pvname: str) -> bytes:
     if not isinstance(pvname, str):
         message = f"the name of a PV is text, not {type(pvname).__name__}"
         raise TypeError(message)
-    data = pvname.encode("utf-8", "surrogateescape")
+    data = encode(pvname)
     if not data or b"\0" in data:
         raise CASeverityException("create_channel", eca_message(ECA.BADSTR))
     return data

@@ -1,6 +1,7 @@
 """Python values to DBR data, by the rules of pyepics where they make sense.
 
-Integers wrap as in C and fractions are cut off; numeric text is read as a number.
+Integers wrap as in C and fractions are cut off; numeric text is read as a number. None and masked
+elements are NaN for floating point, and refused by other types.
 """
 
 from __future__ import annotations
@@ -10,16 +11,25 @@ from typing import Any, Final
 import numpy
 
 from cachannel.engine import Encoded
+from cachannel.protocol import text
 from cachannel.protocol.enums import ECA, eca_message
+from cachannel.values.missing import has_missing, is_masked, is_missing, warn_nan, with_nan
 from epics_compat import dbr, utils
 from epics_compat._errors import CASeverityException
 
-__all__ = ["encode"]
+__all__ = ["encode", "only_text"]
 
 _DTYPES: Final = ("", "i2", "f4", "u2", "u1", "i4", "f8")
 _BITS: Final = {1: 16, 3: 16, 4: 8, 5: 32}
 _FLOATS: Final = (2, 6)
 _BASES: Final = {35: 3, 36: 3}
+
+
+class _MissingError(TypeError):
+    """An element is None or masked; `encode` writes NaN for it if the type has NaN."""
+
+    def __init__(self, base: int) -> None:
+        super().__init__(f"an element is None or masked, and {dbr.Name(base)} has no NaN")
 
 
 def _integer(value: Any, base: int) -> int:
@@ -40,7 +50,9 @@ def _number(value: Any, base: int) -> float | int:
         TypeError: it is not one number.
         ValueError: it is text that is no number.
     """
-    if value is None or isinstance(value, dict | set):
+    if is_missing(value):
+        raise _MissingError(base)
+    if isinstance(value, dict | set):
         message = f"a number is required, not {type(value).__name__}"
         raise TypeError(message)
     if base in _FLOATS:
@@ -56,6 +68,8 @@ def _string(value: Any) -> bytes:
         ValueError: it has more than 40 bytes.
         CASeverityException: it has 40 bytes, and no room for its end.
     """
+    if is_masked(value):
+        raise _MissingError(0)
     if isinstance(value, int | float | numpy.integer | numpy.floating | numpy.bool_):
         value = str(value)
     data = utils.str2bytes(value)
@@ -68,10 +82,8 @@ def _string(value: Any) -> bytes:
 
 
 def _wrap(values: Any, base: int) -> bytes:
-    """Convert an ndarray of numbers in one go; integers wrap."""
+    """Convert an ndarray of numbers in one go; integers wrap. Not for fractions to integers."""
     target = numpy.dtype(_DTYPES[base])
-    if values.dtype.kind == "f" and base not in _FLOATS:
-        values = numpy.trunc(values).astype("i8")
     with numpy.errstate(over="ignore", invalid="ignore"):
         return bytes(values.astype(target).tobytes())
 
@@ -84,7 +96,11 @@ def _array(values: Any, base: int, nelm: int) -> Encoded:
     if nelm == 1 and base != 0 and len(values) != 1:
         message = f"one value is required, not {len(values)}"
         raise TypeError(message)
-    values = values[:nelm]
+    given = values = values[:nelm]
+    if is_masked(values):
+        if has_missing(values):
+            raise _MissingError(base)
+        values = values.data
     if not len(values):
         # As pyepics has it: an empty list clears the whole array.
         size = dbr.MAX_STRING_SIZE if base == 0 else numpy.dtype(_DTYPES[base]).itemsize
@@ -99,10 +115,13 @@ def _array(values: Any, base: int, nelm: int) -> Encoded:
         if array.ndim > 1:
             array = array.ravel()[:nelm]
         values = array
-    if values.dtype.kind == "f" and base not in _FLOATS and nelm > 1:
+    fractions = values.dtype.kind == "f" and base not in _FLOATS
+    if fractions and has_missing(given):
+        raise _MissingError(base)
+    if fractions and nelm > 1:
         message = "an array of integers takes integers only"
         raise TypeError(message)
-    if values.dtype.kind in "biuf":
+    if values.dtype.kind in "biuf" and not fractions:
         return Encoded(base, len(values), _wrap(values, base))
     try:
         data = [_number(value, base) for value in values]
@@ -120,24 +139,57 @@ def _is_sequence(value: Any) -> bool:
     )
 
 
-def encode(value: Any, ftype: int, nelm: int) -> Encoded:
+def only_text(value: Any) -> str | bytes | None:
+    """Return text, also out of a sequence that has nothing else; None for other values."""
+    if isinstance(value, list | tuple):
+        value = value[0] if len(value) == 1 else None
+    elif isinstance(value, numpy.ndarray) and value.size == 1:
+        value = value.flat[0]
+    return value if isinstance(value, str | bytes) else None
+
+
+def encode(value: Any, ftype: int, nelm: int, pvname: str = "") -> Encoded:
     """Convert a value.
 
     Args:
         value: number, text, bytes, or a sequence of them (any array; taken in C order).
         ftype: native DBR type, or PUT_ACKT, PUT_ACKS.
-        nelm: elements the channel can hold; what is beyond is cut off.
+        nelm: elements the channel can hold; the elements beyond are cut off.
+        pvname: name of the PV, for the warning.
 
     Raises:
-        TypeError: the value is not of a kind that can be sent; several for a scalar, or
-            fractions for an array of integers.
-        ValueError: text that is no number, or is too long.
+        TypeError: the value is not of a kind that can be sent; several for a scalar,
+            fractions for an array of integers, or None and masked elements for a type other than
+            FLOAT and DOUBLE.
+        ValueError: text that is not a number, or is too long.
         CASeverityException: text of exactly 40 bytes.
+
+    Warns:
+        UserWarning: None and masked elements are written as NaN.
     """
     base = _BASES.get(ftype, dbr.native_type(ftype) if ftype < 35 else 0)
-    if base == 4 and nelm > 1 and isinstance(value, str | bytes) and value:
-        data = (utils.str2bytes(value) + b"\0")[:nelm]
-        return Encoded(4, len(data), data)
+    try:
+        return _encode(value, ftype, base, nelm)
+    except _MissingError:
+        if base not in _FLOATS:
+            raise
+        # Only here, so that writes with nothing missing do not pay for the search.
+        encoded = _encode(with_nan(value), ftype, base, nelm)
+    warn_nan(f"put of {pvname!r}")
+    return encoded
+
+
+def _encode(value: Any, ftype: int, base: int, nelm: int) -> Encoded:
+    """See `encode`."""
+    if isinstance(value, numpy.ndarray) and value.ndim == 0 and not is_missing(value):
+        value = value.item()
+    if base == 4 and nelm > 1:
+        only = only_text(value)
+        if only:
+            # No character is cut: a part of it would make the whole text invalid.
+            data = only if isinstance(only, bytes) else text.encode(only, utils.IOENCODING, nelm)
+            data = (data + b"\0")[:nelm]
+            return Encoded(4, len(data), data)
     if nelm > 1 and base != 0 and isinstance(value, str | bytes):
         value = list(utils.str2bytes(value))
     if _is_sequence(value) and not (isinstance(value, set) and (nelm == 1 or base == 0)):

@@ -226,7 +226,7 @@ def control(
 def encode_for(entry: Entry, value: Any, ftype: int) -> Encoded:
     """Convert a value for a channel; errors, whose texts are pyepics', get a note with the PV."""
     try:
-        return encode(value, ftype, max(entry.nelm, 1))
+        return encode(value, ftype, max(entry.nelm, 1), entry.pvname)
     except Exception as exc:
         exc.add_note(f"put of {entry.pvname!r}")
         raise

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy
 
 from cachannel.protocol.dbr import LAYOUTS
+from cachannel.protocol.text import until_nul
 from epics_compat import dbr, utils
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ TIME_ITEMS: Final = ("status", "severity", "timestamp", "posixseconds", "nanosec
 
 
 def _string(data: bytes) -> str:
-    return utils.bytes2str(data.split(b"\0", 1)[0]).rstrip()
+    return utils.bytes2str(until_nul(data)).rstrip()
 
 
 def elements(record: Record, buffer: Any, offset: int) -> Any:
@@ -122,14 +123,14 @@ def event_items(record: Record, buffer: Any, offset: int) -> dict[str, Any]:
 
 
 def char_text(value: Any) -> str:
-    """Read an array of CHAR as text: Latin-1, up to the first NUL, without trailing space."""
+    """Read an array of CHAR as text, up to the first NUL, without trailing space."""
     if isinstance(value, int):
         data = bytes([value & 255])
     elif isinstance(value, numpy.ndarray):
         data = value.astype("u1", copy=False).tobytes()
     else:
         data = bytes([int(item) & 255 for item in value])
-    return data.split(b"\0", 1)[0].decode("latin-1").rstrip()
+    return _string(data)
 
 
 class _Formats(dict[int, str]):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from epics_compat import _io, ca, dbr
+from epics_compat import _io, ca, dbr, utils
+from epics_compat._encode import only_text
 from epics_compat._errors import ChannelAccessDisconnected
 from epics_compat._state import State
 
@@ -83,12 +84,16 @@ class Writing(State):
 
     def _state_number(self, value: Any) -> Any:
         """Give the number of a state for its name; other values stay."""
-        if not isinstance(value, str) or self._checked().ftype != dbr.ENUM:
+        if isinstance(value, int | float) or self._checked().ftype != dbr.ENUM:
             return value
+        name = only_text(value)
+        if name is None:
+            return value
+        name = utils.bytes2str(name)
         if self._args["enum_strs"] is None:
             self.get_ctrlvars()
         states = self._args["enum_strs"] or ()
-        return states.index(value) if value in states else value
+        return states.index(name) if name in states else value
 
     @property
     def put_complete(self) -> bool | None:

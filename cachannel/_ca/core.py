@@ -19,6 +19,7 @@ from cachannel._native import ffi, lib
 from cachannel.context import Context
 from cachannel.errors import BadCountError, BadValueError, RangeError
 from cachannel.protocol.enums import CA_OP, DBR, DBR_BY_NUMBER, ECA, eca
+from cachannel.protocol.text import decode, encode as encode_text
 from cachannel.values.encode import Encoded, encode, integer
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def attach_shared() -> Context:
 
 def encode_name(name: object) -> bytes:
     if isinstance(name, str):
-        data = name.encode("utf-8", "surrogateescape")
+        data = encode_text(name)
     elif isinstance(name, bytes):
         data = name
     else:
@@ -159,7 +160,7 @@ def create_waited(context: Context, name: str) -> int:
     Returns:
         The C id; below 1 when there is none, which `create_in` explains.
     """
-    data = name.encode("utf-8", "surrogateescape")
+    data = encode_text(name)
     if not data or b"\0" in data:
         return 0
     channel: int = lib.cc_channel_create(context.id, data, 0, 0, _WAITED)
@@ -373,8 +374,8 @@ def exception_dict(context: Context, record: Record, buffer: Any, offset: int) -
         "state": status,
         "stat": status,
         "op": CA_OP(int(record[12])),
-        "ctx": where.decode(errors="replace"),
-        "file": file.decode(errors="replace"),
+        "ctx": decode(where),
+        "file": decode(file),
         "lineNo": record[9],
     }
 

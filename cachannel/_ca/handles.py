@@ -10,6 +10,7 @@ from cachannel._native import ffi, lib
 from cachannel.errors import DisconnectedError
 from cachannel.protocol.dbr import LAYOUTS, dbr_size_n
 from cachannel.protocol.enums import DBR, ECA
+from cachannel.protocol.text import decode
 from cachannel.values.decode import RECORD, Record, ca_value
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Chid:
     def shown(self) -> str:
         """The name for messages."""
         name = self.pvname
-        return name if isinstance(name, str) else name.decode(errors="replace")
+        return name if isinstance(name, str) else decode(name)
 
     def known(self, channel: int) -> bool:
         """Learn the C id, which an event may bring before the creating call returns.

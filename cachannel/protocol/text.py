@@ -7,7 +7,7 @@ Text is written as UTF-8, so that reading gives back the text that was written.
 
 from __future__ import annotations
 
-__all__ = ["cut", "decode", "encode", "until_nul"]
+__all__ = ["c_text", "cut", "decode", "encode", "until_nul"]
 
 
 def until_nul(data: bytes) -> bytes:
@@ -16,12 +16,25 @@ def until_nul(data: bytes) -> bytes:
     return data if end < 0 else data[:end]
 
 
+def c_text(data: bytes) -> str:
+    """Decode a C string, the bytes before the first NUL: `until_nul` and `decode` in one call.
+
+    Every element of a STRING goes through it, so it does not call the two.
+    """
+    data = data.split(b"\0", 1)[0]
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return str(data, "latin-1")
+
+
 def decode(data: bytes, encoding: str | None = None) -> str:
     """Decode bytes; NULs are kept, see `until_nul`.
 
     Args:
         data: any bytes, also a memoryview.
-        encoding: of a PV that declares one; bytes that are not valid in it are Latin-1.
+        encoding: of a PV that declares one; bytes that are not valid in it are decoded as if it
+            were not declared.
 
     Raises:
         LookupError: Python does not know the encoding.
@@ -29,7 +42,8 @@ def decode(data: bytes, encoding: str | None = None) -> str:
     try:
         return str(data, encoding or "utf-8")
     except UnicodeDecodeError:
-        return str(data, "latin-1")
+        # `encode` writes UTF-8 if the encoding does not have a character.
+        return str(data, "latin-1") if encoding is None else decode(data)
 
 
 def encode(text: str, encoding: str | None = None, limit: int | None = None) -> bytes:

@@ -8,13 +8,11 @@ in `buffer`, starting at `offset`.
 from __future__ import annotations
 
 from struct import Struct
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from cachannel.protocol.dbr import LAYOUTS
 from cachannel.protocol.enums import ALARM_CONDITIONS, ALARM_SEVERITIES
-
-if TYPE_CHECKING:
-    pass
+from cachannel.protocol.text import c_text
 
 __all__ = ["RECORD", "Record", "ca_value", "elements", "pv_items", "text"]
 
@@ -41,13 +39,8 @@ _STRING, _ENUM = 0, 3
 _STSACK: Final = 37
 
 
-def text(data: bytes) -> str | bytes:
-    """Decode text up to its first NUL: str when it is valid UTF-8, otherwise the bytes."""
-    data = data.split(b"\0", 1)[0]
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data
+text = c_text
+"""Decode text up to its first NUL; see `cachannel.protocol.text`."""
 
 
 def _base(dbr_type: int) -> int:
@@ -115,7 +108,7 @@ def _metadata(record: Record, buffer: Any, offset: int) -> dict[str, Any]:
     return {field.name: value for field, value in zip(layout.fields, fields, strict=True)}
 
 
-def _states(members: dict[str, Any]) -> tuple[str | bytes, ...]:
+def _states(members: dict[str, Any]) -> tuple[str, ...]:
     data = members["strs"]
     number = max(0, min(members["no_str"], 16))
     return tuple(text(data[26 * i : 26 * i + 26]) for i in range(number))

@@ -202,7 +202,7 @@ def test_fractions_for_an_array_of_integers(name: str, value: object) -> None:
         connected(name).put(value, wait=True)
 
 
-@pytest.mark.parametrize("value", [["a", "b"], numpy.array(["a", "b"]), [b"q"], [None]], ids=repr)
+@pytest.mark.parametrize("value", [["a", "b"], numpy.array(["a", "b"]), [b"q"], [{}]], ids=repr)
 @pytest.mark.parametrize("name", ["cawave", "cawavel"])
 def test_what_is_no_array_of_numbers(name: str, value: object) -> None:
     with pytest.raises(TypeError):

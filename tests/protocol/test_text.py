@@ -28,6 +28,7 @@ def test_any_bytes_are_text_without_replacement(data: bytes) -> None:
         assert decoded == data.decode("utf-8")
     except UnicodeDecodeError:
         assert decoded.encode("latin-1") == data
+    assert text.c_text(data) == text.decode(text.until_nul(data))
 
 
 def test_bytes_that_are_not_utf8_are_latin1() -> None:
@@ -59,6 +60,8 @@ def test_a_declared_encoding() -> None:
     assert text.encode("\u00b0", "latin-1") == b"\xb0"
     assert text.decode(b"\xb0", "cp437") == "\u2591"
     assert text.decode(text.encode("\u20ac", "latin-1")) == "\u20ac"
+    assert text.decode(text.encode("\u20ac", "ascii"), "ascii") == "\u20ac"
+    assert text.decode(b"\xb0", "ascii") == "\u00b0"
 
 
 @given(st.binary())
