@@ -66,12 +66,15 @@ class Device:
         """Give the PV of an attribute, making it when it is not known.
 
         Args:
-            attr: the attribute.
+            attr: the attribute, or an alias of it.
             connect: wait for the connection.
             timeout: seconds of that wait.
             kw: for `get_pv`.
         """
         known = self._pvs.get(attr)
+        if known is None and attr in self._aliases:
+            attr = self._aliases[attr]
+            known = self._pvs.get(attr)
         if known is None:
             # A full name comes from `add_pv`.
             self._pvs[attr] = known = self._make(f"{self._prefix}{attr}", timeout, **kw)

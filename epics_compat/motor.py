@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
-from epics_compat import ca
+from epics_compat import _io, ca
 from epics_compat.device import Device
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ _AT_START = (
     "VAL", "DESC", "RTYP", "RBV", "PREC", "TWV", "FOFF", "VELO", "STAT", "SET", "LLM", "HLM",
     "SPMG", "LVIO", "HLS", "LLS",
 )  # fmt: skip
+_PATIENCE = 2.0
+"""Seconds that calls wait for fields which are not connected."""
 _INFO = ("DESC", "VAL", "RBV", "PREC", "VELO", "STAT", "SET", "TWV", "LLM", "HLM", "SPMG")
 
 
@@ -111,6 +114,10 @@ class Motor(Device):
 
     __str__ = __repr__
 
+    @property
+    def _name(self) -> str:
+        return self._prefix.removesuffix(".")
+
     def _attribute(self, attr: str) -> str:
         return self._alias.get(attr, attr)
 
@@ -140,20 +147,61 @@ class Motor(Device):
 
     # Limits ---------------------------------------------------------------------------------
 
+    def _known(self, *fields: str) -> list[Any]:
+        """Give the values of fields.
+
+        Raises:
+            MotorException: one of them is not connected, or does not answer.
+        """
+        pvs = [self.PV(field, connect=False) for field in fields]
+        # A motor that is away is not waited for as long as a new one.
+        deadline = time.monotonic() + min(self.__dict__["_timeout"], _PATIENCE)
+        values = []
+        for known in pvs:
+            if not known.wait_for_connection(max(deadline - time.monotonic(), 0.01)):
+                message = f"{known.pvname} is not connected"
+                raise MotorException(message)
+            value = known.get()
+            if value is None:
+                message = f"{known.pvname} does not answer"
+                raise MotorException(message)
+            values.append(value)
+        return values
+
     def check_limits(self) -> None:
-        """Raise `MotorLimitException` if the motor is at a limit."""
-        for field, text in (
-            ("LVIO", "Soft limit violation"),
-            ("HLS", "High hard limit violation"),
-            ("LLS", "Low  hard limit violation"),
-        ):
-            if self.get(field) not in (0, None):
+        """Look for violated limits.
+
+        Raises:
+            MotorLimitException: the motor is at a limit.
+            MotorException: the limits are not known, because the motor is not connected.
+        """
+        fields = {
+            "LVIO": "Soft limit violation",
+            "HLS": "High hard limit violation",
+            "LLS": "Low  hard limit violation",
+        }
+        for value, text in zip(self._known(*fields), fields.values(), strict=True):
+            if value:
                 raise MotorLimitException(text)
 
     def within_limits(self, val: float, dial: bool = False) -> bool:
-        """Whether a position is within the soft limits, those themselves included."""
-        low, high = ("DLLM", "DHLM") if dial else ("LLM", "HLM")
-        return bool(self.get(low) <= val <= self.get(high))
+        """Whether a position is within the soft limits, those themselves included.
+
+        A motor whose dial limits are both 0 has no soft limits, as in the motor record.
+
+        Raises:
+            MotorException: the limits are not known, because the motor is not connected.
+        """
+        low, high = self._known(*(("DLLM", "DHLM") if dial else ("LLM", "HLM")))
+        if low <= val <= high:
+            return True
+        return val == val and self._is_unlimited()
+
+    def _is_unlimited(self) -> bool:
+        try:
+            return self._known("DLLM", "DHLM") == [0, 0]
+        except MotorException:  # what is not a whole motor record may not have them
+            return False
 
     # Moving ---------------------------------------------------------------------------------
 
@@ -183,9 +231,10 @@ class Motor(Device):
             confirm_move: wait until the motor says that it moves, 0.25 s at most.
 
         Returns:
-            -13: `val` is no number. -12: outside the limits, not moved. -11: not connected.
-            -8, -7: the wait took too long, and the motor moves still, or not. -5: the put failed.
-            -4, -3: waited, and a soft, or hard limit is violated. 0: waited and done, or not
+            -13: `val` is not a number. -12: outside the limits, not moved. -11: not connected, or
+            lost meanwhile. -8, -7: the wait took too long, and the motor moves still, or not.
+            -5: the put was refused, as it is if the motor is disabled; a warning in the log tells
+            why. -4, -3: waited, and a soft, or hard limit is violated. 0: waited and done, or not
             waited and not moving yet. 1: moving. 4, 3: not waited, and a soft, or hard limit is
             violated.
         """
@@ -198,15 +247,22 @@ class Motor(Device):
         target = self.PV(drive)
         if not target.connected:
             return -11
-        if relative:
-            val += target.get()
-        if not (ignore_limits or step) and not self.within_limits(val, dial=dial):
-            return -12
-        result = target.put(val, wait=wait, timeout=timeout)
+        try:
+            if relative:
+                val += self._known(drive)[0]
+            if not (ignore_limits or step) and not self.within_limits(val, dial=dial):
+                return -12
+        except MotorException:
+            return -11
+        try:
+            result = target.put(val, wait=wait, timeout=timeout)
+        except ca.CASeverityException as exc:
+            _io.logger.warning("move of %s: %s", self._name, exc.msg)
+            return -5
+        if result is None or not target.connected:
+            return -11
         if wait and result == -1:
             return -7 if self.get("DMOV") else -8
-        if result != 1:
-            return -5
         return self._waited() if wait else self._started(confirm_move)
 
     def _waited(self) -> int:
@@ -239,25 +295,36 @@ class Motor(Device):
     def set_position(
         self, position: float, dial: bool = False, step: bool = False, raw: bool = False
     ) -> None:
-        """Let the present position be called so, without moving."""
+        """Let the present position be called so, without moving.
+
+        If the motor is disabled or not connected, nothing changes; a warning tells it.
+
+        Raises:
+            TypeError, ValueError: `position` is not a number.
+        """
+        position = float(position)
         drive, _ = _codes(step=step, dial=dial, raw=raw)
-        self.put("SET", 1, wait=True)
         try:
-            self.put(drive, position, wait=True)
-        finally:
-            self.put("SET", 0)
+            if self.put("SET", 1, wait=True) is None:
+                return
+            try:
+                self.put(drive, position, wait=True)
+            finally:
+                self.put("SET", 0)
+        except ca.CASeverityException as exc:
+            _io.logger.warning("set_position of %s: %s", self._name, exc.msg)
 
     def tweak(self, direction: str = "foreward", wait: bool = False, timeout: float = 300.0) -> int:
         """Move by the tweak value, backward for a direction that begins with rev or back.
 
         Returns:
-            0, or -1 at a limit.
+            0, or -1 at a limit, or if the motor is not connected.
         """
         back = direction.startswith(("rev", "back"))
         self.put("TWR" if back else "TWF", 1, wait=wait, timeout=timeout)
         try:
             self.check_limits()
-        except MotorLimitException:
+        except (MotorException, MotorLimitException):
             return -1
         return 0
 
@@ -306,12 +373,13 @@ class Motor(Device):
 
         Args:
             minstep: smallest step; at least ``10 ** -PREC``.
-            maxstep: largest step; None: 0.6 of the range of the motor.
+            maxstep: largest step; None: 0.6 of the range of the motor, if it has limits.
             decades: how many powers of ten.
         """
-        low, high = self.get("LLM"), self.get("HLM")
         if maxstep is None:
-            maxstep = 0.6 * abs(high - low)
+            low, high = self._known("LLM", "HLM")
+            unlimited = low == high and self._is_unlimited()
+            maxstep = math.inf if unlimited else 0.6 * abs(high - low)
         precision = self.get("PREC") or 0
         smallest = max(minstep, 10.0**-precision)
         steps = [
@@ -338,7 +406,7 @@ class Motor(Device):
         for attr in self._alias.values():
             self.PV(attr, connect=False)
         deadline = time.monotonic() + 1.0
-        ca.write(f"# Motor {self._prefix.removesuffix('.')}")
+        ca.write(f"# Motor {self._name}")
         ca.write("#  field               value                 PV name")
         for name, attr in sorted(self._alias.items()):
             known = self.PV(attr, connect=False)

@@ -3,7 +3,7 @@
 The fields are those that ``epicsMotor``, pyepics' Motor and ophyd's EpicsMotor use, with the types
 of the motor record of synApps.  The record moves at VELO units per second in a thread, keeps user,
 dial and raw (step) coordinates in step, knows SET, STOP, SPMG, RLV, tweaking and homing (to 0), and
-refuses targets outside its soft limits with LVIO.  A put with completion is complete when the
+refuses targets outside its soft limits with LVIO, unless both dial limits are 0.  A put with completion is complete when the
 motor has arrived or was stopped.  LLS and HLS are plain fields which a test may write.
 
 EPICS base takes record support as C functions; ctypes makes them.  The layout of the record after
@@ -199,7 +199,8 @@ class _Motor:
             f.RBV = f.VAL = dial + f.OFF
             f.RVAL = f.RRBV = round(dial / f.MRES)
             return
-        f.LVIO = int(not f.LLM <= dial + f.OFF <= f.HLM)
+        unlimited = f.DLLM == f.DHLM == 0
+        f.LVIO = int(not (unlimited or f.LLM <= dial + f.OFF <= f.HLM))
         if f.LVIO:
             f.VAL, f.DVAL = f.RBV, f.DRBV
             f.RVAL = f.RRBV
