@@ -150,9 +150,14 @@ class Device:
     save_state = get_all
 
     def restore_state(self, state: Mapping[str, Any]) -> None:
-        """Write the attributes of a dict, those that are known and writable."""
+        """Write the attributes of a dict, those that are known and writable.
+
+        None stands for a PV that could not be read when the state was saved; it is left out.
+        """
         for attr, value in state.items():
             known = self._pvs.get(attr)
+            if value is None:
+                continue
             if known is not None and known.wait_for_connection() and known.write_access:
                 known.put(value)
 

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import numpy
 
-from epics_compat import ca, dbr, pv
+from cachannel.protocol.text import decode
+from epics_compat import ca, dbr, pv, utils
 
 __all__ = ["AutoSaver", "restore_pvs", "save_pvs"]
 
@@ -18,6 +19,15 @@ _NAME: Final = re.compile(r"[\w$()\-+:\[\]<>;{}]+(?:\.[\w$]+)?")
 _INCLUDE: Final = re.compile(r'file\s+(?:"([^"]+)"|(\S+))\s*,?\s*(.*)')
 _MACRO: Final = re.compile(r"\s*([\w]+)\s*=\s*(\"[^\"]*\"|[^,;]*)\s*[,;]?")
 _END: Final = "<END>"
+_ARRAY: Final = "@array@"
+
+
+def _lines(path: Path) -> list[str]:
+    """Read the lines of a file, which other programs may have written in Latin-1.
+
+    A line ends at a line feed only: some characters that end lines in Python may be in a value.
+    """
+    return [line.removesuffix("\r") for line in decode(path.read_bytes()).split("\n")]
 
 
 def _expand(text: str, macros: dict[str, str]) -> str:
@@ -44,7 +54,7 @@ def _read_request(path: Path, macros: dict[str, str], including: tuple[Path, ...
         message = f"{path} includes itself"
         raise ValueError(message)
     names: list[str] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in _lines(path):
         text = line.split("#", 1)[0].strip()
         if not text:
             continue
@@ -65,11 +75,20 @@ def _saved(thispv: Any) -> str | None:
         return None
     base = dbr.native_type(thispv.ftype)
     if thispv.nelm == 1:
-        return str(value)
+        text = str(value)
+        return text if _fits_a_line(text) else f"{_ARRAY} {json.dumps([text])}"
     if base == dbr.CHAR:
-        return str(thispv.get(as_string=True))
+        text = str(thispv.get(as_string=True))
+        if _fits_a_line(text):
+            return text
+        value = numpy.frombuffer(utils.str2bytes(text) + b"\0", "u1")
     values = value.tolist() if isinstance(value, numpy.ndarray) else value
-    return f"@array@ {json.dumps(values)}"
+    return f"{_ARRAY} {json.dumps(values)}"
+
+
+def _fits_a_line(text: str) -> bool:
+    """Whether text comes back from a line of a save file as it is."""
+    return text == text.strip() and "\n" not in text and not text.startswith(_ARRAY)
 
 
 class AutoSaver:
@@ -154,6 +173,8 @@ def save_pvs(request_file: str, save_file: str, debug: bool = False) -> None:
 def restore_pvs(filepath: str, debug: bool = False) -> bool:
     """Put what a save file has, without waiting for completion.
 
+    A name alone on its line has an empty text as its value.
+
     Args:
         filepath: the save file.
         debug: print a line for each PV.
@@ -162,13 +183,11 @@ def restore_pvs(filepath: str, debug: bool = False) -> bool:
         Whether no put failed; PVs that are not connected, or not writable, are told of by a line.
     """
     values: list[tuple[Any, Any]] = []
-    for line in Path(filepath).read_text(encoding="utf-8").splitlines():
+    for line in _lines(Path(filepath)):
         text = line.strip()
-        if text.startswith("#") or text == _END or len(text) < 2:
+        if not text or text.startswith(("#", "!", _END)):
             continue
         name, _, value = text.partition(" ")
-        if not value.strip():
-            continue
         values.append((pv.get_pv(name), _restored(value.strip())))
     _connect([thispv for thispv, _ in values])
     good = True
@@ -182,6 +201,10 @@ def restore_pvs(filepath: str, debug: bool = False) -> bool:
             if debug:
                 ca.write(f"Setting {name} to {value}")
             try:
+                if value == "" and dbr.native_type(thispv.ftype) not in (dbr.STRING, dbr.CHAR):
+                    # A put of it would set all numbers of an array to 0.
+                    message = "there is no value"
+                    raise ValueError(message)
                 thispv.put(value)
             except (ca.CASeverityException, TypeError, ValueError) as exc:
                 ca.write(f"Cannot restore {name}: {exc}")
@@ -190,8 +213,8 @@ def restore_pvs(filepath: str, debug: bool = False) -> bool:
 
 
 def _restored(text: str) -> Any:
-    if text.startswith("@array@"):
-        data = text.removeprefix("@array@").strip()
+    if text.startswith(_ARRAY):
+        data = text.removeprefix(_ARRAY).strip()
         if data.startswith("{") and data.endswith("}"):
             data = data[1:-1]
         return json.loads(data)

@@ -349,11 +349,13 @@ def test_whole_steps_of_a_motor_are_ints() -> None:
 
 
 def test_what_a_save_file_may_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Braces go with arrays only, and a name without a value is no line."""
+    """Braces go with arrays only, and a name without a value has an empty text."""
     path = tmp_path / "file.sav"
-    path.write_text("castring {braced}\nno:such:saved\ncawave @array@ { [3, 4] }\n<END>\n", "utf-8")
+    path.write_text("castring {braced}\ncastringin\ncawave @array@ { [3, 4] }\n<END>\n", "utf-8")
+    epics.caput("castringin", "full", wait=True)
     assert restore_pvs(str(path))
     assert capsys.readouterr().out == ""
+    wait_until(lambda: epics.caget("castringin", use_monitor=False) == "")
     wait_until(lambda: epics.caget("castring", use_monitor=False) == "{braced}")
     wait_until(lambda: epics.caget("cawave", use_monitor=False).tolist() == [3, 4])
 
