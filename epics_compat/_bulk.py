@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 from cachannel.engine import ANY, connect_many, get_many, put_many, put_many_wait
 from cachannel.protocol.enums import ECA, eca_message
 from epics_compat import _core, _io, _values, ca, dbr, pv
-from epics_compat._errors import CASeverityException, ChannelAccessDisconnected
+from epics_compat._errors import (
+    CASeverityException,
+    ChannelAccessDisconnected,
+    ChannelAccessTimeout,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -131,12 +135,14 @@ def caput_many(
         put_timeout: seconds, see `wait`.
 
     Returns:
-        For each 1, or -1 when it did not connect, or took too long.
+        For each 1, or -1 if it did not connect, took too long, or was waited for and its record
+        refused.
 
     Raises:
         ValueError: there are not as many values as names.
-        CASeverityException, TypeError, ValueError: what `PV.put` raises. What comes before is
-            written then, without a wait for it.
+        CASeverityException: there is no write access to one of them.
+        TypeError, ValueError: a value cannot be sent. In both cases the PVs before it are
+            written, and the PVs after it are not.
     """
     names = list(pvlist)
     data = list(values)
@@ -163,10 +169,22 @@ def caput_many(
         entries.append(thispv._entry if thispv.connected else None)
     if wait == "each":
         return [
-            1 if entry and thispv.put(value, wait=True, timeout=put_timeout) == 1 else -1
+            -1 if entry is None else _put_one(thispv, value, put_timeout)
             for thispv, entry, value in zip(pvs, entries, data, strict=True)
         ]
     return _put_all(pvs, entries, data, put_timeout if wait == "all" else None)
+
+
+def _put_one(thispv: Any, value: Any, timeout: float) -> int:
+    """Write one PV and wait; -1 if its record refuses, if it is lost, or takes too long."""
+    try:
+        return 1 if thispv.put(value, wait=True, timeout=timeout) == 1 else -1
+    except (ChannelAccessDisconnected, ChannelAccessTimeout):
+        return -1
+    except CASeverityException as exc:
+        if exc.msg == eca_message(ECA.NOWTACCESS):
+            raise
+        return -1
 
 
 def _put_all(
@@ -197,7 +215,7 @@ def _put_all(
             continue
         try:
             start(index)
-        except (CASeverityException, TypeError, ValueError) as exc:
+        except (CASeverityException, TypeError, ValueError, OverflowError) as exc:
             # Those that come after it are not written.
             failure = exc
             break

@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy
+
 from cachannel.context import report
 from epics_compat import ca
 from epics_compat._state import State
@@ -13,6 +15,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["Callbacks"]
+
+
+def _are_same(told: tuple[Any, ...], present: tuple[Any, ...]) -> bool:
+    if told[1:] != present[1:]:
+        return False
+    one, other = told[0], present[0]
+    if isinstance(one, numpy.ndarray) and isinstance(other, numpy.ndarray):
+        return one is other or numpy.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+    return type(one) is type(other) and bool(one == other or (one != one and other != other))
+
+
+def _in_order(callbacks: dict[Any, Any]) -> list[Any]:
+    indices = list(callbacks)
+    if len(indices) > 1:
+        try:
+            indices.sort()
+        except TypeError:
+            indices.sort(key=str)
+    return indices
 
 
 class Callbacks(State):
@@ -29,7 +50,7 @@ class Callbacks(State):
         """Run all callbacks here and now, in the order of their indices."""
         if self.context is None:
             self._checked()
-        indices = list(self.callbacks)
+        indices = _in_order(self.callbacks)
         if len(indices) == 1 and not self._runs_its_own:
             # The usual case, and many times a second: without one more call.
             index = indices[0]
@@ -44,11 +65,6 @@ class Callbacks(State):
                 except Exception as exc:
                     report(exc, function)
             return
-        if len(indices) > 1:
-            try:
-                indices.sort()
-            except TypeError:
-                indices.sort(key=str)
         for index in indices:
             self.run_callback(index)
 
@@ -84,7 +100,8 @@ class Callbacks(State):
             callback: the function. If it cannot be called nothing happens.
             index: what it replaces and is removed by; None: a new number.
             run_now: run it once now, here.
-            with_ctrlvars: read units, limits, precision or states now, if connected.
+            with_ctrlvars: read units, limits, precision or states now; if not connected, with
+                the first event.
             kw: more keywords for it.
 
         Returns:
@@ -93,19 +110,75 @@ class Callbacks(State):
         self._checked()
         if not callable(callback):
             return index
+        if run_now:
+            return self._add_and_run(callback, index, kw, with_ctrlvars, read=True)
+        index = self._add(callback, index, kw)
+        if self.connected and self._monitor is None and not self._auto_monitor:
+            self._warn_unmonitored()
+        if with_ctrlvars:
+            self._want_metadata()
+        return index
+
+    def _add(self, callback: Callable[..., Any], index: Any, extra: dict[str, Any]) -> Any:
         if index is None:
             numbers = [number for number in self.callbacks if isinstance(number, int)]
             index = 1 + max(numbers, default=0)
-        self.callbacks[index] = (callback, kw)
-        if self.connected and self._monitor is None and not self._auto_monitor and not run_now:
-            self._warn_unmonitored()
-        if with_ctrlvars and self.connected:
-            self.get_ctrlvars()
-        if run_now:
-            self.get(as_string=True)
-            if self.connected:
-                self.run_callback(index)
+        self.callbacks[index] = (callback, extra)
         return index
+
+    def _want_metadata(self) -> None:
+        """Read units, limits, precision or states; without a connection let an event bring them."""
+        self._metadata_wanted = True
+        if self.connected:
+            self.get_ctrlvars()
+
+    def _add_and_run(
+        self, callback: Callable[..., Any], index: Any, extra: dict[str, Any], with_ctrlvars: bool,
+        *, read: bool,
+    ) -> Any:  # fmt: skip
+        """Add a callback and run it for the present value, once.
+
+        The monitor may have begun just now: then its first event brings the same value. It is
+        added after all waits, and `_run_first` leaves it out if the event has no news.
+        """
+        try:
+            if with_ctrlvars:
+                self._want_metadata()
+            if read:
+                self.get(as_string=True)
+        except BaseException:
+            self._add(callback, index, extra)
+            raise
+        with self._checked().lock:
+            index = self._add(callback, index, extra)
+            now = self.connected
+            if now and self._first_pending and self._monitor is not None:
+                self._told_early = {**(self._told_early or {}), index: self._present()}
+        if now:
+            self.run_callback(index)
+        return index
+
+    def _present(self) -> tuple[Any, ...]:
+        """What tells an event from the one before it."""
+        args = self._args
+        stamp = (None, None) if self.form == "native" else (args["timestamp"], args["status"])
+        return args["value"], args["severity"], *stamp
+
+    def _run_first(self) -> None:
+        """Run the callbacks for the first event of the monitor, but those that know its value.
+
+        A callback that is added from now on is run by `_add_and_run`, and not here.
+        """
+        entry = self._entry
+        if entry is None:
+            return
+        with entry.lock:
+            told, self._told_early, self._first_pending = self._told_early or {}, None, False
+            indices = _in_order(self.callbacks)
+        present = self._present() if told else ()
+        for index in indices:
+            if index not in told or not _are_same(told[index], present):
+                self.run_callback(index)
 
     def _warn_unmonitored(self) -> None:
         if self._args["nelm"] is not None and self._args["nelm"] >= ca.AUTOMONITOR_MAXLENGTH:

@@ -114,8 +114,8 @@ class Connecting(State):
         args["chid"] = entry.chid_int
         args["host"] = _io.channel_of(entry).host_name() if not entry.closed else None
         args["nelm"] = entry.nelm
-        if self._count is None and (args["value"] is None or args["count"] is None):
-            args["count"] = entry.nelm
+        if args["value"] is None or args["count"] is None:
+            args["count"] = entry.nelm if self._count is None else min(self._count, entry.nelm)
         if args["ftype"] != self.ftype:
             # Another record may have come back under the name.
             args["enum_strs"] = args["precision"] = args["units"] = None

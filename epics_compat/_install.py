@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -18,6 +20,7 @@ __all__ = ["ALIAS_FOLDER", "install"]
 
 _OURS = "epics_compat"
 _THEIRS = "epics"
+_HINT = "PYEPICS_LIBCA"
 
 _LEFT_OUT = ("wx", "qt", "compat")
 """Modules of pyepics that have no counterpart here."""
@@ -65,6 +68,21 @@ class _Alias(MetaPathFinder, Loader):
             module.__spec__ = spec.loader_state
 
 
+def _load_hint_of_epicscorelibs() -> None:
+    """Load the module that ophyd and others import to tell pyepics which libca to load.
+
+    It warns if `epics.ca` is there before it, since pyepics has loaded its libca then. Here
+    `epics.ca` is there from the start, and its libca does not depend on the hint.
+    """
+    if f"{_THEIRS}.ca" in sys.modules:
+        return
+    before = os.environ.get(_HINT)
+    with suppress(ImportError):  # built against another EPICS base
+        import_module("epicscorelibs.path.pyepics")
+    if before is None:
+        os.environ.pop(_HINT, None)
+
+
 def install() -> None:
     """Make ``import epics`` and ``import epics.X`` give this package and its submodules.
 
@@ -80,6 +98,7 @@ def install() -> None:
         if folder != ALIAS_FOLDER:
             message = f"epics is imported already, from {other.__file__}"
             raise ImportError(message)
+    _load_hint_of_epicscorelibs()
     if not any(isinstance(finder, _Alias) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Alias())
     sys.modules[_THEIRS] = package

@@ -41,6 +41,12 @@ class Monitoring(State):
             if value and self._monitor is None and not entry.closed:
                 self._subscribe()
 
+    @property
+    def _monref(self) -> tuple[Any, Any, int] | None:
+        """As in pyepics: function, user data and id of the monitor; None without a monitor."""
+        monitor = self._monitor
+        return None if monitor is None else (self._on_event, self, monitor.id)
+
     def clear_auto_monitor(self) -> None:
         """Stop monitoring; the callbacks stay."""
         self._checked()
@@ -81,7 +87,9 @@ class Monitoring(State):
             return
         if self.verbose:
             ca.write(f"{self.pvname}: {args['char_value']} ({fmt_time(args['timestamp'])})")
-        if self.callbacks:
+        if self._first_pending:
+            self._run_first()
+        elif self.callbacks:
             self.run_callbacks()
 
     def _is_close(self, value: Any, severity: Any) -> bool:
@@ -108,14 +116,17 @@ class Monitoring(State):
         mask = self._auto_monitor
         if mask is True:
             mask = ca.DEFAULT_SUBSCRIPTION_MASK
+        self.auto_monitor_mask = int(mask)
         channel = _io.channel_of(self._entry)
+        kept = self._watched or (self.form == "ctrl" and ca.MONITOR_PROPERTIES)
+        if kept or self._metadata_wanted:
+            # Before the value, so that the first callback has units, precision and states.
+            self._subscribe_properties()
+        self._first_pending, self._told_early = True, None
         _, self._monitor = channel.subscribe(
             self.ftype, self._count or 0, int(mask), self._on_event
         )
         self._monitored_type = self.ftype
-        self.auto_monitor_mask = int(mask)
-        if self._watched or (self.form == "ctrl" and ca.MONITOR_PROPERTIES):
-            self._subscribe_properties()
         channel.flush_soon()
 
     def _unsubscribe(self) -> None:
@@ -165,3 +176,15 @@ class Monitoring(State):
         args.update(items)
         if args["value"] is not None:
             self._set_char_value(args["value"])
+        if not (ca.MONITOR_PROPERTIES or self._watched):
+            self._end_properties()
+
+    def _end_properties(self) -> None:
+        """End what only the first event was wanted of."""
+        entry = self._entry
+        if entry is None:
+            return
+        with entry.lock:
+            properties, self._properties = self._properties, None
+        if properties is not None:
+            properties.close()

@@ -70,10 +70,16 @@ class State:
     """Whether `disconnect` was called, and nothing revived the PV since."""
     _monitor: Subscription | None = None
     _monitored_type: int = -1
+    _first_pending: bool = False
+    """Whether the first event of the monitor, which brings the present value, is still to come."""
+    _told_early: dict[Any, tuple[Any, ...]] | None = None
+    """What callbacks were told of while it was, by their indices."""
     _properties: Subscription | None = None
     """What keeps units, limits, precision and states current."""
     _watched: bool = False
     """Whether that is wanted: the metadata were asked for once."""
+    _metadata_wanted: bool = False
+    """Whether a callback that was given before the connection wants them."""
     _put_complete: bool | None = None
     _last_passed: Any = None
     _deadband: Any = None

@@ -76,6 +76,8 @@ class PV(Connecting, Reading, Writing, Monitoring, Callbacks, Text, Properties):
         self._count = count
         self._delta = monitor_delta
         self.callbacks = {} if callback is None else _numbered(callback)
+        if self.callbacks:
+            self._metadata_wanted = True
         if connection_callback is not None:
             self._connection_callbacks = [connection_callback]
         if access_callback is not None:
@@ -276,9 +278,12 @@ def _add_to_known(
             access_callback(pv.read_access, pv.write_access, pv=pv)
         pv.access_callbacks.append(access_callback)
     if callback is not None:
-        index = pv.add_callback(callback)
-        if pv.connected:
-            pv.run_callback(index)
+        if pv.connected and callable(callback) and type(pv).add_callback is PV.add_callback:
+            pv._add_and_run(callback, None, {}, True, read=False)
+        else:
+            index = pv.add_callback(callback)
+            if pv.connected:
+                pv.run_callback(index)
     if auto_monitor and not pv.auto_monitor:
         pv.auto_monitor = auto_monitor
 
