@@ -233,3 +233,7 @@ class State:
     def run_callbacks(self) -> None:
         """Run all callbacks here and now."""
         raise NotImplementedError
+
+    def _run_first(self) -> None:
+        """Run the callbacks for the first event of the monitor."""
+        raise NotImplementedError

@@ -13,7 +13,7 @@ import pytest
 import epics_compat as epics
 from cachannel import ca
 from cachannel.channel import CaChannel
-from cachannel.many import connect_many, get_many
+from cachannel.many import get_many
 from cachannel.util import caget, caput
 from epics_compat.autosave import restore_pvs, save_pvs
 from support.calls import Events
@@ -135,8 +135,8 @@ def test_state_by_name_in_epics_compat(given: Any) -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        "\u00f6ffnend", np.str_("\u00f6ffnend"), np.bytes_("\u00f6ffnend".encode()), ["\u00f6ffnend"],
-        np.array(["\u00f6ffnend"]), np.array("\u00f6ffnend"),
+        "\u00f6ffnend", np.str_("\u00f6ffnend"), np.bytes_("\u00f6ffnend".encode()),
+        ["\u00f6ffnend"], np.array(["\u00f6ffnend"]), np.array("\u00f6ffnend"),
     ],
 )  # fmt: skip
 def test_state_by_name_in_cachannel(given: Any) -> None:

@@ -22,7 +22,8 @@ def reads(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "two words", "  indented", "@array@ [1]", "<END>", "# no comment", "a\nb", "\u2028x"]
+    "text",
+    ["", "two words", "  indented", "@array@ [1]", "<END>", "# no comment", "a\nb", "\u2028x"],
 )
 def test_a_text_comes_back(tmp_path: Path, text: str) -> None:
     request, saved = tmp_path / "case.req", tmp_path / "case.sav"

@@ -1,10 +1,11 @@
 """A small motor record for the soft IOC of the tests, written in Python.
 
 The fields are those that ``epicsMotor``, pyepics' Motor and ophyd's EpicsMotor use, with the types
-of the motor record of synApps.  The record moves at VELO units per second in a thread, keeps user,
+of the motor record of synApps. The record moves at VELO units per second in a thread, keeps user,
 dial and raw (step) coordinates in step, knows SET, STOP, SPMG, RLV, tweaking and homing (to 0), and
-refuses targets outside its soft limits with LVIO, unless both dial limits are 0.  A put with completion is complete when the
-motor has arrived or was stopped.  LLS and HLS are plain fields which a test may write.
+refuses targets outside its soft limits with LVIO, unless both dial limits are 0. A put with
+completion is complete when the motor has arrived or was stopped. LLS and HLS are plain fields which
+a test may write.
 
 EPICS base takes record support as C functions; ctypes makes them.  The layout of the record after
 the common fields is `_Fields`; the common fields are laid out as in the ao record.
