@@ -27,6 +27,7 @@ from cachannel._ca.core import (
     count_number,
     create_in,
     create_waited,
+    encode_name,
     exception_dict,
     last_reading,
     mask_number,
@@ -40,12 +41,12 @@ from cachannel._ca.core import (
     wait_mine,
 )
 from cachannel._ca.handles import FLOAT, PENDING, Chid, DBRValue, Evid, fetch
-from cachannel._ca.pv_values import as_text, value_of
+from cachannel._ca.pv_values import as_text, shown, value_of
 from cachannel._ca.steps import are_overridden, read_in_steps, search_in_steps
 from cachannel._ca.waited import get_waited, put_waited
 from cachannel._native import lib
 from cachannel.context import park_at_exit
-from cachannel.errors import CaChannelException, StringTooLongError
+from cachannel.errors import CaChannelException, CAError, StringTooLongError
 from cachannel.protocol.enums import CA_OP, DBF, ECA, ChannelState
 from cachannel.protocol.text import decode
 from cachannel.values.decode import Record
@@ -135,6 +136,9 @@ class CaChannel:
             except Exception:  # nobody could be told, and the channel goes anyway
                 self._chid = None
 
+    def __repr__(self) -> str:
+        return shown(self)
+
     @staticmethod
     def version() -> str:
         """Return the version of CaChannel whose interface this is."""
@@ -192,6 +196,8 @@ class CaChannel:
             self.clear_channel()
         if not name:
             raise self._failed(ECA.BADSTR, operation, "the PV has no name")
+        if not isinstance(name, str | bytes):
+            encode_name(name)
         status, chid = create_in(context, name, callback)
         if chid is None:
             raise self._failed(status, operation)
@@ -287,7 +293,10 @@ class CaChannel:
         try:
             encoded = prepare(chid, value, req_type, count, operation)
         except StringTooLongError as exc:
-            raise CaChannelException(ECA.BADSTR, chid.shown, operation, exc.detail) from exc
+            raise CaChannelException(ECA.BADSTR, chid.shown, operation, exc.detail) from None
+        except CAError as exc:
+            exc.__traceback__ = None  # it says what is wrong; the frames below do not help
+            raise
         if isinstance(encoded, int):
             raise self._failed(encoded, operation)
         return encoded
@@ -369,7 +378,11 @@ class CaChannel:
         operation: str = "putWait",
     ) -> None:
         """Write and wait for completion, see `put_waited`."""
-        put_waited(self, self._put(value, req_type, count, operation), timeout, operation)
+        try:
+            put_waited(self, self._put(value, req_type, count, operation), timeout, operation)
+        except CAError as exc:
+            exc.__traceback__ = None  # as in `_put`
+            raise
 
     # Reading --------------------------------------------------------------------------------
 

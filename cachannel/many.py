@@ -243,6 +243,16 @@ def put_many(
         raise ValueError(message)
     if not channels:
         return
+    try:
+        _put_many(channels, values, wait, timeout)
+    except CAError as exc:
+        exc.__traceback__ = None  # it says what is wrong; the frames below do not help
+        raise
+
+
+def _put_many(
+    channels: Sequence[CaChannel], values: Sequence[Any], wait: bool, timeout: float | None
+) -> None:
     numbers = all(
         (kind := type(value)) is float or (kind is int and -_EXACT < value < _EXACT)
         for value in values

@@ -199,7 +199,8 @@ def caput(
             channel.array_put_callback(one, None, None, _ignore)
         channels[0].flush_io()
     elif not wait and isinstance(name, (str, bytes)):
-        channels[0].putw(value)
+        channels[0].array_put(value)
+        channels[0].flush_io()
     else:
         try:
             if isinstance(name, (str, bytes)):

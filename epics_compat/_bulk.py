@@ -14,6 +14,7 @@ from epics_compat._errors import (
     CASeverityException,
     ChannelAccessDisconnected,
     ChannelAccessTimeout,
+    shorten,
 )
 
 if TYPE_CHECKING:
@@ -72,12 +73,16 @@ def caget_many(
     found = [entry for entry in entries if entry is not None]
     channels = [entry.channel for entry in found if entry.channel is not None]
     answers = iter(get_many(channels, ANY, 0 if count is None else count, timeout))
-    return [
-        None
-        if entry is None
-        else _value(entry, *next(answers), count, timeout, as_string, as_numpy)
-        for entry in entries
-    ]
+    try:
+        return [
+            None
+            if entry is None
+            else _value(entry, *next(answers), count, timeout, as_string, as_numpy)
+            for entry in entries
+        ]
+    except Exception as exc:
+        shorten(exc)
+        raise
 
 
 def _value(
@@ -167,12 +172,16 @@ def caput_many(
         if not thispv.connected:
             thispv.wait_for_connection(timeout=max(end - time.monotonic(), 0.0))
         entries.append(thispv._entry if thispv.connected else None)
-    if wait == "each":
-        return [
-            -1 if entry is None else _put_one(thispv, value, put_timeout)
-            for thispv, entry, value in zip(pvs, entries, data, strict=True)
-        ]
-    return _put_all(pvs, entries, data, put_timeout if wait == "all" else None)
+    try:
+        if wait == "each":
+            return [
+                -1 if entry is None else _put_one(thispv, value, put_timeout)
+                for thispv, entry, value in zip(pvs, entries, data, strict=True)
+            ]
+        return _put_all(pvs, entries, data, put_timeout if wait == "all" else None)
+    except Exception as exc:
+        shorten(exc)
+        raise
 
 
 def _put_one(thispv: Any, value: Any, timeout: float) -> int:

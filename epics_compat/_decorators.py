@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from epics_compat import _core, dbr
-from epics_compat._errors import ChannelAccessException, refuse
+from epics_compat._errors import ChannelAccessException, refuse, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,11 @@ def withCA(fcn: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(fcn)
     def wrapper(*args: Any, **kwds: Any) -> Any:
-        return fcn(*args, **kwds) if _ready() else None
+        try:
+            return fcn(*args, **kwds) if _ready() else None
+        except Exception as exc:
+            shorten(exc)
+            raise
 
     return wrapper
 
@@ -51,15 +55,19 @@ def withCHID(fcn: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(fcn)
     def wrapper(*args: Any, **kwds: Any) -> Any:
-        if not _ready():
-            return None
-        if args:
-            entry = _core.entry_of(args[0])
-            if type(args[0]) is int:
-                args = (entry.chid, *args[1:])
-        elif "chid" in kwds:
-            kwds["chid"] = _core.entry_of(kwds["chid"]).chid
-        return fcn(*args, **kwds)
+        try:
+            if not _ready():
+                return None
+            if args:
+                entry = _core.entry_of(args[0])
+                if type(args[0]) is int:
+                    args = (entry.chid, *args[1:])
+            elif "chid" in kwds:
+                kwds["chid"] = _core.entry_of(kwds["chid"]).chid
+            return fcn(*args, **kwds)
+        except Exception as exc:
+            shorten(exc)
+            raise
 
     return wrapper
 
@@ -86,13 +94,17 @@ def withConnectedCHID(fcn: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(fcn)
     def wrapper(*args: Any, **kwds: Any) -> Any:
-        if not _ready():
-            return None
-        connected, args = _connect(args, kwds)
-        if not connected:
-            message = f"{fcn.__name__}: the channel is not connected"
-            raise ChannelAccessException(message)
-        return fcn(*args, **kwds)
+        try:
+            if not _ready():
+                return None
+            connected, args = _connect(args, kwds)
+            if not connected:
+                message = f"{fcn.__name__}: the channel is not connected"
+                raise ChannelAccessException(message)
+            return fcn(*args, **kwds)
+        except Exception as exc:
+            shorten(exc)
+            raise
 
     return wrapper
 
@@ -102,10 +114,14 @@ def withMaybeConnectedCHID(fcn: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(fcn)
     def wrapper(*args: Any, **kwds: Any) -> Any:
-        if not _ready():
-            return None
-        _, args = _connect(args, kwds)
-        return fcn(*args, **kwds)
+        try:
+            if not _ready():
+                return None
+            _, args = _connect(args, kwds)
+            return fcn(*args, **kwds)
+        except Exception as exc:
+            shorten(exc)
+            raise
 
     return wrapper
 

@@ -1,7 +1,8 @@
 """Python values to DBR data, by the rules of pyepics where they make sense.
 
-Integers wrap as in C and fractions are cut off; numeric text is read as a number. None and masked
-elements are NaN for floating point, and refused by other types.
+Integers wrap as in C and fractions are cut off; numeric text is read as a number. Elements that are
+None or masked are NaN for floating point, and refused by other types. None by itself is refused: it
+is what a get that failed gave, more often than a wish for NaN.
 """
 
 from __future__ import annotations
@@ -165,7 +166,7 @@ def encode(value: Any, ftype: int, nelm: int, pvname: str = "") -> Encoded:
         CASeverityException: text of exactly 40 bytes.
 
     Warns:
-        UserWarning: None and masked elements are written as NaN.
+        UserWarning: elements that are None or masked are written as NaN.
     """
     base = _BASES.get(ftype, dbr.native_type(ftype) if ftype < 35 else 0)
     try:
@@ -197,6 +198,9 @@ def _encode(value: Any, ftype: int, base: int, nelm: int) -> Encoded:
         return encoded if ftype < 7 else encoded._replace(dbr_type=ftype)
     if base == 0:
         return Encoded(0, 1, _string(value))
+    if value is None:
+        message = "a number is required, not NoneType"
+        raise TypeError(message)
     number = _number(value, base)
     data = _wrap(numpy.array([number], dtype="f8" if base in _FLOATS else "i8"), base)
     return Encoded(ftype if ftype >= 35 else base, 1, data)

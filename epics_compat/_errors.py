@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from cachannel.errors import describe
 from epics_compat import dbr
@@ -14,7 +14,10 @@ __all__ = [
     "ChannelAccessGetFailure",
     "ChannelAccessTimeout",
     "refuse",
+    "shorten",
 ]
+
+_OURS: Final = ("epics_compat", "cachannel")
 
 
 class ChannelAccessException(Exception):
@@ -83,6 +86,25 @@ class ChannelAccessDisconnected(ChannelAccessException, ConnectionError):
     def __init__(self, message: str, pvname: str) -> None:
         super().__init__(message)
         self.pvname = pvname
+
+
+def shorten(exc: Exception) -> None:
+    """Take the frames of this package out of the traceback of an error that says what is wrong.
+
+    That is one of the classes above, or has a note about the PV. Other errors keep their frames,
+    as they may be faults of this package, and so do errors that come through the user's code. It
+    is for an ``except`` clause that ends with ``raise``.
+    """
+    own = CASeverityException | ChannelAccessException | ChannelAccessGetFailure
+    if not (isinstance(exc, own) or getattr(exc, "__notes__", None)):
+        return
+    trace = exc.__traceback__
+    while trace is not None:
+        module = trace.tb_frame.f_globals.get("__name__", "")
+        if module.partition(".")[0] not in _OURS:
+            return
+        trace = trace.tb_next
+    exc.__traceback__ = None
 
 
 def refuse(function: str, status: int, expected: int = dbr.ECA_NORMAL) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,31 @@ def _value(value: Any) -> str:
     shown = ",".join(_scalar(getattr(item, "item", lambda i=item: i)()) for item in value[:_SHOWN])
     more = ",...." if len(value) > 10 else ""
     return _row("value", f" array  [{shown}{more}]")
+
+
+_IN_TABLE = ("units", "type", "severity", "status", "timestamp", "access", "host")
+
+
+def table(pv: PV) -> str:
+    """Describe a PV in HTML, by what is known of it."""
+    args = pv._args
+    rows = {"PV": pv.pvname}
+    if not pv.connected:
+        rows["connection"] = "not connected"
+    else:
+        rows["value"] = str(args["char_value"])
+        rows |= {name: str(args[name]) for name in _IN_TABLE if args[name] is not None}
+        if args["severity"] is not None:
+            rows |= {"severity": pv.char_severity, "status": pv.char_status}
+        if args["timestamp"] is not None:
+            rows["timestamp"] = pv.fmt_time(args["timestamp"])
+        if args["nelm"] != 1:
+            rows["count"] = f"{args['count']} of {args['nelm']}"
+    cells = (
+        f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>"
+        for name, text in rows.items()
+    )
+    return f"<table>{''.join(cells)}</table>"
 
 
 def paragraph(pv: PV) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy
 
 from epics_compat import _io, _values, ca, dbr
+from epics_compat._errors import shorten
 from epics_compat._state import State
 
 __all__ = ["Reading"]
@@ -39,10 +40,14 @@ class Reading(State):
             value = args["value"]
             if type(value) in (float, int, str) and args["nelm"] == 1:
                 return value
-        items = self.get_with_metadata(
-            count=count, as_string=as_string, as_numpy=as_numpy, timeout=timeout,
-            with_ctrlvars=with_ctrlvars, use_monitor=use_monitor,
-        )  # fmt: skip
+        try:
+            items = self.get_with_metadata(
+                count=count, as_string=as_string, as_numpy=as_numpy, timeout=timeout,
+                with_ctrlvars=with_ctrlvars, use_monitor=use_monitor,
+            )  # fmt: skip
+        except Exception as exc:
+            shorten(exc)
+            raise
         return None if items is None else items["value"]
 
     def get_with_metadata(
@@ -97,7 +102,11 @@ class Reading(State):
         if cached:
             items = dict(args)
         else:
-            fresh = self._fresh(count, self._type_of(form), limit)
+            try:
+                fresh = self._fresh(count, self._type_of(form), limit)
+            except Exception as exc:
+                shorten(exc)
+                raise
             if fresh is None:
                 return None
             items = fresh
@@ -168,7 +177,11 @@ class Reading(State):
                 self._say_disconnected(f"get_{form}vars")
             return None
         entry = self._checked()
-        items = _io.control(entry, form, timeout, warn=warn)
+        try:
+            items = _io.control(entry, form, timeout, warn=warn)
+        except Exception as exc:
+            shorten(exc)
+            raise
         if items is None:
             return None
         if form == "ctrl":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from epics_compat import _io, ca, dbr, utils
 from epics_compat._encode import only_text
-from epics_compat._errors import ChannelAccessDisconnected
+from epics_compat._errors import ChannelAccessDisconnected, shorten
 from epics_compat._state import State
 
 if TYPE_CHECKING:
@@ -66,6 +66,9 @@ class Writing(State):
             if ca.RAISE_ERRORS:
                 raise
             return None
+        except Exception as exc:
+            shorten(exc)
+            raise
 
     def _send(
         self, entry: Entry, value: Any, wait: bool, timeout: float, use_complete: bool,

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["Device"]
 
 _BASE = ("_prefix", "_delim", "_pvs", "_aliases", "_mutable", "_nonpvs", "_init")
+NO_PVS = ("__", "_repr_", "_ipython_")
+"""Names that Python and IPython look for; as PVs each would cost a wait for a connection."""
 _OWN = frozenset((*_BASE, "_timeout"))
 
 
@@ -206,7 +208,7 @@ class Device:
 
     def __getattr__(self, attr: str) -> Any:
         own = self.__dict__
-        if attr.startswith("__") or "_init" not in own or attr in _OWN:
+        if attr.startswith(NO_PVS) or "_init" not in own or attr in _OWN:
             raise AttributeError(attr)
         target = own["_aliases"].get(attr, attr)
         known = target in own["_pvs"]

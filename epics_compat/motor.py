@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from epics_compat import _io, ca
-from epics_compat.device import Device
+from epics_compat.device import NO_PVS, Device
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,8 +109,10 @@ class Motor(Device):
             super().PV(attr).wait_for_connection(max(deadline - time.monotonic(), 0.01))
 
     def __repr__(self) -> str:
-        description = Device.get(self, "DESC")
-        return f"<epics.Motor: {self._prefix}: '{description}'>"
+        known = self._pvs["DESC"]
+        if not known.connected:
+            return f"<epics.Motor: {self._prefix}: not connected>"
+        return f"<epics.Motor: {self._prefix}: '{known.get()}'>"
 
     __str__ = __repr__
 
@@ -133,7 +135,7 @@ class Motor(Device):
         try:
             return super().__getattr__(self._attribute(attr))
         except AttributeError:
-            if attr.startswith("__") or "_init" not in self.__dict__:
+            if attr.startswith(NO_PVS) or "_init" not in self.__dict__:
                 raise
         message = f"EpicsMotor has no attribute {attr}"
         raise MotorException(message)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from epics_compat import _client, _core, _info, ca, dbr
 from epics_compat._callbacks import Callbacks
 from epics_compat._connecting import Connecting
+from epics_compat._errors import shorten
 from epics_compat._monitoring import Monitoring
 from epics_compat._properties import Properties
 from epics_compat._reading import Reading
@@ -84,11 +85,15 @@ class PV(Connecting, Reading, Writing, Monitoring, Callbacks, Text, Properties):
             self._access_callbacks = [access_callback]
         if ca.is_finalized():
             return
-        if context is None:
-            self.context = _core.current()
-        else:
-            self._enter(context)
-        self._hook()
+        try:
+            if context is None:
+                self.context = _core.current()
+            else:
+                self._enter(context)
+            self._hook()
+        except Exception as exc:
+            shorten(exc)
+            raise
 
     def _enter(self, context: Any) -> None:
         """Be in the context that was asked for.
@@ -115,6 +120,10 @@ class PV(Connecting, Reading, Writing, Monitoring, Callbacks, Text, Properties):
         return (
             f"<PV '{self.pvname}', count={size}, type={args['typefull']}, access={args['access']}>"
         )
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks, of what is known; nothing is read for it."""
+        return _info.table(self)
 
     def __eq__(self, other: object) -> bool:
         return self is other

@@ -125,7 +125,7 @@ def test_enum_state_goes_as_text() -> None:
     assert encode(b"Busy", 3, 1, None).data.startswith(b"Busy\0")
 
 
-@pytest.mark.parametrize("value", [{}, set(), object(), iter([1]), lambda: 1])
+@pytest.mark.parametrize("value", [None, {}, set(), object(), iter([1]), lambda: 1])
 @pytest.mark.parametrize("base", range(7))
 def test_objects_are_refused_by_every_type(base: int, value: Any) -> None:
     with pytest.raises(ValueTypeError) as caught:
@@ -199,7 +199,7 @@ def test_array_of_bools_as_text() -> None:
     assert encode(np.array([True, False]), 0, 2, None).data.replace(b"\0", b"") == b"10"
 
 
-@pytest.mark.parametrize("value", [{}, [{}], [[1, 2]]])
+@pytest.mark.parametrize("value", [None, {}, [{}], [[1, 2]]])
 def test_object_that_is_no_value_is_a_value_error_and_a_type_error(value: Any) -> None:
     """CaChannel raised ValueError, caffi TypeError; scripts may catch either."""
     with pytest.raises(ValueError, match="put") as caught:

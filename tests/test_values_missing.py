@@ -13,7 +13,7 @@ ma = np.ma
 NAN = float("nan")
 
 MISSING: list[tuple[Any, list[float]]] = [
-    (None, [NAN]),
+    ([None], [NAN]),
     (ma.masked, [NAN]),
     (ma.array(7.0, mask=True), [NAN]),
     ([1, None, 3.0], [1, NAN, 3]),

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from cachannel._ca.handles import FLOAT, INTEGER, DBRValue
 from cachannel._native import lib
-from cachannel.protocol.enums import ECA
+from cachannel.protocol.enums import ECA, dbf_text
 from cachannel.values.decode import Record, pv_items, text
 
-__all__ = ["as_text", "value_of"]
+__all__ = ["as_text", "shown", "value_of"]
+
+
+_ACCESS: Final = ("no access", "read-only", "write-only", "read/write")
+
+
+def shown(channel: Any) -> str:
+    """Describe a `CaChannel` for `repr`: its PV, and the state of the connection.
+
+    Nothing is sent, and no context is made for it.
+    """
+    chid = channel._chid
+    text = f"{type(channel).__name__} {channel._pvname!r}"
+    if chid is None or chid.id <= 0:
+        return f"<{text}, no search was made>" if chid is None else f"<{text}, cleared>"
+    if lib.cc_channel_is_connected(chid.id) != 1:
+        return f"<{text}, not connected>"
+    count = lib.cc_element_count(chid.id)
+    access = _ACCESS[max(lib.cc_access(chid.id), 0) & 3]
+    kind = dbf_text(lib.cc_field_type(chid.id)).removeprefix("DBF_")
+    return f"<{text}, count={count}, type={kind}, access={access}>"
 
 
 def value_of(value: DBRValue, *, give: bool = False) -> Any:

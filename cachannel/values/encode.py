@@ -1,9 +1,10 @@
 """Python values to DBR data, without ever sending something else than was asked for.
 
 Harmless values are converted: a whole or fractional number for an integer type (the fraction is
-cut off), text that is a number for a numeric type, a number for a STRING, None and masked elements
-for floating point (NaN). Everything else raises, and nothing is sent: a number that does not fit,
-text that is not a number, an object that is not a value.
+cut off), text that is a number for a numeric type, a number for a STRING, elements that are None or
+masked for floating point (NaN). Everything else raises, and nothing is sent: a number that does not
+fit, text that is not a number, an object that is not a value. None by itself is not a value: it is
+what a read that failed gave, more often than a wish for NaN.
 """
 
 from __future__ import annotations
@@ -286,8 +287,6 @@ def _encode(value: Any, dbr_type: int, native: int, count: int | None) -> Encode
         return Encoded(dbr_type, 1, _SCALARS[base].pack(_number(value, base)))
     values = _sequence(value)
     if values is None:
-        if value is None and base != _STRING:
-            raise _MissingError(base)
         if isinstance(value, dict | set | frozenset) or not _is_number(value):
             raise _RefusedError(ValueTypeError, f"{_show(value)} cannot be written")
         if base == _STRING:
@@ -344,11 +343,11 @@ def encode(
         StringTooLongError: 40 bytes of text and more for a STRING.
         BadValueError: text that is not a number.
         RangeError: a number that the type cannot hold.
-        ValueTypeError: an object that is not a value (dict, generator, ...); None or a masked
-            element, for a type other than FLOAT and DOUBLE.
+        ValueTypeError: an object that is not a value (None, dict, generator, ...); an element that
+            is None or masked, for a type other than FLOAT and DOUBLE.
 
     Warns:
-        UserWarning: None and masked elements are written as NaN.
+        UserWarning: elements that are None or masked are written as NaN.
     """
     try:
         try:

@@ -51,6 +51,7 @@ def with_nan(value: Any) -> Any:
 
     Args:
         value: anything; only a missing value, and the elements of lists, tuples and arrays change.
+            An API that refuses None by itself does so before.
 
     Returns:
         A masked array as a plain array of the same shape; its dtype is kept if it is floating
@@ -88,7 +89,7 @@ def warn_nan(what: str) -> None:
     level, frame = 1, sys._getframe()
     while frame is not None and _is_ours(frame.f_globals.get("__name__", "")):
         level, frame = level + 1, frame.f_back  # type: ignore[assignment]
-    warnings.warn(f"{what}: None and masked elements are written as NaN", stacklevel=level)
+    warnings.warn(f"{what}: elements that are None or masked are written as NaN", stacklevel=level)
 
 
 def _is_ours(module: str) -> bool:

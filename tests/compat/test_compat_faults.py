@@ -165,7 +165,7 @@ def test_wrong_types() -> None:
         ca.get(chid, ftype=77)
     with pytest.raises(ValueError, match="no number"):
         epics.caput("catest", "no number")
-    for value in ({}, object()):
+    for value in (None, {}, object()):
         with pytest.raises(TypeError):
             epics.caput("catest", value)
     with pytest.raises(ca.ChannelAccessException):

@@ -248,7 +248,7 @@ def test_integers_wrap_and_fractions_are_cut() -> None:
         assert pv.get() == wanted
 
 
-@pytest.mark.parametrize("value", [{}, object()])
+@pytest.mark.parametrize("value", [None, {}, object()])
 def test_what_cannot_be_sent(value: object) -> None:
     with pytest.raises(TypeError):
         connected("catest").put(value)
