@@ -83,6 +83,8 @@ def test_the_first_callback_has_states_and_units(
     monkeypatch.setattr(ca, "MONITOR_PROPERTIES", kept)
     epics.caput("cambbo", 2, wait=True, connection_timeout=60)
     epics.caput("caprop", 1.25, wait=True, connection_timeout=60)
+    epics.caput("caprop.EGU", "mm", wait=True, connection_timeout=60)
+    epics.caput("caprop.PREC", 2, wait=True, connection_timeout=60)
     epics.pv.clear_pvcache()
     states, numbers = Seen(), Seen()
     pvs = [way("cambbo", states), way("caprop", numbers)]

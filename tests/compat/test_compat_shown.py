@@ -62,6 +62,7 @@ def test_classes_of_scripts_have_their_own_names() -> None:
 
 
 def test_pv_in_a_notebook() -> None:
+    epics.caput("caprop.EGU", "mm", wait=True, connection_timeout=60)
     shown = pv("caprop")
     wait_until(lambda: shown._args["value"] is not None)
     assert shown.units == "mm"
