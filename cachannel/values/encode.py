@@ -307,9 +307,12 @@ def _only_text(value: Any, dbr_type: int) -> Any:
 
     Text for them is a whole value: the bytes of an array, or the name of a state.
     """
-    if dbr_type not in (_CHAR, _ENUM) or isinstance(value, str | bytes | bytearray):
+    if dbr_type != _CHAR and dbr_type != _ENUM:
         return value
-    if getattr(value, "size", None) == 1 and not is_masked(value):
+    size = getattr(value, "size", None)
+    if size is not None:
+        if size != 1 or is_masked(value):
+            return value
         (first,) = value.flat if hasattr(value, "flat") else (value,)
     elif isinstance(value, list | tuple) and len(value) == 1:
         (first,) = value
