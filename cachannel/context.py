@@ -31,6 +31,7 @@ from cachannel._libca_texts import exception_line, exception_text
 from cachannel._native import ffi, lib
 from cachannel._native.forks import destroy_queue, forks, new_queue
 from cachannel.errors import CAError, check
+from cachannel.protocol import text
 from cachannel.protocol.enums import ECA
 from cachannel.values.decode import RECORD, Record
 
