@@ -7,6 +7,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from cachannel.protocol.broadcast import SearchResponder
@@ -273,7 +274,7 @@ class Context(_Context):
             for what, hook in hooks:
                 self.spawn(self.run_hook(what, hook, layer))
             self.spawn(self.repeat(beacons.send, layer))
-            self.spawn(self.repeat(self.upkeep.look, layer))
+            self.spawn(self.repeat(partial(self.look_after, layer), layer))
             self.log_started(sockets.port, sockets.interfaces, log_pv_names)
             await self._exit
         except asyncio.CancelledError:

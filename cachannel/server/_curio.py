@@ -318,7 +318,7 @@ class Context(ReadyContext):
             for what, hook in hooks:
                 await tasks.spawn(self._hook, what, hook, layer)
             await tasks.spawn(self.repeat, beacons.send, layer)
-            await tasks.spawn(self.repeat, self.upkeep.look, layer)
+            await tasks.spawn(self.repeat, partial(self.look_after, layer), layer)
             self.log_started(sockets.port, sockets.interfaces, log_pv_names)
             await self._pump(tasks)
         except (curio.CancelledError, KeyboardInterrupt):

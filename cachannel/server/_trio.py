@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 import trio
@@ -241,7 +242,7 @@ class Context(ReadyContext):
                 for what, hook in hooks:
                     nursery.start_soon(self._hook, what, hook, layer)
                 nursery.start_soon(self.repeat, beacons.send, layer)
-                nursery.start_soon(self.repeat, self.upkeep.look, layer)
+                nursery.start_soon(self.repeat, partial(self.look_after, layer), layer)
                 self.log_started(sockets.port, sockets.interfaces, log_pv_names)
         except BaseException:
             self.log.info("Server task cancelled. Will shut down.")

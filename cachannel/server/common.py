@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -82,6 +82,7 @@ class Context:
         self.settings = ServerSettings.from_environment()
         self.core = ServerCore(pvdb, self.settings)
         self.upkeep = Upkeep(self.core)
+        self._size = 0
         # The end was asked for; this may be before the server has anything to end.
         self.stopping = False
         self._ended = False
@@ -246,7 +247,36 @@ class Context:
         for kind, name, channel, hook in self._hooked("startup", "scan"):
             entries = scans if kind == "scan" else found
             entries.append((f"{kind} of {name}", partial(hook, channel)))
+            channel._has_started = True
+        self._size = self._count()
         return found + scans
+
+    def _count(self) -> int:
+        try:
+            return len(self.pvdb)  # type: ignore[arg-type]
+        except TypeError:
+            return 0  # it does not tell; clients that lose a PV do
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Start a coroutine as a task that ends with the server."""
+        raise NotImplementedError
+
+    def look_after(self, layer: AsyncLibraryLayer) -> float:
+        """Do what is due now and then; return the seconds until the next time.
+
+        Hooks of PVs that an IOC adds while it serves are started here. A mapping tells nobody that
+        it has changed, so only its size is looked at, and whether a client has lost a PV.
+        """
+        period = self.upkeep.look()
+        if self.core.has_lost or self._count() != self._size:
+            self.core.has_lost = False
+            self._size = self._count()
+            hooked = self._hooked("startup", "scan")
+            for kind, name, channel, hook in [each for each in hooked if not each[2]._has_started]:
+                channel._has_started = True
+                what = f"{kind} of {name}"
+                self.spawn(self._hook(what, partial(hook, channel), layer))
+        return period
 
     def shutdown_methods(self) -> list[tuple[str, Hook]]:
         """List what to run when the server stops."""
@@ -259,6 +289,9 @@ class Context:
             # The rest of the end must not be missed: sockets are closed, clients are told.
             self.log.exception("the PVs cannot be listed; no shutdown hook runs")
             return []
+
+    async def _hook(self, what: str, hook: Hook, layer: AsyncLibraryLayer) -> None:
+        await self.run_hook(what, hook, layer)
 
     async def run_hook(self, what: str, hook: Hook, layer: AsyncLibraryLayer) -> None:
         """Run a hook; what it raises is logged and ends nothing but the hook.

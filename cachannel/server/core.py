@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from cachannel.protocol.errors import CaprotoKeyError, FilterValidationError
 from cachannel.protocol.filters import (
@@ -72,6 +73,10 @@ class ServerCore:
         self.logs_requests = self.log.isEnabledFor(logging.DEBUG)
         self.circuits: set[Circuit] = set()
         self._junk_hosts: set[str] = set()
+        # Names by identity of channels, made if there are channels under other names than theirs.
+        self._names: dict[int, str] | None = None
+        # A client has lost a PV, which may have been replaced by another channel.
+        self.has_lost = False
         # Circuits without an unfinished message receive into one buffer, so that idle clients
         # cost nothing.
         self.receive_array = bytearray(_RECEIVE_BYTES)
@@ -107,9 +112,26 @@ class ServerCore:
             channel = self.pvdb[name]
         except KeyError:
             return None
-        if not channel._pvname:
-            channel._pvname = name  # for messages about channels that are not of a group
+        if channel._served_as is None:
+            channel._served_as = self._served_name(channel, name)
+            if not channel._pvname:
+                channel._pvname = channel._served_as  # for messages about it
         return channel
+
+    def _served_name(self, channel: ChannelData, asked: str) -> str:
+        """Return the name of a channel: its own if it is served under that, else the first one."""
+        own, pvdb = channel._pvname, cast("Any", self.pvdb)
+        if own == asked:
+            return own
+        # A mapping of the user's own may raise anything for a name it lacks.
+        with contextlib.suppress(Exception):
+            if own and pvdb[own] is channel:
+                return own
+        if type(pvdb) is not dict:
+            return asked
+        if self._names is None or id(channel) not in self._names:
+            self._names = {id(each): name for name, each in reversed(pvdb.items())}
+        return self._names.get(id(channel), asked)
 
     def _find(self, name: str) -> Served | None:
         channel = self._get(name)
@@ -174,8 +196,11 @@ class ServerCore:
         """
         pvdb: Any = self.pvdb
         if type(pvdb) is dict:
-            return pvdb.get(channel.record) is channel.owner
-        return not channel.listed or self.lists(channel.record)
+            serves = pvdb.get(channel.record) is channel.owner
+        else:
+            serves = not channel.listed or self.lists(channel.record)
+        self.has_lost |= not serves
+        return serves
 
 
 def _field_of(record: Any, name: str) -> ChannelData:

@@ -127,6 +127,8 @@ class ChannelData:
     _max_length = 1
     # The name that the server found this channel by, where nothing else has given it a name.
     _pvname: str = ""
+    _served_as: str | None = None
+    _has_started = False
     _getter: Any = None
     _field_inst: Any = None
     _failed = False

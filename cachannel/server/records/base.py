@@ -380,7 +380,7 @@ class RecordFieldGroup(PVGroup, metaclass=RecordMeta):
         if link is not None:
             return _linked(parent, link)
         if attr == "record_name":
-            return parent.pvname
+            return parent._served_as or parent.pvname
         if attr == "record_type":
             return self._record_type
         return self._alarm_field(attr)
