@@ -1,6 +1,7 @@
 """What callbacks are given first: the present value once, with units, precision and states."""
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -244,14 +245,21 @@ def test_caput_many_goes_on_after_a_refusal(wait: str) -> None:
         assert [epics.caget(name, use_monitor=False) for name in names[::2]] == [number] * 2
 
 
-def test_caput_many_with_exceptions_for_lost_pvs(monkeypatch: pytest.MonkeyPatch) -> None:
+SLOW = """
+record(ao, "firstslow") { field(FLNK, "firstslow:delay") }
+record(calcout, "firstslow:delay") { field(CALC, "VAL+1") field(ODLY, "1000") }
+"""
+
+
+def test_caput_many_with_exceptions_for_lost_pvs(
+    monkeypatch: pytest.MonkeyPatch, make_ioc: Callable[..., object]
+) -> None:
     """`ca.RAISE_ERRORS` does not change what the list says."""
-    # Another test may have left it in its delay. A write ends the delay, and completes at once.
-    wait_until(
-        lambda: epics.caput("caslowest", 0, wait=True, timeout=1.0) == 1, what="a write completes"
-    )
+    # An IOC of its own: a write completes at once while the delay of an earlier one lasts.
+    make_ioc(SLOW)
+    connected("firstslow")
     monkeypatch.setattr(ca, "RAISE_ERRORS", True)
-    names = ["caslowest", "cascratch2"]
+    names = ["firstslow", "cascratch2"]
     assert epics.caput_many(names, [1, 2], wait="each", put_timeout=0.05) in ([-1, -1], [-1, 1])
 
 
