@@ -14,6 +14,8 @@ from cachannel.cli.readings import (
     ENUM,
     EPOCH,
     FLOAT,
+    NEVER_PROCESSED,
+    NOT_FOUND,
     STSACK,
     Reading,
     condition,
@@ -21,10 +23,25 @@ from cachannel.cli.readings import (
     severity_name,
 )
 from cachannel.protocol.dbr import LAYOUTS
+from cachannel.protocol.text import decode, encode, until_nul
 
-__all__ = ["alarm_fields", "escape", "head", "labelled", "line", "stamp_text", "values", "wide"]
+__all__ = [
+    "ELEMENTS_SHOWN",
+    "alarm_fields",
+    "escape",
+    "head",
+    "labelled",
+    "line",
+    "readable",
+    "stamp_text",
+    "value_text",
+    "values",
+    "wide",
+]
 
 NAME_WIDTH: Final = 30
+ELEMENTS_SHOWN: Final = 20
+"""Elements of a longer array that a terminal shows."""
 _NO_READ_ACCESS: Final = 368
 _TIMEOUT: Final = 80
 _STATES: Final = 16
@@ -41,6 +58,26 @@ _PRINTED: Final = tuple(
 def escape(data: bytes) -> str:
     """Show text with C escapes for what is not printable ASCII."""
     return "".join([_PRINTED[byte] for byte in data])
+
+
+def readable(data: bytes) -> str:
+    """Show text as it is, with C escapes for characters that cannot be printed, and for ``\\``.
+
+    Given to ``cachannel put``, the shown text is the same text again.
+    """
+    characters = decode(data)
+    is_utf8 = encode(characters) == data
+    return "".join(
+        character
+        if character.isprintable() and character != "\\"
+        else escape(encode(character) if is_utf8 else bytes([ord(character)]))
+        for character in characters
+    )
+
+
+def shown_text(data: bytes, settings: Settings) -> str:
+    """Show text as the output can: readable on a terminal with UTF-8, else as base shows it."""
+    return readable(data) if settings.unicode else escape(data)
 
 
 def integer(value: int, code: str) -> str:
@@ -68,26 +105,32 @@ def floating(value: float, settings: Settings) -> str:
     return format(value, settings.floating)
 
 
-def values(reading: Reading, settings: Settings) -> list[str]:
-    """Show the elements one by one."""
-    base, elements = reading.base, reading.elements
+def values(reading: Reading, settings: Settings, most: int | None = None) -> list[str]:
+    """Show the elements one by one.
+
+    Args:
+        reading: the value.
+        settings: how it is shown.
+        most: show no more than the first elements, so many; all if None.
+    """
+    base, elements = reading.base, reading.elements[:most]
     if base in (FLOAT, DOUBLE):
         return [floating(value, settings) for value in elements]
     if not base:
-        return [escape(value) for value in elements]
+        return [shown_text(value, settings) for value in elements]
     if base == CHAR:
         return [str(value) for value in elements]
     if base == ENUM:
         if "strs" in reading.members and not settings.numbers:
             states = reading.states
-            return [_state(value, states) for value in elements]
+            return [_state(value, states, settings) for value in elements]
         return [str(value) for value in elements]
     return [integer(value, settings.integer) for value in elements]
 
 
-def _state(value: int, states: list[bytes]) -> str:
+def _state(value: int, states: list[bytes], settings: Settings) -> str:
     if value < len(states):
-        return escape(states[value])
+        return shown_text(states[value], settings)
     return f"{'Illegal Value' if value >= _STATES else 'Enum Index Overflow'} ({value})"
 
 
@@ -96,8 +139,35 @@ def head(name: str, count: int, separator: str) -> str:
     return (f"{name:<{NAME_WIDTH}}" if count <= 1 and separator == " " else name) + separator
 
 
+def as_characters(reading: Reading, settings: Settings) -> bool:
+    """Whether an array of CHAR is shown as text: by option, or on a terminal if it holds text."""
+    if reading.base != CHAR:
+        return False
+    if settings.as_text:
+        return settings.count > 0 or len(reading.elements) > 1 or settings.layout == "type"
+    return settings.on_terminal and not settings.numbers and reading.holds_text
+
+
+def elements_text(reading: Reading, settings: Settings, most: int = ELEMENTS_SHOWN) -> str:
+    """Show the elements of a line; on a terminal only the first ones of a long array.
+
+    Args:
+        reading: the value.
+        settings: how it is shown; without ``-#`` and ``--all`` a terminal shortens.
+        most: elements that a terminal shows.
+    """
+    count, separator = len(reading.elements), settings.separator
+    if not settings.on_terminal or settings.whole or settings.count or count <= most:
+        return separator.join(values(reading, settings))
+    settings.shortened = True
+    some = [*values(reading, settings, most), "..."]
+    return f"{separator.join(some)} ({count - most} more)"
+
+
 def failure(reading: Reading) -> str:
     """Say why there is no value."""
+    if reading.status == NOT_FOUND:
+        return "*** Not connected (PV not found)"
     if reading.status == _NO_READ_ACCESS:
         return "*** no read access"
     if reading.status == _TIMEOUT:
@@ -107,24 +177,30 @@ def failure(reading: Reading) -> str:
     return f"*** CA error {describe(reading.status)}"
 
 
-def value_text(reading: Reading, settings: Settings) -> str:
+def value_text(reading: Reading, settings: Settings, most: int = ELEMENTS_SHOWN) -> str:
     """Return the value of a line; arrays begin with the number of elements."""
     if not reading.ok:
         return failure(reading)
-    count, separator = len(reading.elements), settings.separator
-    counted = settings.count or count > 1
-    if counted and settings.as_text and reading.base == CHAR:
-        return escape(reading.text)
-    texts = values(reading, settings)
-    if counted:
-        texts = [str(count), *texts]
-    return separator.join(texts)
+    if as_characters(reading, settings):
+        return shown_text(reading.text, settings)
+    count = len(reading.elements)
+    text = elements_text(reading, settings, most)
+    if settings.count or count > 1:
+        return f"{count}{settings.separator}{text}" if count else str(count)
+    return text
+
+
+def start_of_line(reading: Reading, settings: Settings) -> str:
+    """Return the name and the separator; text on a terminal stands in the column of scalars."""
+    count = len(reading.elements)
+    if settings.on_terminal and as_characters(reading, settings):
+        count = 1
+    return head(reading.name, count, settings.separator)
 
 
 def line(reading: Reading, settings: Settings) -> str:
     """Return the line ``name value``."""
-    text = value_text(reading, settings)
-    return head(reading.name, len(reading.elements), settings.separator) + text
+    return start_of_line(reading, settings) + value_text(reading, settings)
 
 
 def clock(seconds: int, nanoseconds: int) -> str:
@@ -142,7 +218,7 @@ def now() -> str:
 
 def stamp_text(reading: Reading) -> str:
     """Show the time stamp in local time."""
-    if reading.stamp == (0, 0):
+    if reading.stamp == NEVER_PROCESSED:
         return "<undefined>"
     return clock(EPOCH + reading.stamp[0], reading.stamp[1])
 
@@ -150,7 +226,7 @@ def stamp_text(reading: Reading) -> str:
 def wide(reading: Reading, settings: Settings, stamp: str | None = None) -> str:
     """Return the line with time stamp and alarm; without an alarm both its fields are empty."""
     separator = settings.separator
-    start = head(reading.name, len(reading.elements), separator)
+    start = start_of_line(reading, settings)
     if not reading.ok:
         return f"{start}{now()} {failure(reading)}"
     shown = stamp_text(reading) if stamp is None else stamp
@@ -186,18 +262,20 @@ def labelled(reading: Reading, settings: Settings) -> str:
     number, members = reading.dbr_type, reading.members
     rows = [("Native data type", field_type(reading.native)), ("Request type", dbr_name(number))]
     if number == CLASS_NAME:
-        rows.append(("Class Name", escape(reading.elements[0])))
+        rows.append(("Class Name", shown_text(reading.elements[0], settings)))
         return table(reading.name, rows)
-    shown = settings.separator.join(values(reading, settings))
-    if settings.as_text and reading.base == CHAR:
-        shown = escape(reading.text)
+    shown = (
+        shown_text(reading.text, settings)
+        if as_characters(reading, settings)
+        else elements_text(reading, settings)
+    )
     rows += [("Element count", str(len(reading.elements))), ("Value", shown)]
     if number >= 7:
         if 14 <= number < 21:
             rows.append(("Timestamp", stamp_text(reading)))
         rows += [("Status", condition(reading)), ("Severity", severity(reading))]
     if "units" in members:
-        rows.append(("Units", _text(members["units"])))
+        rows.append(("Units", _label(members["units"], settings)))
     if "precision" in members:
         rows.append(("Precision", str(members["precision"])))
     for name, label in _LIMITS:
@@ -212,12 +290,15 @@ def labelled(reading: Reading, settings: Settings) -> str:
     if "strs" in members:
         text += f"\n    {'Enums:':<18}({len(reading.states):2d})"
         for index, state in enumerate(reading.states):
-            text += f"\n{'':22}[{index:2d}] {state.decode('utf-8', 'surrogateescape')}"
+            text += f"\n{'':22}[{index:2d}] {_label(state, settings)}"
     return text
 
 
-def _text(data: bytes) -> str:
-    return data.split(b"\0")[0].decode("utf-8", "surrogateescape")
+def _label(data: bytes, settings: Settings) -> str:
+    """Show a text of the metadata, which base prints byte by byte as it is."""
+    data = until_nul(data)
+    # Standard output turns what is not UTF-8 into the same bytes again; see `terminal.prepare`.
+    return readable(data) if settings.unicode else str(data, "utf-8", "surrogateescape")
 
 
 def _limit(value: Any, base: int) -> str:

@@ -11,6 +11,7 @@ from cachannel.cli.options import (
     base_option,
     common,
     formats,
+    hint,
     rounding,
     settings,
     warn,
@@ -19,7 +20,9 @@ from cachannel.cli.readings import Reading, as_json
 from cachannel.cli.terminal import coloured, has_colours
 from cachannel.cli.work import Session, out, print_json
 
-__all__ = ["command", "run"]
+__all__ = ["SHORTENED", "command", "run", "show"]
+
+SHORTENED = "Long arrays are shortened on a terminal; --all prints all elements."
 
 
 @click.command("get", context_settings=CONTEXT_SETTINGS, short_help="Read PVs.")
@@ -40,8 +43,12 @@ __all__ = ["command", "run"]
 def command(names: tuple[str, ...]) -> int:
     """Read PVs and print their values, as caget does.
 
-    Prints one line for each PV, in the order given. If one of them is not found in time, nothing
-    is printed but the fault, and the exit status is 1.
+    Prints one line for each PV, in the order given. If a PV is not found in time, the exit status
+    is 1, and the names of such PVs go to standard error. On a terminal, and with --json, the
+    other PVs are printed nevertheless; elsewhere nothing is, as with caget.
+
+    On a terminal, arrays of CHAR that hold text are printed as text, and of arrays with more than
+    20 elements the first 20.
     """
     return run(names, settings("get"))
 
@@ -50,10 +57,10 @@ def run(names: tuple[str, ...], wanted: Settings) -> int:
     """Read PVs and print them. Returns the exit status."""
     with Session(names, wanted) as session:
         complete = session.connect()
-        if not complete and not wanted.as_json:
+        if not complete and not wanted.as_json and not wanted.on_terminal:
             return 1
-        readings = session.read(current=wanted.current)
-        lost = session.lost
+        readings = session.read(current=wanted.current) + session.missing()
+    readings.sort(key=lambda reading: reading.index)
     if session.timed_out(readings):
         warn("Read operation timed out: some PV data was not read.")
     colours = has_colours()
@@ -62,11 +69,10 @@ def run(names: tuple[str, ...], wanted: Settings) -> int:
             print_json(as_json(reading, as_text=wanted.as_text))
         else:
             text = show(reading, wanted)
-            out(coloured(text, reading) if colours else text)
-    if wanted.as_json:
-        for name in lost:
-            print_json({"name": name, "ok": False, "value": None, "error": "not found"})
-    return int(not complete or not all(reading.ok for reading in readings))
+            out(coloured(text, reading.alarm[1]) if colours else text)
+    if wanted.shortened:
+        hint(SHORTENED)
+    return int(not all(reading.ok for reading in readings))
 
 
 def show(reading: Reading, wanted: Settings) -> str:

@@ -18,6 +18,7 @@ from cachannel.cli.options import (
     settings,
     warn,
 )
+from cachannel.cli.readings import decode_name
 from cachannel.cli.work import Session, out, print_json
 from cachannel.engine import Channel
 
@@ -25,6 +26,8 @@ __all__ = ["command", "describe", "run", "run_search", "search_command"]
 
 _STATES: Final = ("never connected", "previously connected", "connected", "closed")
 _NOWHERE: Final = "<disconnected>"
+_OTHERS: Final = 0.5
+"""Seconds that all servers of a name have to answer a search."""
 
 
 @click.command("info", context_settings=CONTEXT_SETTINGS, short_help="Show what PVs are.")
@@ -57,9 +60,11 @@ def command(names: tuple[str, ...]) -> int:
 @click.argument("names", nargs=-1, required=True, metavar="PV...")
 @common
 def search_command(names: tuple[str, ...]) -> int:
-    """Show which server has each PV, one line each: name and address.
+    """Show which servers have each PV: a line with name and address for each server.
 
-    Names that are not found are told on standard error, and the exit status is 1 then.
+    If several servers answer for a name, each has its line, first the server that this client
+    connected to; a warning on standard error says that there are several. Names that are not
+    found are told on standard error, and the exit status is 1 then.
     """
     return run_search(names, settings("search"))
 
@@ -84,7 +89,7 @@ def run(names: tuple[str, ...], wanted: Settings, level: int = 0) -> int:
     """Print what PVs are. Returns the exit status."""
     with Session(names, wanted) as session:
         complete = session.connect()
-        if not complete and not wanted.as_json:
+        if not complete and not wanted.as_json and not wanted.on_terminal:
             return 1
         if level:
             session.context.on_message(sys.stdout.write)
@@ -94,7 +99,12 @@ def run(names: tuple[str, ...], wanted: Settings, level: int = 0) -> int:
         for name, channel in zip(names, session.channels, strict=True):
             found = describe(name, channel)
             if wanted.as_json:
-                print_json(found)
+                if found["host"] == _NOWHERE:
+                    found["host"] = None
+                print_json(found | {"name": decode_name(name)})
+                continue
+            if found["native_type"] is None:
+                out(table(name, [("State", found["state"])]))
                 continue
             labels = ("State", "Host", "Access", "Native data type", "Request type",
                       "Element count")  # fmt: skip
@@ -104,19 +114,32 @@ def run(names: tuple[str, ...], wanted: Settings, level: int = 0) -> int:
 
 
 def run_search(names: tuple[str, ...], wanted: Settings) -> int:
-    """Print which server has each PV. Returns the exit status."""
+    """Print which servers have each PV. Returns the exit status."""
+    from cachannel.cli.doctor import ask
+
     status = 0
     with Session(names, wanted) as session:
+        # libca connects to the first server that answers; only our own search sees the others,
+        # which may answer late. A name server, which is asked by TCP, is seen by libca alone.
+        answers, faults = ask(names, min(wanted.wait or _OTHERS, _OTHERS))
+        for fault in faults:
+            warn(fault)
         session.wait()
         for name, channel in zip(names, session.channels, strict=True):
             host = channel.host_name() if channel.connected else _NOWHERE
             address = None if host == _NOWHERE else dotted(host)
+            found = ["{}:{}".format(*answer.address) for answer in answers if answer.name == name]
+            servers = list(dict.fromkeys([*([address] if address else []), *sorted(found)]))
             if wanted.as_json:
-                print_json({"name": name, "address": address})
-            elif address is None:
-                warn(f"{name}: not found within {wanted.wait:g} s")
+                print_json({"name": decode_name(name), "address": address, "servers": servers})
             else:
-                out(f"{name} {address}")
+                for server in servers:
+                    out(f"{name} {server}")
+                if address is None:
+                    warn(f"{name}: not {'connected' if servers else 'found'} within "
+                         f"{wanted.wait:g} s")  # fmt: skip
+                elif len(servers) > 1:
+                    warn(f"{name}: {len(servers)} servers answer; this client uses {address}")
             status |= address is None
     return status
 

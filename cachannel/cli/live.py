@@ -88,10 +88,7 @@ class Table(_InPlace):
     def update(self, reading: Reading) -> None:
         """Take a value."""
         alarm = " ".join(alarm_fields(reading)).strip()
-        text = value_text(reading, self._wanted)
-        if reading.ok and len(reading.elements) > _SHOWN and not self._wanted.as_text:
-            some = values(reading, self._wanted)[:_SHOWN]
-            text = f"{len(reading.elements)} " + self._wanted.separator.join(some) + " ..."
+        text = value_text(reading, self._wanted, _SHOWN)
         colour = _SEVERITIES.get(reading.alarm[1], "")
         stamp = _brief(stamp_text(reading)) if reading.ok else ""
         self._rows[reading.name] = stamp, text, alarm, colour
@@ -143,9 +140,10 @@ class Plot(_InPlace):
 
     def update(self, reading: Reading) -> None:
         """Take a value; of an array its first element."""
-        text = value_text(reading, self._wanted)
         if len(reading.elements) > 1:
-            text = values(reading, self._wanted)[0]
+            text = values(reading, self._wanted, 1)[0]
+        else:
+            text = value_text(reading, self._wanted)
         self._texts[reading.name] = text, _SEVERITIES.get(reading.alarm[1], "")
         number = reading.elements[0] if reading.elements else math.nan
         if isinstance(number, bytes):

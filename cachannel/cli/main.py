@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from cachannel.cli.options import CONTEXT_SETTINGS, print_version, warn
+from cachannel.cli.options import CONTEXT_SETTINGS, nearest, print_version, warn
 from cachannel.cli.terminal import interrupted, prepare
 
 __all__ = ["cli", "main"]
@@ -53,11 +53,8 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            import difflib
-
-            close = difflib.get_close_matches(args[0], [*_COMMANDS, *_ALIASES], 3, 0.5)
-            hint = f" Did you mean {' or '.join(close)}?" if close else ""
-            ctx.fail(f"There is no command {args[0]!r}.{hint}")
+            near = nearest(args[0], [*_COMMANDS, *_ALIASES])
+            ctx.fail(f"There is no command {args[0]!r}. {near}".rstrip())
         return super().resolve_command(ctx, args)
 
 

@@ -12,6 +12,7 @@ import click
 
 from cachannel._native import lib
 from cachannel.cli.formats import clock, head, now, stamp_text, wide
+from cachannel.cli.get import SHORTENED
 from cachannel.cli.options import (
     CONTEXT_SETTINGS,
     Settings,
@@ -19,11 +20,12 @@ from cachannel.cli.options import (
     common,
     formats,
     given,
+    hint,
     rounding,
     settings,
     warn,
 )
-from cachannel.cli.readings import EPOCH, NORMAL, Reading, as_json, decode
+from cachannel.cli.readings import EPOCH, NORMAL, Reading, as_json, decode, decode_name
 from cachannel.cli.terminal import coloured, has_colours, interrupted, needs_rich
 from cachannel.cli.work import Session, out, print_json, request_type
 from cachannel.engine import CONNECTION
@@ -164,6 +166,7 @@ class Lines:
         self._wanted = wanted
         self._stamps = Stamps(stamps)
         self._colours = has_colours()
+        self._hinted = False
 
     def update(self, reading: Reading) -> None:
         """Print an update; base prints nothing for a PV that may not be read."""
@@ -174,12 +177,15 @@ class Lines:
             warn(wide(reading, self._wanted))
             return
         text = wide(reading, self._wanted, self._stamps.text(reading))
-        out(coloured(text, reading) if self._colours else text)
+        out(coloured(text, reading.alarm[1]) if self._colours else text)
+        if self._wanted.shortened and not self._hinted:
+            self._hinted = True
+            hint(SHORTENED)
 
     def lost(self, name: str, count: int, why: str) -> None:
         """Print that a PV is away."""
         if self._wanted.as_json:
-            print_json({"name": name, "ok": False, "value": None, "error": why})
+            print_json({"name": decode_name(name), "ok": False, "value": None, "error": why})
         else:
             stamp = "" if why.startswith("Not") else f"{now()} "
             out(f"{head(name, count, self._wanted.separator)}{stamp}*** {why}")
@@ -279,6 +285,7 @@ class Following:
         self._items: list[Reading | tuple[str, int, str]] = []
         self._natives: dict[int, int] = {}
         self._counts: dict[int, int] = {}
+        self._capacities: dict[int, int] = {}
         self._new: list[int] = []
         self.session = Session(names, wanted, self._event)
         self._told = time.monotonic() + wanted.wait if wanted.wait else None
@@ -303,9 +310,11 @@ class Following:
     def _subscribe(self, index: int) -> None:
         native = self._natives[index]
         channel = self.session.channels[index]
+        capacity = channel.info().element_count
+        self._capacities[index] = capacity
         count = self._wanted.count
         if count:
-            count = min(count, channel.info().element_count)
+            count = min(count, capacity)
         status, _ = channel.subscribe(
             request_type(self._wanted, native), count, self._mask, self._deliver(index)
         )
@@ -318,6 +327,7 @@ class Following:
         def deliver(record: Any, buffer: Any, offset: int) -> None:
             reading = decode(name, native, record, buffer, offset)
             reading.index = index
+            reading.capacity = self._capacities[index]
             self._counts[index] = len(reading.elements)
             self._items.append(reading)
 

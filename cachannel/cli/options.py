@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import click
 
+from cachannel.cli.terminal import has_unicode
 from cachannel.protocol.dbr import LAYOUTS
 
 __all__ = [
@@ -26,7 +27,9 @@ __all__ = [
     "dbr_number",
     "formats",
     "given",
+    "hint",
     "looks",
+    "nearest",
     "print_version",
     "rounding",
     "settings",
@@ -48,6 +51,15 @@ def warn(text: str) -> None:
     sys.stderr.flush()
 
 
+def hint(text: str) -> None:
+    """Write a line that helps a person: to standard error, if that is a terminal.
+
+    Scripts read what EPICS base's tools write, and no more.
+    """
+    if sys.stderr.isatty():
+        warn(text)
+
+
 def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
     # click calls back in the order of the command line.
     if value not in (None, False):
@@ -58,6 +70,17 @@ def _remember(context: click.Context, parameter: click.Parameter, value: Any) ->
 def base_option(*names: str, **how: Any) -> Callable[[F], F]:
     """Make an option whose place among the others matters; see `settings`."""
     return click.option(*names, callback=_remember, expose_value=False, **how)
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """Ask ``Did you mean ...?`` with the known words that resemble a word; empty if none does."""
+    import difflib
+
+    folded: dict[str, str] = {}
+    for name in known:
+        folded.setdefault(name.casefold(), name)
+    close = difflib.get_close_matches(word.casefold(), list(folded), 3, 0.5)
+    return f"Did you mean {' or '.join(repr(folded[name]) for name in close)}?" if close else ""
 
 
 def apply(function: F, options: tuple[Callable[[F], F], ...]) -> F:
@@ -99,7 +122,8 @@ def common(function: F) -> F:
 def formats(function: F) -> F:
     """Add the options for the look of values, and for how they are asked for."""
     return apply(function, (
-        base_option("-n", "numbers", is_flag=True, help="Print enumerations as numbers."),
+        base_option("-n", "numbers", is_flag=True,
+                    help="Print enumerations as numbers; on a terminal arrays of CHAR too."),
         base_option("-s", "as_strings", is_flag=True,
                     help="Get floating point numbers as text, with the record's precision."),
         base_option("-S", "as_text", is_flag=True, help="Print arrays of CHAR as text."),
@@ -120,6 +144,8 @@ def looks(function: F) -> F:
         base_option("-0", "integer", metavar="[x|o|b]",
                     help="Print integers in hexadecimal, octal or binary."),
         base_option("-F", "separator", metavar="C", help="Put C between the fields of a line."),
+        base_option("--all", "whole", is_flag=True,
+                    help="Print all elements of arrays, on a terminal too."),
     ))  # fmt: skip
 
 
@@ -150,6 +176,11 @@ class Settings:
         rounded: the same for floating point numbers; 'd' for not rounded.
         separator: between the fields of a line.
         as_json: print JSON.
+        whole: print all elements of arrays, on a terminal too.
+        on_terminal: standard output is a terminal: text in arrays of CHAR is printed as text,
+            and long arrays are shortened.
+        unicode: print text as it is, not with C escapes for all that is not ASCII.
+        shortened: set as soon as an array has been printed without all its elements.
     """
 
     wait: float = 1.0
@@ -167,6 +198,10 @@ class Settings:
     rounded: str = "d"
     separator: str = " "
     as_json: bool = False
+    whole: bool = False
+    on_terminal: bool = False
+    unicode: bool = False
+    shortened: bool = False
 
 
 def settings(tool: str) -> Settings:
@@ -176,10 +211,12 @@ def settings(tool: str) -> Settings:
         tool: its name, for the warnings.
     """
     made = Settings(wait=_default_wait())
+    made.on_terminal = sys.stdout.isatty()
+    made.unicode = made.on_terminal and has_unicode()
     help_hint = f"('cachannel {tool} -h' for help.)"
     layouts = []
     for name, value in given():
-        if name in ("as_json", "current", "numbers", "as_strings", "as_text"):
+        if name in ("as_json", "current", "numbers", "as_strings", "as_text", "whole"):
             setattr(made, name, True)
         elif name == "wait":
             seconds = _number(value)
@@ -266,6 +303,10 @@ def _read_type(made: Settings, text: str, help_hint: str) -> bool:
     number = dbr_number(text)
     if number is None:
         warn(f"Requested dbr type out of range or invalid - ignored. {help_hint}")
+        names = [layout.name.removeprefix("DBR_") for layout in LAYOUTS]
+        word = text.upper().removeprefix("DBR_")
+        if near := nearest(word, [*names, *(group.upper() for group in _GROUPS)]):
+            hint(near)
         return False
     made.dbr_type, made.group = number, ""
     return True

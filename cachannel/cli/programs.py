@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from cachannel.cli.options import CONTEXT_SETTINGS
+from cachannel.cli.options import CONTEXT_SETTINGS, nearest
 
 __all__ = ["completion", "demo", "ioc", "repeater"]
 
@@ -48,7 +48,8 @@ def ioc(listed: bool, module: str | None, arguments: tuple[str, ...]) -> int:
         found = None
     if found is None:
         raise click.UsageError(
-            f"There is no module {module!r}; 'cachannel ioc --list' prints the examples."
+            f"There is no module {module!r}; 'cachannel ioc --list' prints the examples. "
+            f"{nearest(module, list(known))}".rstrip()
         )
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

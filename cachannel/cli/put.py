@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-import os
+import math
 import re
 import struct
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import click
 
-from cachannel.cli.get import show
+from cachannel.cli.formats import field_type, readable
+from cachannel.cli.get import SHORTENED, show
 from cachannel.cli.options import (
     CONTEXT_SETTINGS,
     Settings,
     base_option,
     common,
     given,
+    hint,
     looks,
+    nearest,
     settings,
     warn,
 )
-from cachannel.cli.readings import CHAR, DOUBLE, ENUM, NORMAL, STRING, as_json
+from cachannel.cli.readings import (
+    CHAR,
+    DOUBLE,
+    ENUM,
+    NORMAL,
+    STRING,
+    as_json,
+    decode_name,
+    reason,
+)
 from cachannel.cli.work import Session, limit, out, print_json
 from cachannel.engine import Encoded
 from cachannel.errors import describe
+from cachannel.protocol.text import decode as decode_text, encode as encode_text, until_nul
 
 __all__ = ["command", "run", "unescape"]
 
@@ -61,7 +75,10 @@ def command(name: str, values: tuple[str, ...]) -> int:
     Options come before the PV; what follows it is the value, so that -5 is a number. Several
     values are joined with blanks, unless -a is given. Values go to the server as text, which it
     converts; for an enumeration this is the name of a state or its number (-s: a name always,
-    -n: a number always). Escapes such as \\t and \\x41 are understood.
+    -n: a number always). Escapes such as \\t and \\x41 are understood. Text is written as UTF-8.
+
+    With --json a put that fails prints a last object whose "ok" is false and whose "error" says
+    why.
     """
     misplaced = [value for value in values[1:] if value in ("--json", "--timeout", "--priority")]
     if misplaced:
@@ -75,10 +92,20 @@ def command(name: str, values: tuple[str, ...]) -> int:
 
 
 class _UnfitError(Exception):
-    """A value that does not fit the PV; with the sentence for the user."""
+    """A value that does not fit the PV; with the sentence for the user.
+
+    Attributes:
+        states: of an enumeration, if they were read.
+        text: the value that is not one of them.
+    """
+
+    def __init__(self, message: str, text: str = "", states: Sequence[bytes] = ()) -> None:
+        super().__init__(message)
+        self.text = text
+        self.states = [readable(state) for state in states]
 
 
-def unescape(text: str) -> bytes:
+def unescape(value: str) -> bytes:
     """Turn C escapes into the bytes they stand for."""
 
     def one(found: re.Match[bytes]) -> bytes:
@@ -89,7 +116,7 @@ def unescape(text: str) -> bytes:
             return bytes([int(what, 8) & 255])
         return bytes([_ESCAPES[what]]) if what in _ESCAPES else what
 
-    return _ESCAPE.sub(one, os.fsencode(text))
+    return _ESCAPE.sub(one, encode_text(value))
 
 
 def run(
@@ -99,72 +126,132 @@ def run(
     # -s is about what is written here, and -# is without a meaning, as in base.
     shown = replace(wanted, count=0, as_strings=False)
     with Session([name], shown) as session:
-        if not session.connect():
-            return 1
-        channel = session.channels[0]
-        if array:
-            # As in base, the number is only there to be read by people.
-            values = values[1:]
-        try:
-            encoded = encode(session, values, wanted, array=array)
-        except _UnfitError as exc:
-            warn(str(exc))
-            return 1
-
-        def tell(which: str) -> None:
-            readings = session.read()
-            if session.timed_out(readings):
-                warn("Read operation timed out: PV data was not read.")
-            for reading in readings:
-                if wanted.as_json:
-                    print_json({"which": which} | as_json(reading, as_text=wanted.as_text))
-                elif wanted.layout == "terse":
-                    out(show(reading, shown))
-                else:
-                    out(f"{which.title()} : {show(reading, shown)}")
-
-        if wanted.layout != "terse":
-            tell("old")
-        if not channel.info().write_access:
-            warn(f"ERROR from put operation: {describe(_NO_WRITE_ACCESS)}")
-            return 1
-        failed = write(session, encoded, completion=completion)
-        if failed is not None:
-            return failed
-        tell("new")
-        failures = [status for status in session.exceptions if status != _TIMEOUT]
-        if failures:
-            # The answer of the last read came after what the server had to say of the write.
-            warn(f"ERROR from put operation: {describe(failures[0])}")
-        return int(bool(session.exceptions))
+        status = _write_and_tell(session, values, shown, wanted, completion=completion, array=array)
+    if shown.shortened:
+        hint(SHORTENED)
+    return status
 
 
-def write(session: Session, encoded: Encoded, *, completion: bool) -> int | None:
+def _write_and_tell(
+    session: Session,
+    values: tuple[str, ...],
+    shown: Settings,
+    wanted: Settings,
+    *,
+    completion: bool,
+    array: bool,
+) -> int:
+    """Do the work of `run`."""
+
+    def fail(error: str, **more: Any) -> int:
+        """Tell programs of a failure; returns the exit status."""
+        if wanted.as_json:
+            failed = {"which": "put", "name": decode_name(session.names[0]), "ok": False}
+            print_json(failed | {"value": None, "error": error} | more)
+        return 1
+
+    def tell(which: str) -> None:
+        readings = session.read()
+        if session.timed_out(readings):
+            warn("Read operation timed out: PV data was not read.")
+        for reading in readings:
+            if wanted.as_json:
+                print_json({"which": which} | as_json(reading, as_text=wanted.as_text))
+            elif wanted.layout == "terse":
+                out(show(reading, shown))
+            else:
+                out(f"{which.title()} : {show(reading, shown)}")
+
+    if not session.connect():
+        return fail(reason(session.missing()[0].status))
+    channel = session.channels[0]
+    if array:
+        # As in base, the number is only there to be read by people.
+        values = values[1:]
+    try:
+        encoded = encode(session, values, wanted, array=array)
+    except _UnfitError as exc:
+        warn(str(exc))
+        if not exc.states:
+            return fail(str(exc))
+        hint(list_states(session.names[0], exc.states))
+        if near := nearest(exc.text, exc.states):
+            hint(near)
+        return fail(str(exc), enum_strings=exc.states)
+    if wanted.layout != "terse":
+        tell("old")
+    if not channel.info().write_access:
+        warn(f"ERROR from put operation: {describe(_NO_WRITE_ACCESS)}")
+        return fail(describe(_NO_WRITE_ACCESS))
+    error = write(session, encoded, completion=completion)
+    if error:
+        explain(session, values, encoded)
+        return fail(error)
+    tell("new")
+    failures = [status for status in session.exceptions if status != _TIMEOUT]
+    if failures:
+        # The answer of the last read came after what the server had to say of the write.
+        warn(f"ERROR from put operation: {describe(failures[0])}")
+        explain(session, values, encoded)
+        return fail(describe(failures[0]))
+    if session.exceptions:
+        return fail("the put was not completed in time")
+    return 0
+
+
+def list_states(name: str, states: Sequence[str]) -> str:
+    """Say which states an enumeration has."""
+    listed = ", ".join(f"{number} '{state}'" for number, state in enumerate(states))
+    return f"The states of '{name}' are: {listed or 'none'}."
+
+
+def write(session: Session, encoded: Encoded, *, completion: bool) -> str:
     """Write, and wait if asked to.
 
     Returns:
-        The exit status when the command ends here, otherwise None.
+        Why the command ends here; empty if it goes on.
     """
     channel = session.channels[0]
     if not completion:
         status = channel.put(encoded)
         if status != NORMAL:
             warn(f"ERROR from put operation: {describe(status)}")
-            return 1
-        return None
+            return describe(status)
+        return ""
     status, request = channel.put_request(encoded)
     if request is None:
         warn(f"ERROR from put operation: {describe(status)}")
-        return 1
+        return describe(status)
     if not request.wait(limit(session.settings.wait)):
         warn("Write callback operation timed out")
         session.exceptions.append(_TIMEOUT)
-        return None
+        return ""
     answer = request.answer()
     if answer is not None and answer[0][7] != NORMAL:
         warn(f"ERROR occured writing data: {describe(answer[0][7])}")
-        return 1
-    return None
+        return describe(answer[0][7])
+    return ""
+
+
+def explain(session: Session, values: tuple[str, ...], encoded: Encoded) -> None:
+    """Help a person with a value that the server did not take."""
+    info = session.channels[0].info()
+    name = session.names[0]
+    if encoded.dbr_type != STRING or info.field_type in (STRING, ENUM):
+        return
+    if info.field_type == CHAR and info.element_count > 1:
+        hint(f"'{name}' is an array of CHAR; put -S writes text to it.")
+        return
+    wrong = [value for value in values if not _is_number(value)]
+    if wrong:
+        hint(
+            f"'{wrong[0]}' is not a number, and '{name}' is of type {field_type(info.field_type)}."
+        )
+
+
+def _is_number(value: str) -> bool:
+    found = _NUMBER.match(value)
+    return found is not None and not value[found.end() :].strip()
 
 
 def encode(session: Session, values: tuple[str, ...], wanted: Settings, *, array: bool) -> Encoded:
@@ -184,8 +271,14 @@ def encode(session: Session, values: tuple[str, ...], wanted: Settings, *, array
 
 
 def _texts(values: list[bytes]) -> Encoded:
-    data = b"".join(value.split(b"\0")[0][:39].ljust(40, b"\0") for value in values)
+    data = b"".join(_forty(value) for value in values)
     return Encoded(STRING, len(values), data)
+
+
+def _forty(value: bytes) -> bytes:
+    """Return the 40 bytes of a text; no character of UTF-8 is cut in the middle."""
+    characters = str(until_nul(value), "utf-8", "surrogateescape")
+    return encode_text(characters, limit=39).ljust(40, b"\0")
 
 
 def _enumerated(session: Session, values: tuple[str, ...], wanted: Settings) -> Encoded:
@@ -194,22 +287,33 @@ def _enumerated(session: Session, values: tuple[str, ...], wanted: Settings) -> 
         raise _UnfitError("Read operation timed out: ENUM data was not read.")
     states = reading.states
     raw = [unescape(value) for value in values]
-    if not wanted.numbers and all(value in states for value in raw):
-        return _texts(raw)
+    found = [None if wanted.numbers else _state_number(value, states) for value in raw]
+    if all(number is not None for number in found):
+        return _texts([states[number] for number in found if number is not None])
     numbers = []
-    for text, value in zip(values, raw, strict=True):
-        if not wanted.numbers and value in states:
-            numbers.append(float(states.index(value)))
+    for text, state in zip(values, found, strict=True):
+        if state is not None:
+            numbers.append(float(state))
             continue
         number = _leading_number(text)
         if wanted.as_strings or (number is None and not wanted.numbers):
-            raise _UnfitError(f"Enum string value '{text}' invalid.")
+            raise _UnfitError(f"Enum string value '{text}' invalid.", text, states)
         if number is None:
-            raise _UnfitError(f"Enum index value '{text}' is not a number.")
+            raise _UnfitError(f"Enum index value '{text}' is not a number.", text, states)
         if number >= len(states):
             warn(f"Warning: enum index value '{text}' may be too large.")
+            hint(list_states(session.names[0], [readable(state) for state in states]))
         numbers.append(number)
     return Encoded(DOUBLE, len(numbers), struct.pack(f"={len(numbers)}d", *numbers))
+
+
+def _state_number(value: bytes, states: list[bytes]) -> int | None:
+    """Find a state by its name; a state in Latin-1 too, which the user types as UTF-8."""
+    if value in states:
+        return states.index(value)
+    names = [decode_text(state) for state in states]
+    name = decode_text(value)
+    return names.index(name) if name in names else None
 
 
 def _leading_number(text: str) -> float | None:
@@ -217,4 +321,7 @@ def _leading_number(text: str) -> float | None:
     found = _NUMBER.match(text)
     if found is None:
         return None
-    return float.fromhex(found[1]) if found[2] else float(found[1])
+    try:
+        return float.fromhex(found[1]) if found[2] else float(found[1])
+    except OverflowError:
+        return math.inf

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, field
 from struct import Struct
 from typing import Any, Final
 
 from cachannel.protocol.dbr import LAYOUTS
 from cachannel.protocol.enums import ALARM_CONDITION_STRINGS, ALARM_SEVERITY_STRINGS
+from cachannel.protocol.text import decode as decode_text, encode as encode_text, until_nul
 from cachannel.values.decode import IN_RECORD, Record
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "as_json",
     "condition",
     "decode",
+    "decode_name",
     "severity",
 ]
 
@@ -24,6 +27,11 @@ EPOCH: Final = 631152000
 """1990-01-01 00:00 UTC, in seconds since 1970."""
 
 NORMAL: Final = 1
+NOT_FOUND: Final = -1
+"""The status of a PV that did not connect in time; libca has none for it."""
+NEVER_PROCESSED: Final = (0, 0)
+"""The time stamp of a record that was never processed."""
+
 STRING, SHORT, FLOAT, ENUM, CHAR, LONG, DOUBLE = range(7)
 CLASS_NAME: Final = 38
 STSACK: Final = 37
@@ -51,6 +59,7 @@ class Reading:
         stamp: seconds since 1990 and nanoseconds.
         members: the other members of the structure, by their names in db_access.h.
         index: which of the PVs of the command it is; a name may be there twice.
+        capacity: the most elements that the PV can have; 1 for a scalar.
     """
 
     name: str
@@ -62,6 +71,7 @@ class Reading:
     stamp: tuple[int, int] = (0, 0)
     members: dict[str, Any] = field(default_factory=dict)
     index: int = 0
+    capacity: int = 1
 
     @property
     def base(self) -> int:
@@ -74,8 +84,10 @@ class Reading:
         return self.status == NORMAL
 
     @property
-    def timestamp(self) -> float:
-        """Unix time in seconds; 1990 when the record was never processed."""
+    def timestamp(self) -> float | None:
+        """Unix time in seconds; None if the record was never processed."""
+        if self.stamp == NEVER_PROCESSED:
+            return None
         return EPOCH + self.stamp[0] + self.stamp[1] * 1e-9
 
     @property
@@ -88,7 +100,33 @@ class Reading:
     @property
     def text(self) -> bytes:
         """The elements of a CHAR array as text, up to the first NUL."""
-        return bytes(value & 255 for value in self.elements).split(b"\0")[0]
+        return until_nul(self._bytes)
+
+    @property
+    def _bytes(self) -> bytes:
+        return bytes(value & 255 for value in self.elements)
+
+    @property
+    def holds_text(self) -> bool:
+        """Whether an array of CHAR is meant as text.
+
+        It is if the name of the PV asks for text with a ``$`` at its end. Otherwise the array
+        begins with characters that can be printed (line ends and tabs too), valid as UTF-8, and
+        has nothing but NULs behind them. An array without such a character is not text: zeros
+        are numbers.
+        """
+        if self.base != CHAR or self.capacity < 2:
+            return False
+        if self.name.endswith("$"):
+            return True
+        data = self._bytes
+        shown = until_nul(data)
+        if not shown or data.count(0, len(shown)) != len(data) - len(shown):
+            return False
+        characters = decode_text(shown)
+        return encode_text(characters) == shown and all(
+            character.isprintable() or character in "\t\n\r" for character in characters
+        )
 
 
 def decode(name: str, native: int, record: Record, buffer: Any, offset: int = 0) -> Reading:
@@ -141,17 +179,15 @@ def severity_name(number: int) -> str:
 
 
 def as_json(reading: Reading, *, as_text: bool = False) -> dict[str, Any]:
-    """Return a reading for JSON. What JSON has no number for (NaN, infinity) is null.
+    """Return a reading for JSON. A number that JSON does not have (NaN, infinity) is null.
 
     Args:
         reading: the reading.
         as_text: CHAR arrays as text.
     """
-    found: dict[str, Any] = {"name": reading.name, "ok": reading.ok}
+    found: dict[str, Any] = {"name": decode_name(reading.name), "ok": reading.ok}
     if not reading.ok:
-        from cachannel.errors import describe
-
-        return found | {"value": None, "error": describe(reading.status)}
+        return found | {"value": None, "error": reason(reading.status)}
     values = [_plain(value) for value in reading.elements]
     found["value"] = values[0] if len(values) == 1 else values
     if as_text and reading.base == CHAR:
@@ -171,9 +207,27 @@ def as_json(reading: Reading, *, as_text: bool = False) -> dict[str, Any]:
     return found
 
 
+def reason(status: int) -> str:
+    """Say why there is no value, for JSON."""
+    if status == NOT_FOUND:
+        return "not found"
+    from cachannel.errors import describe
+
+    return describe(status)
+
+
+def decode_name(name: str) -> str:
+    """Return a name of the command line as text of Channel Access.
+
+    A name that is not valid in the encoding of the locale has surrogates in it (PEP 383), which
+    no other program could read.
+    """
+    return name if name.isascii() else decode_text(os.fsencode(name))
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
-        return value.split(b"\0")[0].decode("utf-8", "replace")
+        return decode_text(until_nul(value))
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

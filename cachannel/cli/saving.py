@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 
 from cachannel.cli.formats import values
 from cachannel.cli.options import Settings
-from cachannel.cli.readings import CHAR, Reading, as_json, condition, severity
+from cachannel.cli.readings import (
+    CHAR,
+    Reading,
+    as_json,
+    condition,
+    decode_name,
+    reason,
+    severity,
+)
+from cachannel.cli.work import json_text
+from cachannel.protocol.text import decode
 
 __all__ = ["Saver"]
 
@@ -17,8 +26,10 @@ class Saver:
     """Appends updates to a file, each as soon as it is there.
 
     Args:
-        path: CSV when it ends in ``.csv``: name, Unix time in seconds, severity, condition, and a
-            column for each element; numbers have all their digits. Otherwise JSON lines.
+        path: CSV when it ends in ``.csv``: name, Unix time in seconds (empty if the record was
+            never processed), severity, condition, and a column for each element; numbers have all
+            their digits. For a PV that cannot be read the reason stands in place of the
+            condition. Otherwise JSON lines. Both are UTF-8.
         as_text: CHAR arrays as text.
     """
 
@@ -27,27 +38,30 @@ class Saver:
         self._as_text = as_text
         self._style = Settings(floating=".17g", as_text=as_text)
         new = not Path(path).exists() or not Path(path).stat().st_size
-        self._file = open(path, "a", encoding="utf-8", newline="", errors="surrogateescape")  # noqa: SIM115
+        self._file = open(path, "a", encoding="utf-8", newline="")  # noqa: SIM115
         self._writer = csv.writer(self._file)
         if new and self._is_csv:
             self._writer.writerow(["name", "timestamp", "severity", "status", "value"])
 
     def save(self, reading: Reading) -> None:
         """Append one update."""
-        if self._is_csv:
+        if self._is_csv and not reading.ok:
+            self._writer.writerow([decode_name(reading.name), "", "", reason(reading.status)])
+        elif self._is_csv:
             shown = values(reading, self._style)
             if self._as_text and reading.base == CHAR:
-                shown = [reading.text.decode("utf-8", "replace")]
+                shown = [decode(reading.text)]
             elif not reading.base:
-                shown = [text.decode("utf-8", "replace") for text in reading.elements]
+                shown = [decode(data) for data in reading.elements]
             elif reading.base in (2, 6):
                 shown = [repr(float(value)) for value in reading.elements]
+            moment = reading.timestamp
             self._writer.writerow([
-                reading.name, f"{reading.timestamp:.9f}", severity(reading), condition(reading),
-                *shown,
+                decode_name(reading.name), "" if moment is None else f"{moment:.9f}",
+                severity(reading), condition(reading), *shown,
             ])  # fmt: skip
         else:
-            self._file.write(json.dumps(as_json(reading, as_text=self._as_text)) + "\n")
+            self._file.write(json_text(as_json(reading, as_text=self._as_text)) + "\n")
         self._file.flush()
 
     def close(self) -> None:

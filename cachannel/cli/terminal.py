@@ -8,25 +8,44 @@ import signal
 import sys
 from typing import Final
 
-from cachannel.cli.readings import Reading
-
-__all__ = ["COLOURS", "coloured", "has_colours", "interrupted", "needs_rich", "prepare"]
+__all__ = [
+    "COLOURS",
+    "coloured",
+    "has_colours",
+    "has_unicode",
+    "interrupted",
+    "needs_rich",
+    "prepare",
+]
 
 COLOURS: Final = {1: "33", 2: "31", 3: "35"}
 """ANSI colours of the severities MINOR, MAJOR and INVALID."""
 
 
+_locale_is_utf8 = True
+"""Whether the locale of the process says that its terminal shows UTF-8; set by `prepare`."""
+
+
 def prepare() -> None:
     """Let text of any encoding through unchanged, as C's printf does."""
+    global _locale_is_utf8
     # They are None when a shell has closed them.
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    # With the locale C, Python itself uses UTF-8 (PEP 538, PEP 540); the terminal may not.
+    encoding = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "")
+    _locale_is_utf8 = encoding == "utf8" and os.environ.get("LC_ALL") not in ("C", "POSIX")
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(encoding="utf-8", errors="surrogateescape")
+
+
+def has_unicode() -> bool:
+    """Whether the terminal shows UTF-8, as the locale says."""
+    return _locale_is_utf8
 
 
 def has_colours() -> bool:
@@ -36,9 +55,9 @@ def has_colours() -> bool:
     )
 
 
-def coloured(text: str, reading: Reading) -> str:
+def coloured(text: str, severity: int) -> str:
     """Colour a line by the severity of its value."""
-    colour = COLOURS.get(reading.alarm[1])
+    colour = COLOURS.get(severity)
     return text if colour is None else f"\x1b[{colour}m{text}\x1b[0m"
 
 

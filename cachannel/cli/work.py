@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from cachannel.cli.options import Settings, warn
-from cachannel.cli.readings import DOUBLE, ENUM, FLOAT, NORMAL, SHORT, STRING, Reading, decode
+from cachannel.cli.options import Settings, hint, warn
+from cachannel.cli.readings import (
+    DOUBLE,
+    ENUM,
+    FLOAT,
+    NORMAL,
+    NOT_FOUND,
+    SHORT,
+    STRING,
+    Reading,
+    decode,
+)
 from cachannel.engine import Channel, Context, create_channels, get_many
 
-__all__ = ["Session", "out", "print_json", "request_type"]
+__all__ = ["Session", "json_text", "out", "print_json", "request_type"]
 
+_NAMES_TOLD: Final = 5
 _SHOW_AFTER: Final = 0.4
 _TIMEOUT: Final = 80
 _TIME: Final = 14
@@ -25,11 +38,29 @@ def out(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-def print_json(found: Any) -> None:
-    """Write one JSON object as a line."""
+def json_text(found: Any) -> str:
+    """Return JSON that every parser reads: a float that is not a number, or infinite, is null."""
     import json
 
-    out(json.dumps(found, ensure_ascii=False))
+    try:
+        return json.dumps(found, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(found), ensure_ascii=False, allow_nan=False)
+
+
+def _finite(found: Any) -> Any:
+    if isinstance(found, float):
+        return found if math.isfinite(found) else None
+    if isinstance(found, dict):
+        return {key: _finite(value) for key, value in found.items()}
+    if isinstance(found, (list, tuple)):
+        return [_finite(value) for value in found]
+    return found
+
+
+def print_json(found: Any) -> None:
+    """Write one JSON object as a line."""
+    out(json_text(found))
 
 
 def request_type(settings: Settings, native: int) -> int:
@@ -120,8 +151,14 @@ class Session:
             warn(f"CA error {describe(status)} occurred while trying to create channel '{name}'.")
         elif lost and len(self.names) == 1:
             warn(f"Channel connect timed out: '{self.names[0]}' not found.")
+        elif lost and self.settings.on_terminal:
+            shown = ", ".join(f"'{name}'" for name in lost[:_NAMES_TOLD])
+            more = f" and {len(lost) - _NAMES_TOLD} more" if len(lost) > _NAMES_TOLD else ""
+            warn(f"Channel connect timed out: {shown}{more} not found.")
         elif lost:
             warn("Channel connect timed out: some PV(s) not found.")
+        if lost and self.bad is None:
+            hint(f"'cachannel doctor {shlex.quote(lost[0])}' explains why.")
         return not lost
 
     def wait(self) -> None:
@@ -130,7 +167,7 @@ class Session:
         seconds = limit(self.settings.wait)
         end = None if seconds is None else start + seconds
         progress = Progress(len(self.channels))
-        for index, channel in enumerate(self.channels):
+        for channel in self.channels:
             if channel.status != NORMAL:
                 continue
             while not channel.connected:
@@ -138,7 +175,7 @@ class Session:
                 if left <= 0:
                     break
                 channel.wait(left)
-                progress.show(index)
+                progress.show(self.channels)
         progress.clear()
 
     @property
@@ -147,6 +184,16 @@ class Session:
         return [
             name
             for name, channel in zip(self.names, self.channels, strict=True)
+            if not channel.connected
+        ]
+
+    def missing(self) -> list[Reading]:
+        """Return a reading without a value for each PV that is not connected."""
+        return [
+            Reading(
+                name, -1, NOT_FOUND if channel.status == NORMAL else channel.status, index=index
+            )
+            for index, (name, channel) in enumerate(zip(self.names, self.channels, strict=True))
             if not channel.connected
         ]
 
@@ -162,11 +209,13 @@ class Session:
         settings = self.settings
         groups: dict[tuple[int, int], list[int]] = {}
         natives: dict[int, int] = {}
+        capacities: dict[int, int] = {}
         for index, channel in enumerate(self.channels):
             info = channel.info()
             if info.state != 2:
                 continue
             natives[index] = info.field_type
+            capacities[index] = info.element_count
             elements = 0 if current else info.element_count
             if settings.count:
                 elements = min(settings.count, info.element_count)
@@ -190,6 +239,8 @@ class Session:
                     if dbr_type % 7 == 4 and answer > 127:
                         answer -= 256
                     found[index] = Reading(name, native, NORMAL, dbr_type, [answer])
+                found[index].index = index
+                found[index].capacity = capacities[index]
         return [found[index] for index in sorted(found)]
 
     @staticmethod
@@ -211,9 +262,10 @@ class Progress:
         self._shown = False
         self._wanted = total > 1 and sys.stderr.isatty()
 
-    def show(self, connected: int) -> None:
+    def show(self, channels: Sequence[Channel]) -> None:
         """Show it, unless all is still quick."""
         if self._wanted and time.monotonic() - self._start > _SHOW_AFTER:
+            connected = sum(channel.connected for channel in channels)
             sys.stderr.write(f"\r\x1b[Kconnecting: {connected} of {self._total} PVs")
             sys.stderr.flush()
             self._shown = True

@@ -132,7 +132,7 @@ def test_wrong_options_are_status_2(command: Callable[..., Outcome]) -> None:
     assert command().code == 2
     done = command("gett", "catest")
     assert done.code == 2
-    assert "Did you mean get" in done.stderr
+    assert "Did you mean 'get'" in done.stderr
 
 
 def test_help_is_there(command: Callable[..., Outcome]) -> None:
