@@ -37,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
         if (exc.name or "").partition(".")[0] != "click":
             raise
         return _without_click(arguments)
+    except KeyboardInterrupt:
+        return 128 + 2
     return command(arguments)
 
 

@@ -21,6 +21,7 @@ from cachannel.cli.options import (
 from cachannel.cli.readings import decode_name
 from cachannel.cli.work import Session, out, print_json
 from cachannel.engine import Channel
+from cachannel.protocol.errors import CaprotoEnvironmentSetupError
 
 __all__ = ["command", "describe", "run", "run_search", "search_command"]
 
@@ -93,7 +94,9 @@ def run(names: tuple[str, ...], wanted: Settings, level: int = 0) -> int:
             return 1
         if level:
             session.context.on_message(sys.stdout.write)
-            lib.cc_context_show(session.context.id, level)
+            # As in base, a level below 0 is the highest one.
+            highest = 2**31 - 1
+            lib.cc_context_show(session.context.id, min(level if level > 0 else highest, highest))
             session.context.deliver()
             return 0
         for name, channel in zip(names, session.channels, strict=True):
@@ -121,7 +124,11 @@ def run_search(names: tuple[str, ...], wanted: Settings) -> int:
     with Session(names, wanted) as session:
         # libca connects to the first server that answers; only our own search sees the others,
         # which may answer late. A name server, which is asked by TCP, is seen by libca alone.
-        answers, faults = ask(names, min(wanted.wait or _OTHERS, _OTHERS))
+        try:
+            answers, faults = ask(names, min(wanted.wait or _OTHERS, _OTHERS))
+        except CaprotoEnvironmentSetupError as exc:
+            # libca takes the default of a setting that it cannot read.
+            answers, faults = [], [f"other servers are not searched: {exc}"]
         for fault in faults:
             warn(fault)
         session.wait()

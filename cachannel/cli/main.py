@@ -11,6 +11,7 @@ import click
 
 from cachannel.cli.options import CONTEXT_SETTINGS, nearest, print_version, warn
 from cachannel.cli.terminal import interrupted, prepare
+from cachannel.protocol.errors import CaprotoEnvironmentSetupError
 
 __all__ = ["cli", "main"]
 
@@ -99,6 +100,6 @@ def main(arguments: list[str] | None = None) -> int:
         # status is the one of programs that the signal ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13
-    except OSError as exc:
+    except (OSError, CaprotoEnvironmentSetupError) as exc:
         warn(f"cachannel: {exc}")
         return 1
