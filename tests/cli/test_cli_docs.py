@@ -12,14 +12,16 @@ import pytest
 from cachannel.cli.main import main
 from support.ioc import clean_environment
 from support.ports import client_environment, free_port, server_environment
+from support.terminal import Terminal
 from support.waiting import wait_until
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "command.md"
 
 
-def read_page() -> Iterator[tuple[str, str]]:
+def read_page(kind: str = "console") -> Iterator[tuple[str, str]]:
     """Yield the command lines with the output below them."""
-    for block in re.findall(r"^```console\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE):
+    pattern = rf"^```{kind}\n(\$.*?)^```"
+    for block in re.findall(pattern, PAGE.read_text(), re.DOTALL | re.MULTILINE):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, output = part.partition("\n")
             yield command, output
@@ -72,6 +74,18 @@ def test_the_page_prints_what_is_printed(environment, tmp_path) -> None:
         done = call(command, environment, tmp_path)
         assert matches(expected, done.stdout), f"{command}\n{done.stdout}{done.stderr}"
         assert not done.stderr, command
+
+
+def test_the_page_prints_what_a_terminal_shows(environment) -> None:
+    commands = list(read_page("text"))
+    assert len(commands) == 2
+    for command, expected in commands:
+        arguments = ["-m", *shlex.split(command)]
+        with Terminal(arguments, environment | {"EPICS_CLI_TIMEOUT": "2"}) as running:
+            done = running.wait()
+        # The progress while PVs connect is cleared from the line.
+        shown = re.sub(r"^(connecting: .*)?\n", "", done.stdout, flags=re.MULTILINE)
+        assert shown == expected
 
 
 def test_the_page_has_all_commands(capsys) -> None:
