@@ -1,6 +1,19 @@
-"""EPICS Channel Access for Python: one engine, every API its users already know.
+"""EPICS Channel Access for Python: one engine over libca, and the APIs that its users know.
 
-Names are loaded when they are first used: importing this package, or its parts that need no
+The layout; a part imports only parts that stand above it here:
+
+- `protocol` is Channel Access as data, and `server` runs IOCs. Neither needs libca.
+- `_native` holds the C code. `values`, `context`, `_ca` and `engine` make Python values, contexts,
+  channels, requests and subscriptions of it. Together they are the engine.
+- `ca`, `channel`, `epicsPV`, `epicsMotor`, `many` and `util` are the CaChannel family.
+- `threading`, `sync` and `asyncio` are clients with caproto's model; `client` holds the parts that
+  they share. `asyncio`, `trio` and `curio` also have the import name of the server.
+- `cli` is the command ``cachannel``, and `commandline` holds commands like caproto's.
+
+`epics_compat`, a package of its own, has pyepics' names over `engine`. CONTRIBUTING.md has the
+whole map.
+
+Names are loaded when they are first used: importing this package, or a part that does not need
 libca, loads no C code.
 """
 
@@ -18,9 +31,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 USE_NUMPY = False
-"""Whether reads give several numbers as ndarrays by default; looked at by each call."""
+"""Whether a read of several numbers returns an ndarray by default; each call looks at it."""
 
-# Where the names are that this package has besides its modules.
+# The modules that hold the names of this package that are not modules themselves.
 _HOMES = {
     "CaChannel": "cachannel.channel",
     "CaChannelException": "cachannel.channel",
@@ -62,7 +75,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _names_of_ioc_code() -> dict[str, str]:
-    """Where the names are that IOCs and their clients import from here."""
+    """Return the names that IOCs and their clients import from here, with their modules."""
     from cachannel._root_names import ROOT_NAMES
 
     return ROOT_NAMES
