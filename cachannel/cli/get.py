@@ -72,7 +72,7 @@ def run(names: tuple[str, ...], wanted: Settings) -> int:
             out(coloured(text, reading.alarm[1]) if colours else text)
     if wanted.shortened:
         hint(SHORTENED)
-    return int(not all(reading.ok for reading in readings))
+    return int(not complete or not all(reading.ok for reading in readings))
 
 
 def show(reading: Reading, wanted: Settings) -> str:

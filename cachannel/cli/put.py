@@ -30,6 +30,7 @@ from cachannel.cli.readings import (
     DOUBLE,
     ENUM,
     NORMAL,
+    NOT_FOUND,
     STRING,
     as_json,
     decode_name,
@@ -162,9 +163,10 @@ def _write_and_tell(
             else:
                 out(f"{which.title()} : {show(reading, shown)}")
 
-    if not session.connect():
-        return fail(reason(session.missing()[0].status))
     channel = session.channels[0]
+    if not session.connect():
+        # The channel may have connected since; the command has given up nevertheless.
+        return fail(reason(NOT_FOUND if channel.status == NORMAL else channel.status))
     if array:
         # As in base, the number is only there to be read by people.
         values = values[1:]

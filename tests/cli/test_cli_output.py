@@ -16,6 +16,7 @@ from cachannel.cli.formats import readable
 from cachannel.cli.main import main
 from cachannel.cli.readings import CHAR, Reading
 from cachannel.cli.terminal import has_unicode, prepare
+from cachannel.cli.work import Session
 from cachannel.sync.client import read, write
 from support.ioc import SoftIoc
 from support.scripts import Outcome, run_python
@@ -434,8 +435,8 @@ def bad_lines() -> Iterator[list[str]]:
         yield ["monitor", "--maximum", "1", "--duration", "0.3", *option, "o:long"]
         yield ["put", *option, "o:number", "1"]
     for value in BAD_VALUES:
-        for name in ("o:number", "o:mode", "o:string", "o:text", "o:long", "o:off"):
-            for option in ([], ["-c"], ["-n"], ["-s"], ["-S"], ["-a"]):
+        for name in ("o:number", "o:mode", "o:string", "o:text", "o:long"):
+            for option in ([], ["-n"], ["-S"], ["-a"]):
                 yield ["put", *option, name, value, *(["1"] if option == ["-a"] else [])]
 
 
@@ -446,7 +447,25 @@ def test_no_bad_input_ends_in_an_exception(records, capsys) -> None:
         printed = capsys.readouterr()
         assert code in (0, 1, 2), arguments
         assert "Traceback" not in printed.out + printed.err, arguments
-        assert code == 0 or printed.err or "--json" in arguments, arguments
+        assert code == 0 or printed.err or "--json" in arguments, (arguments, code, printed)
+
+
+def test_a_channel_may_connect_just_after_the_command_gave_up(records, capsys, monkeypatch) -> None:
+    gives_up = Session.connect
+
+    def connect(session: Session) -> bool:
+        session.settings.wait = -1.0
+        complete = gives_up(session)
+        session.settings.wait = 20.0
+        session.wait()
+        return complete
+
+    monkeypatch.setattr(Session, "connect", connect)
+    for arguments in (["put", "--json", "o:number", "12.5"], ["info", "o:number"]):
+        assert main(arguments) == 1
+        assert "not found" in capsys.readouterr().err
+    assert main(["get", "--json", "o:number"]) == 1
+    assert json.loads(capsys.readouterr().out)["value"] == 12.5
 
 
 @pytest.mark.parametrize("command", ["get", "search", "ioc"])
@@ -458,7 +477,8 @@ def test_a_setting_that_cannot_be_read_is_told(environment, command) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_an_ioc_ends_with_the_signal_of_the_shell(environment, ports) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_ioc_ends_in_order_with_a_signal(environment, ports, number) -> None:
     from support.ports import free_port, server_environment
 
     process = subprocess.Popen(
@@ -471,8 +491,10 @@ def test_an_ioc_ends_with_the_signal_of_the_shell(environment, ports) -> None:
     )
     with process:
         assert process.stdout is not None
-        while "simple:" not in process.stdout.readline():
+        while "startup complete" not in process.stdout.readline():
             assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        assert "Traceback" not in process.stdout.read()
+        process.send_signal(number)
+        rest = process.stdout.read()
         assert process.wait(60) == 0
+    assert "Server exiting" in rest
+    assert "Traceback" not in rest
