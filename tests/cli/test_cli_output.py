@@ -450,22 +450,27 @@ def test_no_bad_input_ends_in_an_exception(records, capsys) -> None:
         assert code == 0 or printed.err or "--json" in arguments, (arguments, code, printed)
 
 
-def test_a_channel_may_connect_just_after_the_command_gave_up(records, capsys, monkeypatch) -> None:
+@pytest.mark.parametrize("command", ["put", "get", "info"])
+def test_a_channel_may_connect_just_after_the_command_gave_up(
+    records, capsys, monkeypatch, command
+) -> None:
     gives_up = Session.connect
 
     def connect(session: Session) -> bool:
-        session.settings.wait = -1.0
         complete = gives_up(session)
-        session.settings.wait = 20.0
+        records.start()
+        session.settings.wait = 30.0
         session.wait()
+        assert not session.lost
         return complete
 
     monkeypatch.setattr(Session, "connect", connect)
-    for arguments in (["put", "--json", "o:number", "12.5"], ["info", "o:number"]):
-        assert main(arguments) == 1
-        assert "not found" in capsys.readouterr().err
-    assert main(["get", "--json", "o:number"]) == 1
-    assert json.loads(capsys.readouterr().out)["value"] == 12.5
+    records.stop()
+    assert main([command, "--json", "-w", "0.3", "o:number", *["12.5"] * (command == "put")]) == 1
+    printed = capsys.readouterr()
+    assert printed.err == "Channel connect timed out: 'o:number' not found.\n"
+    found = json.loads(printed.out)
+    assert command != "put" or found["error"] == "not found"
 
 
 @pytest.mark.parametrize("command", ["get", "search", "ioc"])
