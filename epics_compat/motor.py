@@ -233,7 +233,7 @@ class Motor(Device):
             confirm_move: wait until the motor says that it moves, 0.25 s at most.
 
         Returns:
-            -13: `val` is not a number. -12: outside the limits, not moved. -11: not connected, or
+            -13 if `val` is not a number. -12: outside the limits, not moved. -11: not connected, or
             lost meanwhile. -8, -7: the wait took too long, and the motor moves still, or not.
             -5: the put was refused, as it is if the motor is disabled; a warning in the log tells
             why. -4, -3: waited, and a soft, or hard limit is violated. 0: waited and done, or not
