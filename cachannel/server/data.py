@@ -33,19 +33,18 @@ from cachannel.protocol.errors import (
 from cachannel.protocol.text import encode
 from cachannel.protocol.timestamp import TimeStamp
 
-from .alarm import ChannelAlarm
+from .alarm import EPOCH_NS, ChannelAlarm, State, acknowledge
 from .encoding import (
     Elements,
     Reply,
     decode_elements,
-    is_array,
     number_elements,
     numpy,
     pack_texts,
     reply,
 )
 from .mapping import ChannelMapping
-from .metadata import check_names, meaningful, nothing_known
+from .metadata import LIMITS_CHANGED, check_names, meaningful, nothing_known
 from .values import NOT_GIVEN, number, numbers, numbers_from_wire, shaped
 
 if TYPE_CHECKING:
@@ -53,11 +52,10 @@ if TYPE_CHECKING:
 
 __all__ = ["EPOCH_NS", "ChannelData"]
 
-EPOCH_NS: Final = 631152000 * 10**9
-"""The EPICS epoch as Unix time, nanoseconds."""
 _VALUE_AND_LOG: Final = int(SubscriptionType.DBE_VALUE | SubscriptionType.DBE_LOG)
 _ALARM: Final = int(SubscriptionType.DBE_ALARM)
 _PROPERTY: Final = int(SubscriptionType.DBE_PROPERTY)
+_NO_ALARM: Final = (AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM)
 _STRING: Final = int(ChannelType.STRING)
 _STSACK: Final = int(ChannelType.STSACK_STRING)
 _CLASS_NAME: Final = int(ChannelType.CLASS_NAME)
@@ -451,9 +449,27 @@ class ChannelData:
         mask = self.alarm.update(status=AlarmStatus.WRITE, severity=AlarmSeverity.MAJOR_ALARM)
         self.alarm.publish(mask)
 
-    def _limit_alarm(self, value: Any) -> tuple[int, int] | None:
+    def _limit_alarm(self, value: Any) -> State | None:
         """Return (status, severity) that follow from a value, None where limits do not apply."""
         return None
+
+    def _judge_again(self) -> int:
+        """Let the alarm follow new limits; return the event bits."""
+        state = self._limit_alarm(self._value)
+        if state is not None:
+            status, severity = self.alarm.follows_limits(self, state)
+            if self._take_alarm(status, severity):
+                return _ALARM  # and not DBE_VALUE: the value is the same
+        return 0
+
+    def _take_alarm(self, status: int | None, severity: int | None) -> int:
+        """Change the alarm, tell the fields and other channels of it; return the event bits."""
+        changed = self.alarm.update(status=status, severity=severity)
+        if changed:
+            self.alarm.publish(changed, but=self)
+            if self._field_inst is not None:
+                self._field_inst.alarm_changed(changed)
+        return changed
 
     def _value_mask(self, value: Any) -> int:
         """Return the event bits of a new value: DBE_VALUE and DBE_LOG, less what deadbands hold."""
@@ -464,47 +480,56 @@ class ChannelData:
     ) -> int:
         """Store a value with what comes with it; return the event bits to publish."""
         alarm = self.alarm
-        new = self._limit_alarm(value) if verified else None
         mask = flags
-        stamp = None
+        stamp = status = severity = None
         if metadata:
             stamp = metadata.pop("timestamp", None)
             status, severity = metadata.pop("status", None), metadata.pop("severity", None)
-            if (status is not None or severity is not None) and (new is None or new == (0, 0)):
-                # What the limits say wins over what the caller says.
-                new = (
-                    alarm.status if status is None else status,
-                    alarm.severity if severity is None else severity,
-                )
             if metadata:
-                mask |= self._set_metadata(metadata)
+                mask |= self._set_metadata(metadata) & ~LIMITS_CHANGED
+        stamp_ns = time.time_ns() - EPOCH_NS if stamp is None else self._to_ns(stamp)
+        by_value = self._limit_alarm(value) if verified else None
+        new = by_value
+        if (status is not None or severity is not None) and (new is None or not new[1]):
+            # What the limits say wins over what the caller says.
+            new = (
+                alarm.status if status is None else status,
+                alarm.severity if severity is None else severity,
+            )
+        if self._failed:
+            # A good write ends the alarm that a failed one left, on every type of channel.
+            self._failed = False
+            if new is None and alarm.status == AlarmStatus.WRITE:
+                new = _NO_ALARM
+        if alarm._shared and new is not None:
+            new = alarm.follows(self, by_value or _NO_ALARM, new)
         held = self._held
         if held is not None:
             self._held = None
             if new is None:
                 new = (alarm.status, alarm.severity)
             new = held.get("status", new[0]), held.get("severity", new[1])
-        if self._failed:
-            # A good write ends the alarm that a failed one left, on every type of channel.
-            self._failed = False
-            if new is None and alarm.status == AlarmStatus.WRITE:
-                new = (0, 0)
-        self._stamp_ns = time.time_ns() - EPOCH_NS if stamp is None else self._to_ns(stamp)
+        if new is not None and (new[0] != alarm.status or new[1] != alarm.severity):
+            mask |= self._take_alarm(*new) | _ALARM | _VALUE_AND_LOG
+        self._stamp_ns = stamp_ns
         self._value = value
         self._version += 1
         if self._cache:
             self._cache.clear()
-        mask |= self._value_mask(value)
-        if new is not None and (new[0] != alarm.status or new[1] != alarm.severity):
-            changed = alarm.update(status=new[0], severity=new[1])
-            alarm.publish(changed, but=self)
-            mask |= changed | _ALARM | _VALUE_AND_LOG
-            if self._field_inst is not None:
-                self._field_inst.alarm_changed(changed)
-        return mask
+        fields = self._field_inst
+        if fields is not None and (
+            fields._is_undefined or (self._max_length == 1 and value != value)  # NaN
+        ):
+            fields.value_stored(value)
+        return mask | self._value_mask(value)
 
     def _set_metadata(self, metadata: dict[str, Any]) -> int:
-        """Store metadata by name, ignoring what this class does not have; return event bits."""
+        """Store metadata by name, ignoring what this class does not have.
+
+        Returns:
+            The event bits: DBE_PROPERTY if a property has changed, and `LIMITS_CHANGED` if the
+            alarm is to be judged again.
+        """
         return 0
 
     async def write_metadata(
@@ -518,7 +543,9 @@ class ChannelData:
         severity: int | None = None,
         **metadata: Any,
     ) -> None:
-        """Store metadata and tell the subscribers of DBE_PROPERTY.
+        """Store metadata and tell the subscribers of DBE_PROPERTY, if there is a change.
+
+        The alarm follows new limits at once; its subscribers are told of a change (DBE_ALARM).
 
         Args:
             publish: send events.
@@ -535,17 +562,18 @@ class ChannelData:
         """
         check_names(metadata, self._label)
         metadata.update(units=units, precision=precision)
-        given = {key: value for key, value in metadata.items() if value is not None}
-        mask = _PROPERTY | self._set_metadata(given)
-        if timestamp is not None:
-            self._stamp_ns = self._to_ns(timestamp)
-        self._invalidate()
+        mask = self._set_metadata({k: v for k, v in metadata.items() if v is not None})
+        if mask & LIMITS_CHANGED:
+            mask = mask ^ LIMITS_CHANGED | self._judge_again()
         if status is not None or severity is not None:
-            changed = self.alarm.update(status=status, severity=severity)
-            self.alarm.publish(changed, but=self)
-            mask |= changed
-        if publish:
-            await self.publish(mask)
+            mask |= self._take_alarm(status, severity)
+        if timestamp is not None and (stamp := self._to_ns(timestamp)) != self._stamp_ns:
+            self._stamp_ns = stamp
+            mask |= _PROPERTY
+        if mask:
+            self._invalidate()
+            if publish:
+                await self.publish(mask)
 
     # ------------------------------------------------------------------ events
 
@@ -681,22 +709,10 @@ class ChannelData:
             flags: see `write`.
         """
         if data_type in (ChannelType.PUT_ACKS, ChannelType.PUT_ACKT):
-            await self._acknowledge(data_type, data)
+            await acknowledge(self.alarm, data_type, data, self._label)
             return
         value = self._from_wire(LAYOUTS[data_type].base_type, data)
         await self.write(value, flags=flags, **meaningful(metadata))
-
-    async def _acknowledge(self, data_type: int, data: Any) -> None:
-        """Take what a client put as PUT_ACKS or PUT_ACKT: one number."""
-        if is_array(data):
-            if len(data) == 0:
-                raise CaprotoValueError(f"acknowledgement of {self._label}: no number")
-            data = data[0]
-        number = int(data)
-        if data_type == ChannelType.PUT_ACKS:
-            await self.alarm.write(severity_to_acknowledge=number)
-        else:
-            await self.alarm.write(must_acknowledge_transient=bool(number))
 
     # ------------------------------------------------------------------ wire form
 

@@ -11,7 +11,14 @@ from cachannel.protocol.dbr import LAYOUTS, DbrLayout
 from cachannel.protocol.errors import CaprotoTypeError
 from cachannel.protocol.timestamp import TimeStamp
 
-__all__ = ["LIMITS", "check_names", "decode_metadata", "meaningful", "nothing_known"]
+__all__ = [
+    "LIMITS",
+    "LIMITS_CHANGED",
+    "check_names",
+    "decode_metadata",
+    "meaningful",
+    "nothing_known",
+]
 
 LIMITS: Final = (
     "upper_disp_limit",
@@ -24,6 +31,9 @@ LIMITS: Final = (
     "lower_ctrl_limit",
 )
 """The limits of numbers, by the names of db_access.h."""
+
+LIMITS_CHANGED: Final = 1 << 16
+"""Beside the event bits, of which a client can ask for 16: the alarm is to be judged again."""
 
 _NAMES: Final = frozenset(
     (

@@ -20,9 +20,10 @@ from cachannel.protocol.errors import (
 )
 from cachannel.protocol.text import decode, encode, until_nul
 
+from .alarm import State
 from .data import ChannelData, standard
 from .encoding import Elements, convert_number, is_array, numpy, pack_numbers, pack_texts
-from .metadata import LIMITS
+from .metadata import LIMITS, LIMITS_CHANGED
 from .number_text import double_text, float_text, shortest_float
 from .values import (
     RANGES,
@@ -46,11 +47,37 @@ __all__ = [
 _CHAR: Final = int(ChannelType.CHAR)
 _VALUE: Final = int(SubscriptionType.DBE_VALUE)
 _LOG: Final = int(SubscriptionType.DBE_LOG)
+_ALARM: Final = int(SubscriptionType.DBE_ALARM)
+_PROPERTY: Final = int(SubscriptionType.DBE_PROPERTY)
 _NO_ALARM: Final = (AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM)
 
 _LARGEST_FLOAT: Final = 3.4028234663852886e38
 
 _BASE_OF_CODE: Final = {"h": 1, "B": 4, "i": 5}
+
+# Limits of which one alone may be given, upper and lower: the other one is NaN then.
+_PAIRS: Final = (
+    ("upper_alarm_limit", "lower_alarm_limit"),
+    ("upper_warning_limit", "lower_warning_limit"),
+    ("upper_ctrl_limit", "lower_ctrl_limit"),
+)
+# In the order of `ChannelNumeric._limit_severities`.
+_ALARM_LIMITS: Final = (
+    "upper_alarm_limit",
+    "lower_alarm_limit",
+    "upper_warning_limit",
+    "lower_warning_limit",
+)
+# A control limit, and what a record without drive limits reports in its place.
+_DISPLAY_OF: Final = {
+    "upper_ctrl_limit": "_upper_disp_limit",
+    "lower_ctrl_limit": "_lower_disp_limit",
+}
+
+
+def _is_same(number: Any, other: Any) -> bool:
+    """Tell whether two numbers are equal, or both NaN."""
+    return bool(number == other or (number != number and other != other))
 
 
 def _limit(value: float, code: str) -> int | float:
@@ -70,19 +97,22 @@ class ChannelNumeric(ChannelData):
 
     Args:
         units: engineering units; clients see the first seven bytes.
-        upper_disp_limit: highest number to display.
+        upper_disp_limit: highest number to display; no write is refused for it.
         lower_disp_limit: lowest number to display.
         upper_alarm_limit: at or above it the alarm is HIHI.
         lower_alarm_limit: at or below it the alarm is LOLO.
         upper_warning_limit: at or above it the alarm is HIGH.
         lower_warning_limit: at or below it the alarm is LOW.
-        upper_ctrl_limit: a write above it is refused.
-        lower_ctrl_limit: a write below it is refused.
+        upper_ctrl_limit: a write above it is refused, and so is NaN.
+        lower_ctrl_limit: a write below it is refused, and so is NaN.
         value_atol: how far the value has to move for an event with DBE_VALUE; 0 for always.
         log_atol: the same for DBE_LOG.
         **kwargs: see `ChannelData`.
 
-    A pair of equal limits is off.
+    A limit of alarm, warning or control that is NaN does not exist. If one limit of a pair is
+    given, the other one is NaN. A pair of equal limits is off, and so are control limits of which
+    the lower one is above the upper one. NaN as the value of a floating point number is the alarm
+    UDF, INVALID.
     """
 
     # Most channels never have any: the class says so, an instance only what differs.
@@ -99,17 +129,21 @@ class ChannelNumeric(ChannelData):
     _log_atol: float = 0.0
     _precision: int = 0
     _limited = False
+    # Names of metadata that were given, if only as their defaults.
+    _given: frozenset[str] = frozenset()
     # What the type holds, see `RANGES`.
     _least: ClassVar[float] = RANGES[ChannelType.LONG][0]
     _most: ClassVar[float] = RANGES[ChannelType.LONG][1]
 
     # Severities of the four limits: HIHI, LOLO, HIGH, LOW. Records have fields for them.
-    _limit_severities: tuple[int, int, int, int] = (
+    _limit_severities: tuple[int, ...] = (
         AlarmSeverity.MAJOR_ALARM,
         AlarmSeverity.MAJOR_ALARM,
         AlarmSeverity.MINOR_ALARM,
         AlarmSeverity.MINOR_ALARM,
     )
+    # The severity of a value that is NaN; records have a field for it.
+    _nan_severity: int = AlarmSeverity.INVALID_ALARM
 
     _metadata_keys: ClassVar[frozenset[str]] = frozenset(
         (*LIMITS, "units", "value_atol", "log_atol")
@@ -119,35 +153,20 @@ class ChannelNumeric(ChannelData):
         self,
         *,
         units: str = "",
-        upper_disp_limit: float = 0,
-        lower_disp_limit: float = 0,
-        upper_alarm_limit: float = 0,
-        lower_alarm_limit: float = 0,
-        upper_warning_limit: float = 0,
-        lower_warning_limit: float = 0,
-        upper_ctrl_limit: float = 0,
-        lower_ctrl_limit: float = 0,
+        upper_disp_limit: float | None = None,
+        lower_disp_limit: float | None = None,
+        upper_alarm_limit: float | None = None,
+        lower_alarm_limit: float | None = None,
+        upper_warning_limit: float | None = None,
+        lower_warning_limit: float | None = None,
+        upper_ctrl_limit: float | None = None,
+        lower_ctrl_limit: float | None = None,
         value_atol: float = 0.0,
         log_atol: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not (
-            units
-            or upper_disp_limit
-            or lower_disp_limit
-            or upper_alarm_limit
-            or lower_alarm_limit
-            or upper_warning_limit
-            or lower_warning_limit
-            or upper_ctrl_limit
-            or lower_ctrl_limit
-            or value_atol
-            or log_atol
-        ):
-            return  # most channels; the class has the defaults
-        given = {
-            "units": units,
+        given: dict[str, Any] = {
             "upper_disp_limit": upper_disp_limit,
             "lower_disp_limit": lower_disp_limit,
             "upper_alarm_limit": upper_alarm_limit,
@@ -156,10 +175,24 @@ class ChannelNumeric(ChannelData):
             "lower_warning_limit": lower_warning_limit,
             "upper_ctrl_limit": upper_ctrl_limit,
             "lower_ctrl_limit": lower_ctrl_limit,
-            "value_atol": value_atol,
-            "log_atol": log_atol,
+            "units": units or None,
+            "value_atol": value_atol or None,
+            "log_atol": log_atol or None,
         }
-        self._set_metadata({key: value for key, value in given.items() if value})
+        given = {key: value for key, value in given.items() if value is not None}
+        if given:  # most channels have none; the class has the defaults
+            self._set_metadata(given)
+            self._last_value_posted = self._last_log_posted = None  # nothing was posted yet
+        self._judge_first()
+
+    def _judge_first(self) -> None:
+        """Let the alarm be that of the initial value, which has its own time stamp."""
+        state = self._limit_alarm(self._value)
+        if state is not None and state[1]:
+            stamp = self._stamp_ns
+            status, severity = self.alarm.follows_limits(self, state)
+            self.alarm.update(status=status, severity=severity)
+            self._stamp_ns = stamp
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -196,11 +229,16 @@ class ChannelNumeric(ChannelData):
     def _data_keys(self) -> tuple[str, ...]:
         return ("units", *LIMITS, *(("precision",) if "precision" in self._metadata_keys else ()))
 
+    def _properties(self) -> list[Any]:
+        return [self._units, self._precision, *(getattr(self, "_" + name) for name in LIMITS)]
+
     def _set_metadata(self, metadata: dict[str, Any]) -> int:
-        mask = 0
-        for key, value in metadata.items():
-            if key not in self._metadata_keys:
-                continue
+        known = [key for key in metadata if key in self._metadata_keys]
+        if not known:
+            return 0
+        before = self._properties()
+        for key in known:
+            value = metadata[key]
             if key == "units":
                 if isinstance(value, bytes):
                     value = decode(until_nul(value), self._encoding)
@@ -217,8 +255,15 @@ class ChannelNumeric(ChannelData):
                     raise CaprotoTypeError(
                         f"{key} of {self._label} must be a number, not {value!r}"
                     ) from None
+            if key == "value_atol" and not self._value_atol:
+                self._last_value_posted = self._value  # up to now every value was posted
+            elif key == "log_atol" and not self._log_atol:
+                self._last_log_posted = self._value
             setattr(self, "_" + key, value)
-            mask = int(SubscriptionType.DBE_PROPERTY)
+        given = self._given = self._given.union(known)
+        for upper, lower in _PAIRS:
+            if (upper in given) != (lower in given):
+                setattr(self, "_" + (lower if upper in given else upper), math.nan)
         self._limited = (
             self._upper_alarm_limit != self._lower_alarm_limit
             or self._upper_warning_limit != self._lower_warning_limit
@@ -226,7 +271,36 @@ class ChannelNumeric(ChannelData):
         )
         if self._field_inst is not None:
             self._field_inst.metadata_changed()
-        return mask
+        changed = [not _is_same(*pair) for pair in zip(before, self._properties(), strict=True)]
+        if not any(changed):
+            return 0
+        return _PROPERTY | LIMITS_CHANGED if any(changed[4:8]) else _PROPERTY
+
+    async def _write_severities(self, severities: tuple[int, ...]) -> None:
+        """Set the severities of the limits, in the order of `_limit_severities`."""
+        if severities != self._limit_severities:
+            self._limit_severities = severities
+            mask = _PROPERTY | self._judge_again()
+            self._invalidate()  # a limit without severity is reported as NaN
+            await self.publish(mask)
+
+    async def _write_nan_severity(self, severity: int) -> None:
+        """Set the severity of a value that is NaN."""
+        if severity != self._nan_severity:
+            self._nan_severity = severity
+            state = self._limit_alarm(self._value)
+            if state is None or self._value == self._value or self.alarm.status != AlarmStatus.UDF:
+                return
+            if self._take_alarm(*self.alarm.follows(self, state, state)):
+                await self.publish(_ALARM)
+
+    def _operating_limit(self, name: str) -> float:
+        """Return a display limit, or the control limit of that side where only that was given."""
+        if name not in self._given:
+            limit: float = getattr(self, "_" + name.replace("disp", "ctrl"))
+            return limit if limit == limit else 0
+        shown: float = getattr(self, "_" + name)
+        return shown
 
     @standard
     def preprocess_value(self, value: Any) -> Any:
@@ -239,16 +313,22 @@ class ChannelNumeric(ChannelData):
     def _check(self, value: Any) -> Any:
         if self._limited and self._max_length == 1 and value is not None:
             low, high = self._lower_ctrl_limit, self._upper_ctrl_limit
-            if low != high and not low <= value <= high:
+            if low <= value <= high or low >= high:  # nearly all; NaN is for the rest
+                return value
+            is_bounded = low == low or high == high
+            if value < low or value > high or (value != value and is_bounded):
                 raise CannotExceedLimits(
                     f"write to {self._label}: {value!r} is outside the control limits"
                     f" {low!r} to {high!r}"
                 )
         return value
 
-    def _limit_alarm(self, value: Any) -> tuple[int, int] | None:
+    def _limit_alarm(self, value: Any) -> State | None:
         if self._max_length != 1 or value is None:
             return None
+        if value != value:  # NaN
+            severity = self._nan_severity
+            return (AlarmStatus.UDF, severity) if severity else _NO_ALARM
         if not self._limited:
             return _NO_ALARM
         hihi, lolo, high, low = self._limit_severities
@@ -279,20 +359,37 @@ class ChannelNumeric(ChannelData):
             mask |= _LOG
         return mask
 
+    def _reported_limits(self) -> dict[str, float]:
+        """Return the limits as GR and CTRL types have them: those that are off are NaN."""
+        found: dict[str, float] = {name: getattr(self, "_" + name) for name in LIMITS}
+        for upper, lower in (_ALARM_LIMITS[:2], _ALARM_LIMITS[2:]):
+            if found[upper] == found[lower]:
+                found[upper] = found[lower] = math.nan
+        for name, severity in zip(_ALARM_LIMITS, self._limit_severities, strict=True):
+            if not severity:
+                found[name] = math.nan
+        fields = self._field_inst
+        if fields is not None and not fields.has_drive_limits:
+            upper, lower = _DISPLAY_OF
+            if found[upper] == found[lower]:
+                for name, display in _DISPLAY_OF.items():
+                    found[name] = getattr(self, display)
+        return found
+
     def _fill_metadata(self, layout: DbrLayout, values: list[Any]) -> None:
-        off: tuple[str, ...] = ()
-        if self._upper_alarm_limit == self._lower_alarm_limit:
-            off += ("upper_alarm_limit", "lower_alarm_limit")
-        if self._upper_warning_limit == self._lower_warning_limit:
-            off += ("upper_warning_limit", "lower_warning_limit")
+        limits = self._reported_limits()
         for index, field in enumerate(layout.fields):
             name = field.name
             if name == "units":
                 values[index] = encode(self._units, self._encoding, MAX_UNITS_SIZE - 1)
             elif name == "precision":
                 values[index] = max(-0x8000, min(self._precision, 0x7FFF))
-            elif name in LIMITS and name not in off:
-                values[index] = _limit(getattr(self, "_" + name), field.code)
+            elif name in limits:
+                limit = limits[name]
+                if limit == limit:
+                    values[index] = _limit(limit, field.code)
+                else:
+                    values[index] = math.nan if field.code in "fd" else 0
 
 
 class ChannelInteger(ChannelNumeric):

@@ -16,7 +16,14 @@ from cachannel.protocol.errors import CaprotoKeyError, CaprotoValueError
 from .alarm import ChannelAlarm
 from .data import EPOCH_NS, ChannelData, standard
 from .describing import described, value_text
-from .numeric import ChannelByte, ChannelDouble, ChannelFloat, ChannelInteger, ChannelShort
+from .numeric import (
+    ChannelByte,
+    ChannelDouble,
+    ChannelFloat,
+    ChannelInteger,
+    ChannelNumeric,
+    ChannelShort,
+)
 from .text import ChannelChar, ChannelEnum, ChannelString
 
 __all__ = [
@@ -107,7 +114,12 @@ class PvpropertyData(ChannelData):
             record_class = get_record_class(record)
             self.record_type = record_class._record_type
             self.reported_record_type = self.record_type or self.reported_record_type
-            self._field_inst = record_class(prefix="", parent=self, name=f"{self.name}.fields")
+            fields = record_class(prefix="", parent=self, name=f"{self.name}.fields")
+            # A property without a value has the default of its type, but is not defined yet.
+            given = kwargs.get("value") if pvspec is None else pvspec.value
+            if given is not None:
+                fields.value_stored(self._value)
+            self._field_inst = fields
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -133,6 +145,8 @@ class PvpropertyData(ChannelData):
             channel.__doc__ = pvspec.doc
         channel._value = channel.preprocess_value(value)
         channel._stamp_ns = time.time_ns() - EPOCH_NS
+        if value != value and isinstance(channel, ChannelNumeric):  # NaN
+            channel._judge_first()
         return channel
 
     def _bind(self, group: Any, pvspec: Any) -> None:

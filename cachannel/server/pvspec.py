@@ -182,7 +182,7 @@ class PVSpec(_Fields):
                     f"{self.name}: alarm_group of a PVSpec without a group must be a ChannelAlarm"
                 )
         else:
-            alarm = group.alarms[self.alarm_group]
+            alarm = self._alarm_of(group)
             if value is None:
                 value = self._default_value(group, dtype, cls)
         if isinstance(dtype, type) and issubclass(dtype, IntEnum) and dtype is not IntEnum:
@@ -224,6 +224,16 @@ class PVSpec(_Fields):
             and self.max_length is None
         )
 
+    def _alarm_of(self, group: Any) -> ChannelAlarm:
+        """Return the alarm: one of its own, unless the property names one to share."""
+        shared = self.alarm_group
+        if shared is None:
+            return ChannelAlarm()
+        if isinstance(shared, ChannelAlarm):
+            return shared
+        found: ChannelAlarm = group.alarms[shared]
+        return found
+
     def _pvname(self, group: Any) -> str:
         name = self.name
         if name is None:
@@ -242,7 +252,7 @@ class PVSpec(_Fields):
                 table = group.type_map_read_only if self.read_only else group.type_map
                 number_cls = table.get(type(self.value))
                 if number_cls in of_one_number:
-                    alarm = group.alarms[self.alarm_group]
+                    alarm = self._alarm_of(group)
                     channel = number_cls._of_number(name, self.value, group, self, alarm)
                     if self[:4] != _NO_HOOKS or self.scan is not None or group._has_hooks:
                         channel._bind(group, self)
@@ -278,7 +288,8 @@ class pvproperty(Hookable):  # noqa: N801 - the name is a contract
         dtype: a Python type, a `ChannelType` or a data class; the value's type if absent.
         value: the initial value.
         max_length: the most elements (of text: bytes); the length of the value if absent.
-        alarm_group: channels with the same one share an alarm.
+        alarm_group: the PVs of a group that name the same one share an alarm; each of the others
+            has its own.
         doc: description; also the record's DESC.
         read_only: clients may not write.
         field_spec: of another property: its record, and its hooks of fields, those included that

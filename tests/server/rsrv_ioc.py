@@ -22,6 +22,14 @@ class Twin(PVGroup):
     rec = pvproperty(
         value=3.0, alarm_group="rec", record="ao", doc="a record", units="V", precision=1,
     )  # fmt: skip
+    one = pvproperty(
+        value=12.0, record="ai", units="A", precision=1, upper_disp_limit=100.0,
+        lower_disp_limit=-100.0, upper_alarm_limit=80.0,
+    )  # fmt: skip
+    limits = pvproperty(
+        value=12.0, record="ao", precision=1, upper_alarm_limit=80.0, lower_alarm_limit=-80.0,
+        upper_warning_limit=70.0, lower_warning_limit=-70.0,
+    )  # fmt: skip
     lo = pvproperty(
         value=-70000, alarm_group="lo", units="counts1", upper_disp_limit=100000,
         lower_disp_limit=-100000, upper_ctrl_limit=100000, lower_ctrl_limit=-100000,

@@ -1,5 +1,6 @@
 """Every request type of our PVs, byte by byte against the IOC of EPICS base."""
 
+import itertools
 import struct
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from cachannel.protocol.dbr import LAYOUTS
 from cachannel.protocol.messages import Command, pack
 
 HERE = Path(__file__).parent
-RECORDS = ("ao", "high", "rec", "lo", "so", "number", "mbbo", "wfd", "wfl", "wfc", "wfs")
+RECORDS = ("ao", "high", "rec", "one", "limits", "lo", "so", "number", "mbbo", "wfd", "wfl", "wfc",
+           "wfs")  # fmt: skip
 ARRAYS = {
     "wfd": (6, 3, np.array([1.5, -2.5, 3.0], ">f8").tobytes()),
     "wfl": (5, 3, np.array([1, -2, 70000], ">i4").tobytes()),
@@ -22,6 +24,8 @@ SCALARS = {
     "ao": (6, np.array([12.345], ">f8").tobytes()),
     "high": (6, np.array([75.0], ">f8").tobytes()),
     "rec": (6, np.array([3.0], ">f8").tobytes()),
+    "one": (6, np.array([12.0], ">f8").tobytes()),
+    "limits": (6, np.array([12.0], ">f8").tobytes()),
     "lo": (5, np.array([-70000], ">i4").tobytes()),
     "so": (0, b"42.5 text\0"),
     "number": (0, b"17\0"),
@@ -125,7 +129,6 @@ OTHER_VALUES = {
     "SIMM": "RAW is only known to newer bases",
     "SSCN": "the record's default is a number without a name",
     "ORAW": "internal to processing",
-    "UDF": "a property is never undefined",
 }
 
 
@@ -249,6 +252,81 @@ def test_filtered_events_are_the_same(pair, channel_filter, mask):
             assert client.receive().command == Command.CLEAR_CHANNEL
         found.append([(*struct.unpack_from(">hh", m.payload), value_of(m)) for m in events])
     assert found[1] == found[0]
+
+
+def collect(client, name, kind, payload, marker):
+    """Put to a field; return (status, severity) of the events of id 5 that the put makes.
+
+    A put to the PV `marker`, which has a subscription of id 6, makes an event behind these.
+    """
+    number = client.create(name)[0]
+    client.send(
+        pack(Command.WRITE_NOTIFY, kind, 1, number, 12, payload),
+        pack(Command.WRITE_NOTIFY, 6, 1, marker, 13, struct.pack(">d", next(MARKS))),
+    )
+    events, waiting = [], {12, 13, 6}
+    while waiting:
+        message = client.receive()
+        if (message.command, message.parameter2) == (Command.EVENT_ADD, 5):
+            events.append(struct.unpack_from(">hh", message.payload))
+        else:
+            waiting.remove(message.parameter2)
+    client.send(pack(Command.CLEAR_CHANNEL, 0, 0, number, 0))
+    assert client.receive().command == Command.CLEAR_CHANNEL
+    return events
+
+
+MARKS = itertools.count(100.0)
+DOUBLE_10, DOUBLE_30, DOUBLE_90 = (struct.pack(">d", value) for value in (10.0, 30.0, 90.0))
+LIMIT_PUTS = (
+    ("HIHI", 6, DOUBLE_10), ("HIHI", 6, DOUBLE_10), ("HHSV", 0, b"MINOR\0"),
+    ("HHSV", 0, b"NO_ALARM\0"), ("HIGH", 6, DOUBLE_10), ("HSV", 0, b"MAJOR\0"),
+    ("HIGH", 6, DOUBLE_90), ("LOW", 6, DOUBLE_30), ("LOLO", 6, DOUBLE_30), ("LLSV", 0, b"MINOR\0"),
+    ("LOLO", 6, struct.pack(">d", -80.0)), ("LOW", 6, struct.pack(">d", -70.0)),
+    ("HHSV", 0, b"MAJOR\0"), ("HIHI", 6, DOUBLE_90), ("HOPR", 6, DOUBLE_90), ("EGU", 0, b"mm\0"),
+    ("EGU", 0, b"mm\0"), ("PREC", 5, struct.pack(">i", 2)), ("MDEL", 6, bytes(8)),
+    ("VAL", 6, struct.pack(">d", float("nan"))), ("VAL", 6, struct.pack(">d", 12.0)),
+    # And back again, for the next mask.
+    ("HIHI", 6, struct.pack(">d", 80.0)), ("HIGH", 6, struct.pack(">d", 70.0)),
+    ("HSV", 0, b"MINOR\0"), ("LLSV", 0, b"MAJOR\0"), ("HOPR", 6, bytes(8)),
+    ("EGU", 0, b"\0"), ("PREC", 5, struct.pack(">i", 1)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("mask", [4, 8])
+def test_limits_make_the_same_events(pair, mask):
+    """A put to a field of a limit makes the same events of alarm, or of properties."""
+    theirs, mine, channels = pair
+    found = []
+    for client in (theirs, mine):
+        marker, sid = channels[client, "rec"][0], channels[client, "limits"][0]
+        client.subscribe(marker, 6, 1, 1, subid=6)
+        client.subscribe(sid, 13, 1, mask, subid=5)
+        assert {client.receive().parameter2 for _ in range(2)} == {5, 6}
+        steps = [
+            (field, collect(client, f"limits.{field}", kind, payload, marker))
+            for field, kind, payload in LIMIT_PUTS
+        ]
+        for number, subid, dbr_type in ((sid, 5, 13), (marker, 6, 6)):
+            client.send(pack(Command.EVENT_CANCEL, dbr_type, 1, number, subid))
+            while client.receive().payload:
+                pass
+        if mask == 8:  # the IOC of EPICS base tells of the property before it judges the alarm
+            steps = [(field, len(events)) for field, events in steps]
+        found.append(steps)
+    assert found[1] == found[0]
+
+
+def test_nan_is_the_same(pair):
+    """NaN is in the same alarm, and UDF follows."""
+    theirs, mine, _ = pair
+    found = []
+    for client in (theirs, mine):
+        sid, udf = client.create("one")[0], client.create("one.UDF")[0]
+        for value in (float("nan"), 12.0):
+            client.put(sid, 6, 1, struct.pack(">d", value))
+            found.append((fields(13, client.read(sid, 13, 1)), fields(4, client.read(udf, 4, 1))))
+    assert found[2:] == found[:2]
 
 
 def value_of(message):

@@ -339,11 +339,13 @@ def test_a_good_write_clears_the_alarm_of_a_failed_one():
 
 
 def test_alarms():
-    """Channels share the group's alarm unless they name another; a putter may set it."""
+    """Channels share an alarm only if they name the same one; a putter may set it."""
 
     class G(PVGroup):
-        a = pvproperty(value=0.0)
-        b = pvproperty(value=0.0)
+        a = pvproperty(value=0.0, alarm_group="ab")
+        b = pvproperty(value=0.0, alarm_group="ab")
+        own = pvproperty(value=0.0)
+        other = pvproperty(value="", record="ai")
         c = pvproperty(value=0.0, alarm_group="c", upper_alarm_limit=5.0, lower_alarm_limit=-5.0,
                        upper_warning_limit=3.0, lower_warning_limit=-3.0)  # fmt: skip
         d = pvproperty(value=0.0, alarm_group="d", upper_ctrl_limit=1.0, lower_ctrl_limit=-1.0)
@@ -354,7 +356,9 @@ def test_alarms():
             instance.status = AlarmStatus.COMM
 
     group = G("")
-    assert group.a.alarm is group.b.alarm is group.alarms[None]
+    assert group.a.alarm is group.b.alarm is group.alarms["ab"]
+    assert len({group.a.alarm, group.own.alarm, group.other.alarm, group.c.alarm}) == 4
+    assert group.own.alarm.channels == (group.own,)
     assert group.c.alarm is group.alarms["c"]
     run(group.a.write(1.0))
     assert (group.b.status, group.b.severity) == (AlarmStatus.COMM, 1)
@@ -668,12 +672,12 @@ def test_a_number_made_the_short_way_is_the_same(value, read_only):
     assert type(short) is type(long)
     assert (short.pvname, long.pvname) == ("p:n", "p:m")
     assert (short.name, long.name) == ("Group.short", "Group.long")
-    for attribute in ("value", "max_length", "length", "alarm", "__doc__", "group", "log",
+    for attribute in ("value", "max_length", "length", "__doc__", "group", "log",
                       "string_encoding", "reported_record_type", "units", "upper_ctrl_limit",
                       "getter", "putter", "record_type", "field_inst"):  # fmt: skip
         assert getattr(short, attribute) == getattr(long, attribute), attribute
     assert abs(short.timestamp - long.timestamp) < 1
-    assert {short, long} <= set(group.alarms[None].channels)
+    assert (short.alarm.channels, long.alarm.channels) == ((short,), (long,))
     for dbr_type in (0, 6, 13, 20, 34, 38):
         if dbr_type != 20:
             assert short._encoded(dbr_type, 1) == long._encoded(dbr_type, 1)

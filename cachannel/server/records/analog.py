@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from cachannel.protocol.channel_types import ChannelType
 from cachannel.server import menus
+from cachannel.server.numeric import ChannelNumeric
 
 from .base import CHAR, DOUBLE, ENUM, INT, LONG, STRING, FieldDeclaration, RecordFieldGroup, field
 from .registry import register_record
@@ -19,10 +20,10 @@ _SEVERITIES = ("hihi_severity", "lolo_severity", "high_severity", "low_severity"
 
 async def put_limit_severity(fields: Any, instance: Any, value: str) -> None:
     """Let a new severity of a limit count from now on."""
-    numbers = list(fields.parent._limit_severities)
-    numbers[_SEVERITIES.index(instance.pvspec.attr)] = menus.menuAlarmSevr[value].value
-    fields.parent._limit_severities = tuple(numbers)
-    await fields.parent.write(fields.parent.value, timestamp=fields.parent.epics_timestamp)
+    if isinstance(fields.parent, ChannelNumeric):
+        numbers = list(fields.parent._limit_severities)
+        numbers[_SEVERITIES.index(instance.pvspec.attr)] = menus.menuAlarmSevr[value].value
+        await fields.parent._write_severities(tuple(numbers))
 
 
 @register_record
@@ -74,10 +75,10 @@ class AiFields(RecordFieldGroup):
             put=put_limit_severity,
         ),
         field(
-            "high_operating_range", "HOPR", DOUBLE, "High Operating Range", link="upper_ctrl_limit"
+            "high_operating_range", "HOPR", DOUBLE, "High Operating Range", link="upper_disp_limit"
         ),
         field(
-            "low_operating_range", "LOPR", DOUBLE, "Low Operating Range", link="lower_ctrl_limit"
+            "low_operating_range", "LOPR", DOUBLE, "Low Operating Range", link="lower_disp_limit"
         ),
         field("current_raw_value", "RVAL", LONG, "Current Raw Value"),
         field("initialized", "INIT", INT, "Initialized?", read_only=True),
@@ -176,18 +177,18 @@ class AoFields(RecordFieldGroup):
             put=put_limit_severity,
         ),
         field(
-            "high_operating_range", "HOPR", DOUBLE, "High Operating Range", link="upper_ctrl_limit"
+            "high_operating_range", "HOPR", DOUBLE, "High Operating Range", link="upper_disp_limit"
         ),
         field(
-            "low_operating_range", "LOPR", DOUBLE, "Low Operating Range", link="lower_ctrl_limit"
+            "low_operating_range", "LOPR", DOUBLE, "Low Operating Range", link="lower_disp_limit"
         ),
         field("archive_deadband", "ADEL", DOUBLE, "Archive Deadband", link="log_atol"),
         field("last_value_archived", "ALST", DOUBLE, "Last Value Archived", read_only=True),
         field("adjustment_offset", "AOFF", DOUBLE, "Adjustment Offset"),
         field("adjustment_slope", "ASLO", DOUBLE, "Adjustment Slope"),
         field("desired_output_loc", "DOL", STRING, "Desired Output Loc", size=81),
-        field("drive_high_limit", "DRVH", DOUBLE, "Drive High Limit"),
-        field("drive_low_limit", "DRVL", DOUBLE, "Drive Low Limit"),
+        field("drive_high_limit", "DRVH", DOUBLE, "Drive High Limit", link="upper_ctrl_limit"),
+        field("drive_low_limit", "DRVL", DOUBLE, "Drive Low Limit", link="lower_ctrl_limit"),
         field("engineering_units", "EGU", STRING, "Engineering Units", size=16, link="units"),
         field("eng_units_full", "EGUF", DOUBLE, "Eng Units Full"),
         field("eng_units_low", "EGUL", DOUBLE, "Eng Units Low"),

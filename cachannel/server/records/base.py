@@ -11,6 +11,7 @@ from cachannel.protocol.errors import CaprotoAttributeError
 from cachannel.server import menus
 from cachannel.server.data import ChannelData
 from cachannel.server.group import PVGroup, PVGroupMeta
+from cachannel.server.numeric import ChannelNumeric
 from cachannel.server.pvproperty_data import PvpropertyData
 from cachannel.server.pvspec import pvproperty
 from cachannel.server.text import ChannelEnum
@@ -31,9 +32,11 @@ STRING, INT, ENUM, CHAR, LONG, DOUBLE = (
     ChannelType.DOUBLE,
 )
 
-_PUBLISHED = int(
-    SubscriptionType.DBE_VALUE | SubscriptionType.DBE_LOG | SubscriptionType.DBE_PROPERTY
-)
+_ALARM = int(SubscriptionType.DBE_ALARM)
+_PROPERTY = int(SubscriptionType.DBE_PROPERTY)
+
+# Attributes that are not properties of Channel Access.
+_NO_PROPERTIES = ("__doc__", "value_atol", "log_atol")
 
 
 class FieldDeclaration(NamedTuple):
@@ -102,6 +105,8 @@ def _linked(channel: Any, attribute: str) -> Any:
     """
     if attribute == "__doc__":
         return vars(channel).get(attribute)
+    if attribute.endswith("_disp_limit") and hasattr(channel, "_operating_limit"):
+        return channel._operating_limit(attribute)
     return getattr(channel, attribute, None)
 
 
@@ -169,6 +174,12 @@ def link_enum_strings(prop: pvproperty, index: int) -> pvproperty:
     prop.getter(getter)
     prop.putter(putter)
     return prop
+
+
+async def _put_undefined_severity(fields: Any, instance: Any, value: str) -> None:
+    """Take the severity of a value that is NaN."""
+    if isinstance(fields.parent, ChannelNumeric):
+        await fields.parent._write_nan_severity(menus.menuAlarmSevr[value].value)
 
 
 class _LazyChannels(dict[Any, ChannelData]):
@@ -336,11 +347,15 @@ class RecordFieldGroup(PVGroup, metaclass=RecordMeta):
             "Undefined Alarm Sevrty",
             value=3,
             menu=menus.menuAlarmSevr,
+            put=_put_undefined_severity,
         ),
         field("record_type", "RTYP", STRING, "Record type", read_only=True, size=81),
     )
 
     scan_changed: Any = None
+
+    # Until the first value, and as long as the value is NaN.
+    _is_undefined = True
 
     def __init__(self, prefix: str = "", *, parent: Any, name: str | None = None) -> None:
         self.scan_rate_sec: float | None = None
@@ -365,6 +380,8 @@ class RecordFieldGroup(PVGroup, metaclass=RecordMeta):
             raise CaprotoAttributeError(f"{self.name} has no field {attr!r}")
         channel: PvpropertyData = prop.pvspec.create(self)
         channel.pvname = f"{self.parent.pvname}.{prop.pvspec.name}"
+        if isinstance(channel, ChannelNumeric):
+            channel._nan_severity = 0  # NaN is a limit that does not exist, not a fault
         further = type(self)._further_states_.get(attr)
         if further is not None and isinstance(channel, ChannelEnum):
             channel._take_further_states(further)
@@ -383,6 +400,8 @@ class RecordFieldGroup(PVGroup, metaclass=RecordMeta):
             return parent._served_as or parent.pvname
         if attr == "record_type":
             return self._record_type
+        if attr == "undefined":
+            return bytes((self._is_undefined,))
         return self._alarm_field(attr)
 
     def _alarm_field(self, attr: str) -> int | None:
@@ -397,20 +416,40 @@ class RecordFieldGroup(PVGroup, metaclass=RecordMeta):
             return int(alarm.must_acknowledge_transient)
         return None
 
-    def follow(self, channel: ChannelData, value: Any) -> None:
-        """Let a field show a value, with an event if it is another one than before."""
+    @property
+    def has_drive_limits(self) -> bool:
+        """Whether there are fields of control limits; else HOPR and LOPR are reported as such."""
+        return "DRVH" in type(self)._attr_of_field_
+
+    def follow(self, channel: ChannelData, value: Any, flags: int = _PROPERTY) -> None:
+        """Let a field show a value, with an event if it is another one than before.
+
+        Args:
+            channel: the field's.
+            value: the value.
+            flags: event bits beside those of a value.
+        """
         # A number without a name is shown as number.
         with contextlib.suppress(ValueError):
             value = channel._check(channel.preprocess_value(value))
         if value != channel.value:
-            channel._post(channel._commit(value, _PUBLISHED, None, verified=False))
+            channel._post(channel._commit(value, flags, None, verified=False))
 
     def alarm_changed(self, mask: int) -> None:
         """Let the fields that show the alarm follow it."""
         for attr, channel in list(self.attr_pvdb.items()):
             value = self._alarm_field(str(attr))
             if value is not None:
-                self.follow(channel, value)
+                self.follow(channel, value, _ALARM if attr == "alarm_status" else 0)
+
+    def value_stored(self, value: Any) -> None:
+        """Let UDF follow a new value."""
+        is_undefined = self.parent.max_length == 1 and bool(value != value)
+        if is_undefined is not self._is_undefined:
+            self._is_undefined = is_undefined
+            channel = self.attr_pvdb.get("undefined")
+            if channel is not None:
+                self.follow(channel, bytes((is_undefined,)), 0)
 
     def _text_digits(self) -> int | None:
         # As recGblGetPrec; 6 is what dbConvert.c takes for records without a precision.
@@ -428,7 +467,7 @@ class RecordFieldGroup(PVGroup, metaclass=RecordMeta):
             if link is not None:
                 value = _linked(self.parent, link)
                 if value is not None:
-                    self.follow(channel, value)
+                    self.follow(channel, value, 0 if link in _NO_PROPERTIES else _PROPERTY)
 
     def hooked_fields(self) -> Iterator[tuple[str, ChannelData]]:
         """Yield (EPICS name, channel) of the fields that have a task of their own."""
