@@ -464,8 +464,7 @@ class ChannelData:
 
     def _take_alarm(self, status: int | None, severity: int | None) -> int:
         """Change the alarm, tell the fields and other channels of it; return the event bits."""
-        changed = self.alarm.update(status=status, severity=severity)
-        if changed:
+        if changed := self.alarm.update(status=status, severity=severity):
             self.alarm.publish(changed, but=self)
             if self._field_inst is not None:
                 self._field_inst.alarm_changed(changed)
@@ -516,8 +515,7 @@ class ChannelData:
         self._version += 1
         if self._cache:
             self._cache.clear()
-        fields = self._field_inst
-        if fields is not None and (
+        if (fields := self._field_inst) is not None and (
             fields._is_undefined or (self._max_length == 1 and value != value)  # NaN
         ):
             fields.value_stored(value)

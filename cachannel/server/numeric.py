@@ -216,6 +216,7 @@ class ChannelNumeric(ChannelData):
     @value_atol.setter
     def value_atol(self, distance: float) -> None:
         self._set_metadata({"value_atol": distance})
+        self._last_value_posted = None  # the next value is posted, as after the start
 
     @property
     def log_atol(self) -> float:
@@ -225,6 +226,7 @@ class ChannelNumeric(ChannelData):
     @log_atol.setter
     def log_atol(self, distance: float) -> None:
         self._set_metadata({"log_atol": distance})
+        self._last_log_posted = None
 
     def _data_keys(self) -> tuple[str, ...]:
         return ("units", *LIMITS, *(("precision",) if "precision" in self._metadata_keys else ()))

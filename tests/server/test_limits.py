@@ -333,6 +333,16 @@ def test_nan_is_undefined(group, nan):
     assert state(group.plain) == ("UDF", 3)
 
 
+def test_undefined_that_a_client_puts(group):
+    """It holds until the next value."""
+    udf = group.x.fields["UDF"]
+    for number, shown in ((1, 1), (0, 0), (1, 1)):
+        run(udf.write(number))
+        assert bytes(udf._encoded(4, 1).rest[:1]) == bytes((shown,))
+    run(group.x.write(3.0))
+    assert bytes(udf._encoded(4, 1).rest[:1]) == b"\0"
+
+
 def test_nan_at_the_start():
     """A PV that begins as NaN is undefined, as is a record without a value."""
 

@@ -182,6 +182,11 @@ async def _put_undefined_severity(fields: Any, instance: Any, value: str) -> Non
         await fields.parent._write_nan_severity(menus.menuAlarmSevr[value].value)
 
 
+async def _put_undefined(fields: Any, instance: Any, value: Any) -> None:
+    """Take what a client says of the value; the next value ends it."""
+    fields._is_undefined = bool(value if isinstance(value, int) else any(value))
+
+
 class _LazyChannels(dict[Any, ChannelData]):
     """Channels by attribute, each made when it is first asked for."""
 
@@ -336,7 +341,7 @@ class RecordFieldGroup(PVGroup, metaclass=RecordMeta):
         field("trace_processing", "TPRO", CHAR, "Trace Processing"),
         field("time_stamp_event", "TSE", INT, "Time Stamp Event"),
         field("time_stamp_link", "TSEL", STRING, "Time Stamp Link", size=81),
-        field("undefined", "UDF", CHAR, "Undefined", value=1),
+        field("undefined", "UDF", CHAR, "Undefined", value=1, put=_put_undefined),
         field(
             "alarm_status", "STAT", ENUM, "Alarm Status", menu=menus.menuAlarmStat, read_only=True
         ),
