@@ -18,7 +18,7 @@ from .encoding import is_array
 if TYPE_CHECKING:
     from .data import ChannelData
 
-__all__ = ["EPOCH_NS", "ChannelAlarm", "State", "acknowledge"]
+__all__ = ["EPOCH_NS", "NO_ALARM", "UNTOUCHED", "ChannelAlarm", "State", "acknowledge"]
 
 EPOCH_NS: Final = 631152000 * 10**9
 """The EPICS epoch as Unix time, nanoseconds."""
@@ -28,6 +28,8 @@ _ALARM: Final = int(SubscriptionType.DBE_ALARM)
 
 State = tuple[int, int]
 """Status and severity."""
+
+NO_ALARM: Final[State] = (AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM)
 
 # What the value of a channel says by itself; every other status was set by the IOC.
 _OF_VALUES: Final = frozenset(
@@ -76,7 +78,7 @@ class ChannelAlarm:
         ValueError: a status or severity that does not exist.
     """
 
-    # Each PV has an alarm, and an IOC may have very many PVs: an instance has only what differs.
+    # An IOC may have very many alarms; an instance has only what differs.
     status: int = AlarmStatus.NO_ALARM
     severity: int = AlarmSeverity.NO_ALARM
     must_acknowledge_transient: bool = True
@@ -233,6 +235,38 @@ class ChannelAlarm:
                 channel._invalidate()
         return mask
 
+    def after_write(
+        self,
+        channel: ChannelData,
+        by_value: State | None,
+        given: tuple[int | None, int | None] | None,
+    ) -> State | None:
+        """Return the alarm that follows from a good write, None if it is the present one.
+
+        Args:
+            channel: the channel with the new value.
+            by_value: what its value says, None where limits do not apply.
+            given: the status and the severity that came with the value, if any.
+        """
+        now = self.status, self.severity
+        new = by_value
+        if given and given != (None, None) and (new is None or not new[1]):
+            # What the limits say wins over what the caller says.
+            status, severity = given
+            new = now[0] if status is None else status, now[1] if severity is None else severity
+        if channel._failed:
+            # A good write ends the alarm that a failed one left, on every type of channel.
+            channel._failed = False
+            if new is None and now[0] == AlarmStatus.WRITE:
+                new = NO_ALARM
+        if new is not None:
+            new = self.follows(channel, by_value or NO_ALARM, new)
+        held, channel._held = channel._held, None
+        if held is not None:
+            new = now if new is None else new
+            new = held.get("status", new[0]), held.get("severity", new[1])
+        return None if new == now else new
+
     def follows(self, channel: ChannelData, by_value: State, given: State) -> State:
         """Return the alarm that follows from a new value of one of the channels.
 
@@ -272,6 +306,10 @@ class ChannelAlarm:
             for channel in self._channels:
                 if channel is not but:
                     channel._alarm_changed(mask)
+
+
+UNTOUCHED: Final = ChannelAlarm()
+"""The alarm of channels that nobody has asked for theirs; never written to."""
 
 
 async def acknowledge(alarm: ChannelAlarm, data_type: int, data: Any, where: str) -> None:

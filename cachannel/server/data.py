@@ -33,7 +33,7 @@ from cachannel.protocol.errors import (
 from cachannel.protocol.text import encode
 from cachannel.protocol.timestamp import TimeStamp
 
-from .alarm import EPOCH_NS, ChannelAlarm, State, acknowledge
+from .alarm import EPOCH_NS, NO_ALARM, UNTOUCHED, ChannelAlarm, State, acknowledge
 from .encoding import (
     Elements,
     Reply,
@@ -44,7 +44,7 @@ from .encoding import (
     reply,
 )
 from .mapping import ChannelMapping
-from .metadata import LIMITS_CHANGED, check_names, meaningful, nothing_known
+from .metadata import LIMITS_CHANGED, check_names, meaningful, packed
 from .values import NOT_GIVEN, number, numbers, numbers_from_wire, shaped
 
 if TYPE_CHECKING:
@@ -55,7 +55,6 @@ __all__ = ["EPOCH_NS", "ChannelData"]
 _VALUE_AND_LOG: Final = int(SubscriptionType.DBE_VALUE | SubscriptionType.DBE_LOG)
 _ALARM: Final = int(SubscriptionType.DBE_ALARM)
 _PROPERTY: Final = int(SubscriptionType.DBE_PROPERTY)
-_NO_ALARM: Final = (AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM)
 _STRING: Final = int(ChannelType.STRING)
 _STSACK: Final = int(ChannelType.STSACK_STRING)
 _CLASS_NAME: Final = int(ChannelType.CLASS_NAME)
@@ -123,6 +122,7 @@ class ChannelData:
     _version = 0
     _subs: list[Subscription] | None = None
     _max_length = 1
+    _own_alarm: ChannelAlarm | None = None
     # The name that the server found this channel by, where nothing else has given it a name.
     _pvname: str = ""
     _served_as: str | None = None
@@ -153,8 +153,8 @@ class ChannelData:
             self.reported_record_type = reported_record_type
         if max_subscription_backlog is not None:
             self.max_subscription_backlog = max_subscription_backlog
-        self.alarm = ChannelAlarm() if alarm is None else alarm
-        self.alarm.connect(self)
+        if alarm is not None:
+            self.alarm = alarm
         if max_length is None:
             max_length = 1 if value is NOT_GIVEN else max(self.calculate_length(value), 1)
         elif max_length < 1:
@@ -184,7 +184,8 @@ class ChannelData:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.alarm.connect(self)
+        if self._own_alarm is not None:
+            self._own_alarm.connect(self)
 
     def __len__(self) -> int:
         return self.length
@@ -208,6 +209,20 @@ class ChannelData:
     def _data_keys(self) -> tuple[str, ...]:
         """Return the names of the metadata in `_data`."""
         return ()
+
+    @property
+    def alarm(self) -> ChannelAlarm:
+        """The alarm; it may be set, to share that of another channel."""
+        if self._own_alarm is None:
+            self.alarm = ChannelAlarm()
+        return self._own_alarm  # type: ignore[return-value]  # the setter has set it
+
+    @alarm.setter
+    def alarm(self, alarm: ChannelAlarm) -> None:
+        if self._own_alarm is not None:
+            self._own_alarm.disconnect(self)
+        self._own_alarm = alarm
+        alarm.connect(self)
 
     @property
     def status(self) -> int:
@@ -478,44 +493,27 @@ class ChannelData:
         self, value: Any, flags: int, metadata: dict[str, Any] | None, *, verified: bool
     ) -> int:
         """Store a value with what comes with it; return the event bits to publish."""
-        alarm = self.alarm
         mask = flags
-        stamp = status = severity = None
+        stamp = given = None
         if metadata:
             stamp = metadata.pop("timestamp", None)
-            status, severity = metadata.pop("status", None), metadata.pop("severity", None)
+            given = metadata.pop("status", None), metadata.pop("severity", None)
             if metadata:
                 mask |= self._set_metadata(metadata) & ~LIMITS_CHANGED
         stamp_ns = time.time_ns() - EPOCH_NS if stamp is None else self._to_ns(stamp)
         by_value = self._limit_alarm(value) if verified else None
-        new = by_value
-        if (status is not None or severity is not None) and (new is None or not new[1]):
-            # What the limits say wins over what the caller says.
-            new = (
-                alarm.status if status is None else status,
-                alarm.severity if severity is None else severity,
-            )
-        if self._failed:
-            # A good write ends the alarm that a failed one left, on every type of channel.
-            self._failed = False
-            if new is None and alarm.status == AlarmStatus.WRITE:
-                new = _NO_ALARM
-        if alarm._shared and new is not None:
-            new = alarm.follows(self, by_value or _NO_ALARM, new)
-        held = self._held
-        if held is not None:
-            self._held = None
-            if new is None:
-                new = (alarm.status, alarm.severity)
-            new = held.get("status", new[0]), held.get("severity", new[1])
-        if new is not None and (new[0] != alarm.status or new[1] != alarm.severity):
-            mask |= self._take_alarm(*new) | _ALARM | _VALUE_AND_LOG
+        # Nearly all values have no alarm, and follow values without one.
+        if by_value is not NO_ALARM or self._own_alarm is not None or given or self._held:
+            new = (self._own_alarm or UNTOUCHED).after_write(self, by_value, given)
+            if new is not None:
+                mask |= self._take_alarm(*new) | _ALARM | _VALUE_AND_LOG
         self._stamp_ns = stamp_ns
         self._value = value
         self._version += 1
         if self._cache:
             self._cache.clear()
-        if (fields := self._field_inst) is not None and (
+        fields = self._field_inst
+        if fields is not None and (
             fields._is_undefined or (self._max_length == 1 and value != value)  # NaN
         ):
             fields.value_stored(value)
@@ -775,24 +773,7 @@ class ChannelData:
         """Return the metadata of a request type in wire form."""
         if dbr_type <= 6 or dbr_type == _CLASS_NAME:
             return b""
-        layout = LAYOUTS[dbr_type]
-        alarm = self.alarm
-        if dbr_type <= 13:
-            return layout.wire.pack(alarm.status, alarm.severity)
-        if dbr_type <= 20:
-            seconds, nanoseconds = divmod(self._stamp_ns, 10**9)
-            return layout.wire.pack(alarm.status, alarm.severity, seconds & 0xFFFFFFFF, nanoseconds)
-        if dbr_type == _STSACK:
-            return layout.wire.pack(
-                alarm.status,
-                alarm.severity,
-                alarm.must_acknowledge_transient,
-                alarm.severity_to_acknowledge,
-            )
-        values = nothing_known(layout)
-        values[0:2] = alarm.status, alarm.severity
-        self._fill_metadata(layout, values)
-        return layout.wire.pack(*values)
+        return packed(self, self._own_alarm or UNTOUCHED, dbr_type)
 
     def _fill_metadata(self, layout: DbrLayout, values: list[Any]) -> None:
         """Put what this class knows into the fields of a GR or CTRL type."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from cachannel.protocol.channel_types import AlarmSeverity, AlarmStatus
+from cachannel.protocol.channel_types import AlarmSeverity, AlarmStatus, ChannelType
 from cachannel.protocol.dbr import LAYOUTS, DbrLayout
 from cachannel.protocol.errors import CaprotoTypeError
 from cachannel.protocol.timestamp import TimeStamp
+
+if TYPE_CHECKING:
+    from .alarm import ChannelAlarm
+    from .data import ChannelData
 
 __all__ = [
     "LIMITS",
@@ -91,3 +95,24 @@ def nothing_known(layout: DbrLayout) -> list[Any]:
         else 0
         for field in layout.fields
     ]
+
+
+def packed(channel: ChannelData, alarm: ChannelAlarm, dbr_type: int) -> bytes:
+    """Return the metadata of a compound request type in wire form."""
+    layout = LAYOUTS[dbr_type]
+    if dbr_type <= 13:
+        return layout.wire.pack(alarm.status, alarm.severity)
+    if dbr_type <= 20:
+        seconds, nanoseconds = divmod(channel._stamp_ns, 10**9)
+        return layout.wire.pack(alarm.status, alarm.severity, seconds & 0xFFFFFFFF, nanoseconds)
+    if dbr_type == ChannelType.STSACK_STRING:
+        return layout.wire.pack(
+            alarm.status,
+            alarm.severity,
+            alarm.must_acknowledge_transient,
+            alarm.severity_to_acknowledge,
+        )
+    values = nothing_known(layout)
+    values[0:2] = alarm.status, alarm.severity
+    channel._fill_metadata(layout, values)
+    return layout.wire.pack(*values)

@@ -20,7 +20,7 @@ from cachannel.protocol.errors import (
 )
 from cachannel.protocol.text import decode, encode, until_nul
 
-from .alarm import State
+from .alarm import NO_ALARM, State
 from .data import ChannelData, standard
 from .encoding import Elements, convert_number, is_array, numpy, pack_numbers, pack_texts
 from .metadata import LIMITS, LIMITS_CHANGED
@@ -49,7 +49,6 @@ _VALUE: Final = int(SubscriptionType.DBE_VALUE)
 _LOG: Final = int(SubscriptionType.DBE_LOG)
 _ALARM: Final = int(SubscriptionType.DBE_ALARM)
 _PROPERTY: Final = int(SubscriptionType.DBE_PROPERTY)
-_NO_ALARM: Final = (AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM)
 
 _LARGEST_FLOAT: Final = 3.4028234663852886e38
 
@@ -330,9 +329,9 @@ class ChannelNumeric(ChannelData):
             return None
         if value != value:  # NaN
             severity = self._nan_severity
-            return (AlarmStatus.UDF, severity) if severity else _NO_ALARM
+            return (AlarmStatus.UDF, severity) if severity else NO_ALARM
         if not self._limited:
-            return _NO_ALARM
+            return NO_ALARM
         hihi, lolo, high, low = self._limit_severities
         if self._lower_alarm_limit != self._upper_alarm_limit:
             if value <= self._lower_alarm_limit and lolo:
@@ -344,7 +343,7 @@ class ChannelNumeric(ChannelData):
                 return AlarmStatus.LOW, low
             if value >= self._upper_warning_limit and high:
                 return AlarmStatus.HIGH, high
-        return _NO_ALARM
+        return NO_ALARM
 
     def _value_mask(self, value: Any) -> int:
         if (not self._value_atol and not self._log_atol) or self._max_length != 1:

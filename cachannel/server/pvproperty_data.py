@@ -128,7 +128,7 @@ class PvpropertyData(ChannelData):
 
     @classmethod
     def _of_number(
-        cls, pvname: str, value: float, group: Any, pvspec: Any, alarm: ChannelAlarm
+        cls, pvname: str, value: float, group: Any, pvspec: Any, alarm: ChannelAlarm | None
     ) -> Any:
         """Make a channel of one number that has only defaults besides.
 
@@ -139,8 +139,8 @@ class PvpropertyData(ChannelData):
         channel.pvname = pvname
         channel.group = group
         channel.pvspec = pvspec
-        channel.alarm = alarm
-        alarm.connect(channel)
+        if alarm is not None:
+            channel.alarm = alarm
         if pvspec.doc is not None:
             channel.__doc__ = pvspec.doc
         channel._value = channel.preprocess_value(value)

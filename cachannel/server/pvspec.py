@@ -224,12 +224,10 @@ class PVSpec(_Fields):
             and self.max_length is None
         )
 
-    def _alarm_of(self, group: Any) -> ChannelAlarm:
-        """Return the alarm: one of its own, unless the property names one to share."""
+    def _alarm_of(self, group: Any) -> ChannelAlarm | None:
+        """Return the alarm that the property shares, None for one of its own."""
         shared = self.alarm_group
-        if shared is None:
-            return ChannelAlarm()
-        if isinstance(shared, ChannelAlarm):
+        if shared is None or isinstance(shared, ChannelAlarm):
             return shared
         found: ChannelAlarm = group.alarms[shared]
         return found

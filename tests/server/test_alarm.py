@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from cachannel import ChannelDouble, ChannelType
 from cachannel.server.alarm import ChannelAlarm
 
 
@@ -56,3 +57,26 @@ def test_numbers_that_do_not_exist(bad):
     with pytest.raises(ValueError, match="alarm"):
         write(alarm, **{"status": 1, "severity": 1, **bad})
     assert state(alarm) == before
+
+
+def test_an_alarm_of_a_channel_is_made_when_it_is_needed():
+    """A channel that nobody asks for its alarm reads as without one, and has none."""
+    channel = ChannelDouble(value=1.0)
+    asyncio.run(channel.write(2.0))
+    metadata, _ = asyncio.run(channel.read(ChannelType.STS_DOUBLE))
+    assert metadata[:4] == bytes(4)
+    assert channel._own_alarm is None
+    write(channel.alarm, status=9, severity=3)
+    metadata, _ = asyncio.run(channel.read(ChannelType.STS_DOUBLE))
+    assert metadata[:4] == b"\0\x09\0\3"
+    assert channel.alarm is channel.alarm
+
+
+def test_an_alarm_that_is_assigned():
+    """The channel is one of those of the new alarm, and no longer of the old one."""
+    first, second = ChannelAlarm(), ChannelAlarm()
+    channel = ChannelDouble(value=1.0, alarm=first)
+    channel.alarm = second
+    assert (first.channels, second.channels) == ((), (channel,))
+    asyncio.run(channel.write(float("nan")))
+    assert (state(first)[:2], state(second)[:2]) == ((0, 0), (17, 3))
