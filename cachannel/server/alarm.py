@@ -309,7 +309,7 @@ class ChannelAlarm:
 
 
 UNTOUCHED: Final = ChannelAlarm()
-"""The alarm of channels that nobody has asked for theirs; never written to."""
+"""What channels without an alarm of their own report; never written to."""
 
 
 async def acknowledge(alarm: ChannelAlarm, data_type: int, data: Any, where: str) -> None:

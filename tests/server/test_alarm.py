@@ -60,7 +60,7 @@ def test_numbers_that_do_not_exist(bad):
 
 
 def test_an_alarm_of_a_channel_is_made_when_it_is_needed():
-    """A channel that nobody asks for its alarm reads as without one, and has none."""
+    """A channel without an alarm of its own reports NO_ALARM."""
     channel = ChannelDouble(value=1.0)
     asyncio.run(channel.write(2.0))
     metadata, _ = asyncio.run(channel.read(ChannelType.STS_DOUBLE))
