@@ -19,6 +19,7 @@ Source: CAproto, "Repeater"; base's ``repeater.cpp`` where the text is silent.
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 TYPE_CHECKING = False
@@ -64,10 +65,9 @@ def repeater_port() -> int:
     text = os.environ.get("EPICS_CA_REPEATER_PORT", "").strip()
     if not text:
         return DEFAULT_PORT
-    try:
-        port = int(text)
-    except ValueError:
-        port = -1
+    # As libca's scanf: what follows the digits is ignored.
+    digits = re.match(r"\+?[0-9]+", text)
+    port = int(digits[0]) if digits else -1
     if _FIRST_PORT <= port <= 65535:
         return port
     _log(

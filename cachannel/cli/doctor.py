@@ -19,7 +19,7 @@ from cachannel.cli.options import CONTEXT_SETTINGS, Settings, common, settings
 from cachannel.cli.work import Session, out, print_json
 from cachannel.engine import Channel
 from cachannel.errors import describe as say
-from cachannel.protocol.settings import get_client_address_list, get_environment_variables
+from cachannel.protocol.settings import DEFAULTS, ClientSettings
 
 __all__ = ["Answer", "advice", "ask", "command", "run"]
 
@@ -52,8 +52,15 @@ class Answer(NamedTuple):
     minor: int
 
 
-def ask(names: Sequence[str], wait: float) -> tuple[list[Answer], list[str]]:
+def ask(
+    names: Sequence[str], wait: float, addresses: Sequence[tuple[str, int]]
+) -> tuple[list[Answer], list[str]]:
     """Search for PVs with our own datagrams, so that every answer is seen.
+
+    Args:
+        names: names of PVs.
+        wait: seconds.
+        addresses: (host, port) pairs that the datagrams go to.
 
     Returns:
         The answers, and what went wrong while sending.
@@ -68,7 +75,7 @@ def ask(names: Sequence[str], wait: float) -> tuple[list[Answer], list[str]]:
             data += bytes(-len(data) % 8)
             message = _HEADER.pack(_VERSION, 0, 0, _MINOR, 0, 0)
             message += _HEADER.pack(_SEARCH, len(data), 5, _MINOR, cid, cid) + data
-            for address in get_client_address_list():
+            for address in addresses:
                 try:
                     asking.sendto(message, address)
                 except OSError as exc:
@@ -140,7 +147,13 @@ def advice(state: str, answers: Sequence[Answer], addresses: Sequence[Any]) -> s
     )
 
 
-def examine(session: Session, name: str, channel: Channel, answers: list[Answer]) -> dict[str, Any]:
+def examine(
+    session: Session,
+    name: str,
+    channel: Channel,
+    answers: list[Answer],
+    addresses: Sequence[tuple[str, int]],
+) -> dict[str, Any]:
     """Collect what there is to know about one PV."""
     found = describe(name, channel)
     if found["state"] == "connected":
@@ -159,7 +172,7 @@ def examine(session: Session, name: str, channel: Channel, answers: list[Answer]
         }
         for answer in answers
     ]
-    found["verdict"] = advice(found["state"], answers, get_client_address_list())
+    found["verdict"] = advice(found["state"], answers, addresses)
     if session.bad is not None and session.bad[0] == name:
         found["verdict"] = f"libca refuses the name: {say(session.bad[1])}"
     elif found["verdict"] == _WELL and "no read" in found["access"]:
@@ -182,27 +195,31 @@ def round_trip(channel: Channel, wait: float) -> float | None:
 
 def run(names: tuple[str, ...], wanted: Settings) -> int:
     """Print settings, answers and advice. Returns the exit status."""
-    found = get_environment_variables()
+    values, addresses, malformed = ClientSettings.from_environment()
     here: dict[str, Any] = {
         "cachannel": __version__,
         "protocol": ffi.string(lib.ca_version()).decode(),
         "libca": {"file": library_file(), "epics": ffi.string(lib.cc_epics_version()).decode()},
         "python": platform.python_version(),
         "settings": {
-            name: {"value": found[name], "set": bool(os.environ.get(name))}
-            for name in sorted(found)
-            if name.startswith("EPICS_CA_")
+            name: {
+                "value": values[name],
+                "set": bool(os.environ.get(name))
+                and not (name in malformed and values[name] == DEFAULTS[name]),
+            }
+            for name in sorted(values)
         },
         "name_servers": os.environ.get("EPICS_CA_NAME_SERVERS", "").split(),
-        "searched": ["{}:{}".format(*address) for address in get_client_address_list()],
-        "repeater": has_repeater(found["EPICS_CA_REPEATER_PORT"]),
+        "searched": ["{}:{}".format(*address) for address in addresses],
+        "repeater": has_repeater(values["EPICS_CA_REPEATER_PORT"]),
     }
     # Asked before libca connects, and with an end of its own: duplicates may answer late.
-    answers, here["faults"] = ask(names, min(wanted.wait or 1.0, 1.0))
+    answers, faults = ask(names, min(wanted.wait or 1.0, 1.0), addresses)
+    here["faults"] = [*malformed.values(), *faults]
     with Session(names, wanted) as session:
         session.wait()
         reports = [
-            examine(session, name, channel, [a for a in answers if a.name == name])
+            examine(session, name, channel, [a for a in answers if a.name == name], addresses)
             for name, channel in zip(names, session.channels, strict=True)
         ]
     if wanted.as_json:

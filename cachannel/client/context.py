@@ -57,7 +57,8 @@ class BaseContext:
         client_name: str | None = None,
         max_workers: int = 1,
     ) -> None:
-        self._closed = False
+        # Until there is something to end: `__del__` looks at it.
+        self._closed = True
         self.broadcaster = self._broadcaster_class() if broadcaster is None else broadcaster
         self.timeout = timeout
         self._host_name = host_name
@@ -71,6 +72,7 @@ class BaseContext:
         self._workers = Workers(max_workers)
         self._outbox = Outbox(self._engine.dirty, self._workers.send)
         self.broadcaster.add_listener(self)
+        self._closed = False
         _check_identity(host_name, client_name)
 
     @property

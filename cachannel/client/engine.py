@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
 import socket
 import sys
 import threading
@@ -18,6 +17,7 @@ from cachannel._native import lib
 from cachannel.context import Context
 from cachannel.protocol.enums import ECA
 from cachannel.protocol.errors import CaprotoNotImplementedError
+from cachannel.protocol.settings import ClientSettings
 from cachannel.values.decode import Record
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ class Engine:
         self._tokens = itertools.count(1 << 32)
         self._flush_wanted = False
         self._holding = 0
-        self.watchdog = float(os.environ.get("EPICS_CA_CONN_TMO") or 30.0)
+        # libca itself warns of a number that it does not take.
+        self.watchdog: float = ClientSettings.from_environment().values["EPICS_CA_CONN_TMO"]
         self.repeater = repeater
         # libca starts a repeater of its own with the first channel, unless the port is taken.
         self._port_holder = None if repeater else _hold_repeater_port()

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 
 from cachannel import __version__, repeater
 from cachannel.logs import config_caproto_logging
+from cachannel.protocol.settings import ClientSettings
 
 __all__ = ["main"]
 
 
 def main() -> int:
     """Run a repeater until SIGINT or SIGTERM. Returns the exit status."""
-    port = os.environ.get("EPICS_CA_REPEATER_PORT") or "5065"
+    port = ClientSettings.from_environment().values["EPICS_CA_REPEATER_PORT"]
     parser = argparse.ArgumentParser(
         prog="python -m cachannel.commandline.repeater",
         description="Run a Channel Access repeater, which passes the beacons of servers on to all "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -10,6 +12,7 @@ from .errors import CaprotoEnvironmentSetupError
 
 __all__ = [
     "DEFAULTS",
+    "ClientSettings",
     "ServerSettings",
     "get_address_list",
     "get_beacon_address_list",
@@ -138,6 +141,110 @@ def get_client_address_list(environ: Mapping[str, str] | None = None) -> list[tu
 def get_address_list(environ: Mapping[str, str] | None = None) -> list[str]:
     """Return the hosts of `get_client_address_list`."""
     return [host for host, _ in get_client_address_list(environ)]
+
+
+# Ports up to IPPORT_USERRESERVED belong to the system; libca takes its default instead.
+_FIRST_PORT: Final = 5001
+_LEAST_ARRAY_BYTES: Final = 16384
+_LEAST_SEARCH_PERIOD: Final = 60.0
+_MOST_LONG: Final = 2**63 - 1
+
+# As scanf's %ld: what follows the digits is ignored.
+_INTEGER: Final = re.compile(r"\s*([+-]?[0-9]+)")
+
+
+def _real(text: str) -> float | None:
+    """Read a number as epicsParseDouble does; None if the text is anything else."""
+    text = text.strip()
+    if "_" in text:
+        return None
+    try:
+        number = float.fromhex(text) if "x" in text.lower() else float(text)
+    except (ValueError, OverflowError):
+        return None
+    # A number that is too large does not parse; "inf" does.
+    return None if math.isinf(number) and "n" not in text.lower() else number
+
+
+def _integer(text: str) -> int | None:
+    """Read a number as scanf's %ld does; None if the text does not begin with one."""
+    found = _INTEGER.match(text)
+    return max(min(int(found[1]), _MOST_LONG), -_MOST_LONG) if found else None
+
+
+def _client_number(name: str, text: str) -> tuple[float | int, str]:
+    """Read a number of a client as libca does.
+
+    Returns:
+        The number that libca uses, and why that is not what the text says; empty if it is.
+    """
+    default = DEFAULTS[name]
+    if isinstance(default, float):
+        real = _real(text)
+        if real is None:
+            return default, "is not a number"
+        if name == "EPICS_CA_MAX_SEARCH_PERIOD" and not real >= _LEAST_SEARCH_PERIOD:
+            return _LEAST_SEARCH_PERIOD, "is too short"
+        return real, "" if 0.0 < real < math.inf else "is not a useful number of seconds"
+    number = _integer(text)
+    if name == "EPICS_CA_MAX_ARRAY_BYTES":
+        if number is None or number < 1:
+            return default, "is not a positive integer"
+        if number < _LEAST_ARRAY_BYTES:
+            return _LEAST_ARRAY_BYTES, "is too small"
+    elif number is None:
+        return default, "is not an integer"
+    elif name.endswith("_PORT") and not _FIRST_PORT <= number <= 65535:
+        return default, f"is not a port from {_FIRST_PORT} to 65535"
+    elif name == "EPICS_CA_MCAST_TTL" and not 1 <= number <= 255:
+        return default, "is not a number from 1 to 255"
+    ignored = text.strip().lstrip("+-").lstrip("0123456789")
+    return number, f"ends with {ignored!r}, which is ignored" if ignored else ""
+
+
+class ClientSettings(NamedTuple):
+    """What a client takes from its environment, read as libca reads it: nothing raises.
+
+    Attributes:
+        values: EPICS_CA_* variables by name, typed as in `DEFAULTS`, with the numbers that libca
+            uses; an unusable number gives way to libca's default.
+        addresses: (host, port) pairs that searches go to.
+        faults: one sentence for each variable that libca does not use as it is written, by name.
+    """
+
+    values: dict[str, Any]
+    addresses: list[tuple[str, int]]
+    faults: dict[str, str]
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> ClientSettings:
+        """Read the settings.
+
+        Args:
+            environ: what to read; ``os.environ`` if absent.
+        """
+        environ = os.environ if environ is None else environ
+        values: dict[str, Any] = {}
+        faults: dict[str, str] = {}
+        for name, default in DEFAULTS.items():
+            if not name.startswith("EPICS_CA_"):
+                continue
+            text = environ.get(name)
+            values[name] = text or default
+            if text and not isinstance(default, str):
+                values[name], reason = _client_number(name, text)
+                if reason:
+                    faults[name] = f"{name}={text!r} {reason}; {values[name]} is used"
+        port = values["EPICS_CA_SERVER_PORT"]
+        addresses = []
+        for entry in values["EPICS_CA_ADDR_LIST"].replace(",", " ").split():
+            try:
+                addresses += parse_address_list(entry, port)
+            except CaprotoEnvironmentSetupError as exc:
+                faults["EPICS_CA_ADDR_LIST"] = f"EPICS_CA_ADDR_LIST: {exc}; it is not searched"
+        if _is_yes(values["EPICS_CA_AUTO_ADDR_LIST"]):
+            addresses.append(("255.255.255.255", port))
+        return cls(values, addresses, faults)
 
 
 class ServerSettings(NamedTuple):

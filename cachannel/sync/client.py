@@ -27,7 +27,7 @@ from cachannel.protocol.errors import (
     CaprotoTypeError,
     ErrorResponseReceived,
 )
-from cachannel.protocol.settings import get_client_address_list
+from cachannel.protocol.settings import ClientSettings
 from cachannel.repeater import spawn_repeater
 from cachannel.threading.client import PV, Context, SharedBroadcaster
 
@@ -103,7 +103,8 @@ def connected(pv_name: str, priority: int, timeout: float | None, repeater: bool
 
 
 def _not_found(pv_name: str, timeout: float | None) -> CaprotoTimeoutError:
-    where = ", ".join(f"{host}:{port}" for host, port in get_client_address_list())
+    addresses = ClientSettings.from_environment().addresses
+    where = ", ".join(f"{host}:{port}" for host, port in addresses)
     return CaprotoTimeoutError(
         f"no server of {pv_name!r} answered within {seconds(timeout)}; searched at {where}"
     )

@@ -130,7 +130,10 @@ void cc_circuits_read_settings(void)
     }
     pthread_mutex_lock(&lock);
     limit_ns = (uint64_t)(seconds * 1e9);
+    /* As libca: text behind the number makes it unusable. */
     seconds = silence ? strtod(silence, &end) : 0.0;
+    if (silence && end[strspn(end, " \t\r\n")])
+        seconds = 0.0;
     user_timeout_ms = seconds > 0.0 && seconds < 1e6 ? (unsigned)(seconds * 1e3) + 1u : 30000u;
     pthread_mutex_unlock(&lock);
 }

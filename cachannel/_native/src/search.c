@@ -186,7 +186,7 @@ static int find_new_socket(const place *before, int nbefore)
 /* What there is to say about the settings libca has said. */
 static void read_addresses(cc_search *s)
 {
-    unsigned short port = envGetInetPortConfigParam(&EPICS_CA_SERVER_PORT, CA_SERVER_PORT);
+    unsigned short port;
     FILE *before = epicsGetThreadStderr(), *nowhere = fopen("/dev/null", "we");
     ELLLIST list = ELLLIST_INIT;
     osiSockAddrNode *node;
@@ -194,6 +194,7 @@ static void read_addresses(cc_search *s)
     if (!nowhere)
         return;
     epicsSetThreadStderr(nowhere);
+    port = envGetInetPortConfigParam(&EPICS_CA_SERVER_PORT, CA_SERVER_PORT);
     configureChannelAccessAddressList(&list, s->sock, port);
     epicsSetThreadStderr(before);
     fclose(nowhere);
