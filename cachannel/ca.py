@@ -638,7 +638,7 @@ def pend_io(timeout: SupportsFloat) -> ECA | int:
         what is out is not waited for any more; so it is, without waiting, when the server refused
         a get.
     """
-    status = pend_io_in(current(), seconds(timeout))
+    status, _, _ = pend_io_in(current(), seconds(timeout))
     return ECA.TIMEOUT if status == ECA.GETFAIL else eca(status)
 
 

@@ -43,6 +43,7 @@ from cachannel._ca.core import (
 from cachannel._ca.handles import FLOAT, PENDING, Chid, DBRValue, Evid, fetch
 from cachannel._ca.pv_values import as_text, shown, value_of
 from cachannel._ca.steps import are_overridden, read_in_steps, search_in_steps
+from cachannel._ca.unconnected import explain, late
 from cachannel._ca.waited import get_waited, put_waited
 from cachannel._native import lib
 from cachannel.context import park_at_exit
@@ -146,11 +147,16 @@ class CaChannel:
 
     # Helpers --------------------------------------------------------------------------------
 
-    def _failed(self, status: int, operation: str, detail: str = "") -> CaChannelException:
+    def _failed(
+        self, status: int, operation: str, detail: str = "", kind: int = ANY
+    ) -> CaChannelException:
+        """Make the exception of a status; `kind` is the type that the caller asked for."""
         park_at_exit()
-        name = self._pvname
+        name, text = self._pvname, ""
         shown = decode(name) if isinstance(name, bytes) else str(name or "")
-        return CaChannelException(status, shown, operation, detail)
+        if self._chid is not None and not detail:
+            text, detail = explain(self._chid.id, status, kind)
+        return CaChannelException(status, shown, operation, detail, text)
 
     def _late(self, context: Context, operation: str, detail: str) -> CaChannelException:
         """Make the exception of what has not come, in time or ever."""
@@ -437,7 +443,7 @@ class CaChannel:
         request = lib.cc_get(chid.id, kind, elements, previous, 1)
         if request < 0:
             value.renew(0)
-            raise self._failed(-request, operation)
+            raise self._failed(-request, operation, kind=kind)
         value.renew(request)
         value.use_numpy = _wants_numpy(keywords)
 
@@ -567,7 +573,7 @@ class CaChannel:
         status = lib.cc_get_callback(chid.id, kind, elements, token)
         if status != _NORMAL:
             chid.context.disown(token)
-            raise self._failed(status, operation)
+            raise self._failed(status, operation, kind=kind)
 
     def _get_wait(
         self,
@@ -615,13 +621,13 @@ class CaChannel:
         events = mask_number(mask, chid, operation)
         connected = lib.cc_channel_is_connected(chid.id) == 1
         if not -1 <= kind <= 38 or (kind == ANY and not connected):
-            raise self._failed(ECA.BADTYPE, operation)
+            raise self._failed(ECA.BADTYPE, operation, kind=kind)
         if not 0 < events <= 0xFFFF:
             raise self._failed(ECA.BADMASK, operation)
         self.clear_event()
         status, evid = subscribe_with(chid, deliver, kind, elements, events)
         if evid is None:
-            raise self._failed(status, operation)
+            raise self._failed(status, operation, kind=kind)
         chid.hooked().evid = evid
 
     def clear_event(self) -> None:
@@ -641,13 +647,16 @@ class CaChannel:
             timeout: seconds; None: `getTimeout`; 0: **without limit**.
 
         Raises:
-            CaChannelException: ECA_TIMEOUT when not all came in time, or when the server refused
-                a get.
+            CaChannelException: ECA_TIMEOUT when not all came in time, naming what did not, or when
+                the server refused a get.
         """
         length = self.getTimeout() if timeout is None else seconds(timeout)
-        status = pend_io_in(self._context(), length)
+        status, words, names = pend_io_in(self._context(), length)
         if status == ECA.GETFAIL:
             raise self._failed(ECA.TIMEOUT, "pend_io", "the server refused a get")
+        if names:
+            park_at_exit()
+            raise late(length, words, names)
         if status != _NORMAL:
             raise self._failed(status, "pend_io", f"not all is through after {length:g} s")
 

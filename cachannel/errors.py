@@ -39,7 +39,9 @@ __all__ = [
 ]
 
 
-def describe(status: int, pvname: str = "", operation: str = "", detail: str = "") -> str:
+def describe(
+    status: int, pvname: str = "", operation: str = "", detail: str = "", text: str = ""
+) -> str:
     """Say what went wrong, doing what, with which PV.
 
     Args:
@@ -47,6 +49,7 @@ def describe(status: int, pvname: str = "", operation: str = "", detail: str = "
         pvname: name of the PV, or ''.
         operation: what was attempted, such as ``'get'``, or ''.
         detail: more about the cause, such as the time-out in seconds, or ''.
+        text: in place of the text of libca for the status, if that would mislead.
 
     Returns:
         The text of libca for the status, followed by what is known about the cause.
@@ -54,7 +57,7 @@ def describe(status: int, pvname: str = "", operation: str = "", detail: str = "
     where = " of " if operation and pvname else ""
     cause = f"{operation}{where}{pvname!r}" if pvname else operation
     parts = [part for part in (cause, detail) if part]
-    text = eca_message(status)
+    text = text or eca_message(status)
     return f"{text}: {', '.join(parts)}" if parts else text
 
 
@@ -140,14 +143,15 @@ class CaChannelException(CAError):
         pvname: name of the PV.
         operation: what was attempted.
         detail: more about the cause.
+        text: in place of libca's text for the status, if that would mislead.
     """
 
     def __init__(
-        self, status: Any, pvname: str = "", operation: str = "", detail: str = ""
+        self, status: Any, pvname: str = "", operation: str = "", detail: str = "", text: str = ""
     ) -> None:
         number = int(getattr(status, "status", status))
         super().__init__(number, pvname, operation, detail)
-        self._text = describe(number, pvname, operation, detail)
+        self._text = describe(number, pvname, operation, detail, text)
         self.args = (self.status,)
 
     def __str__(self) -> str:

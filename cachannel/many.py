@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from cachannel._ca.core import attach_shared, count_number, encode_name, wait_mine
 from cachannel._ca.handles import FLOAT, INTEGER, OTHER, Chid
+from cachannel._ca.unconnected import explain, list_names
 from cachannel._native import ffi, lib
 from cachannel._native.forks import destroy_queue, new_queue
 from cachannel.channel import CaChannel, CaChannelException
@@ -32,7 +33,6 @@ _ANY = -1
 _WAITED = 1
 _STRING, _ENUM, _CHAR = 0, 3, 4
 _TIME_DOUBLE = 20
-_SOME: Final = 5
 _EXACT: Final = 2**53
 
 
@@ -41,9 +41,31 @@ def _shown(name: str | bytes | None) -> str:
 
 
 def _names(names: Sequence[str | bytes | None]) -> str:
-    """Name some PVs, for a message."""
-    shown = ", ".join(repr(_shown(name)) for name in names[:_SOME])
-    return shown if len(names) <= _SOME else f"{shown} and {len(names) - _SOME} more"
+    return list_names([_shown(name) for name in names])
+
+
+def _refuse(channels: Any, operation: str) -> NoReturn:
+    """Say what the functions of many channels want."""
+    wrong = channels
+    if hasattr(channels, "__len__") and not isinstance(channels, str | bytes):
+        wrong = next(c for c in channels if not isinstance(c, CaChannel))
+    message = (
+        f"{operation} takes a list of channels (CaChannel), as connect_many returns it, not "
+        f"{type(wrong).__name__} {wrong!r}"
+    )
+    if isinstance(wrong, str | bytes):
+        message += f"; cachannel.util.ca{operation[:3]} takes names"
+    raise TypeError(message)
+
+
+def _check(channels: Any, operation: str) -> None:
+    """Refuse what is not a sequence of channels."""
+    if isinstance(channels, str | bytes) or not hasattr(channels, "__len__"):
+        _refuse(channels, operation)
+    # The type alone is quicker to look at than the classes that it is derived from.
+    for channel in channels:
+        if type(channel) is not CaChannel and not isinstance(channel, CaChannel):
+            _refuse(channels, operation)
 
 
 def _encode(name: str | bytes) -> bytes:
@@ -68,7 +90,11 @@ def connect_many(names: Sequence[str | bytes], timeout: float = 3.0) -> list[CaC
     Raises:
         CaChannelException: ECA_TIMEOUT naming the PVs that did not connect; none of the channels
             is kept then. ECA_BADSTR for an empty name.
+        TypeError: `names` is one name.
     """
+    if isinstance(names, str | bytes):
+        message = f"connect_many takes a list of names, not {type(names).__name__} {names!r}"
+        raise TypeError(message)
     context = attach_shared()
     encoded = [_encode(name) for name in names]
     ids = create_many(context, encoded, 0, 0, _WAITED)
@@ -117,7 +143,9 @@ def _raise(channels: Sequence[CaChannel], status: Sequence[int], operation: str)
         return
     first = failed[0]
     same = [channels[i]._pvname for i in failed if status[i] == status[first]]
-    raise CaChannelException(status[first], "", operation, _names(same))
+    chid = channels[first]._chid
+    text = explain(chid.id, status[first])[0] if chid is not None else ""
+    raise CaChannelException(status[first], "", operation, _names(same), text)
 
 
 def _count(channels: Sequence[CaChannel], count: Any) -> int:
@@ -195,7 +223,9 @@ def get_many(
     Raises:
         CaChannelException: with the status of the first failure, naming the PVs.
         RangeError, BadCountError: `count` is negative, or not a number.
+        TypeError: `channels` is not a sequence of channels.
     """
+    _check(channels, "get_many")
     if not channels:
         return []
     limit = (CaChannel.ca_timeout if timeout is None else timeout) or None
@@ -237,7 +267,9 @@ def put_many(
             when the time was over.
         BadValueError, RangeError, ValueTypeError: a value cannot be sent as its PV's type.
         ValueError: there are not as many values as channels.
+        TypeError: `channels` is not a sequence of channels.
     """
+    _check(channels, "put_many")
     if len(channels) != len(values):
         message = f"{len(channels)} channels but {len(values)} values"
         raise ValueError(message)

@@ -285,7 +285,7 @@ def test_terminate_frees_the_port_and_may_be_repeated(port: int) -> None:
     check_for_running_repeater(("0.0.0.0", port)).close()
 
 
-@pytest.mark.parametrize("text", ["nonsense", "5000", "65536", "-1", "5065.5"])
+@pytest.mark.parametrize("text", ["nonsense", "5000", "65536", "-1", "x6000"])
 def test_unusable_port_becomes_the_default_with_a_warning(
     text: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -300,7 +300,9 @@ def test_unusable_port_becomes_the_default_with_a_warning(
     ]
 
 
-@pytest.mark.parametrize(("text", "number"), [("", 5065), ("5001", 5001), (" 6000 ", 6000)])
+@pytest.mark.parametrize(
+    ("text", "number"), [("", 5065), ("5001", 5001), (" 6000 ", 6000), ("6000x", 6000)]
+)
 def test_port_comes_from_the_environment(
     text: str, number: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, SupportsInt
 
 import cachannel
 from cachannel._ca.handles import FLOAT, INTEGER, Chid, DBRValue, Evid, Hooks
+from cachannel._ca.unconnected import find_missing
 from cachannel._native import ffi, lib
 from cachannel.context import Context
 from cachannel.errors import BadCountError, BadValueError, RangeError
@@ -433,10 +434,20 @@ _IS_THROUGH: dict[Any, Callable[[int], int]] = {
 }
 
 
-def pend_io_in(context: Context, timeout: float) -> int:
-    """Do `pend_io` for a context. `timeout` 0: without limit; < 0: no wait."""
+def pend_io_in(context: Context, timeout: float) -> tuple[int, str, list[str]]:
+    """Do `pend_io` for a context.
+
+    Args:
+        context: where.
+        timeout: seconds; 0: without limit; < 0: no wait.
+
+    Returns:
+        The CA status; after a time-out also words about what is missing, and the names.
+    """
     limit = None if timeout == 0 else max(timeout, 0.0)
     status = context.wait(lib.cc_wait_all, context.id, limit)
-    if status == 80:
-        lib.cc_forget_all(context.id)
-    return status
+    if status != ECA.TIMEOUT:
+        return status, "", []
+    words, names = find_missing(context)
+    lib.cc_forget_all(context.id)
+    return status, words, names

@@ -65,7 +65,7 @@ def get_waited(
     elements = count_number(count, chid.shown, operation)
     request = lib.cc_get(chid.id, kind, elements, 0, 0)
     if request < 0:
-        raise channel._failed(-request, operation)
+        raise channel._failed(-request, operation, kind=kind)
     try:
         status = chid.context.wait(lib.cc_request_wait, request, timeout or None)
         got = fetch(request, steal=True)

@@ -131,6 +131,7 @@ int cc_wait_all(cc_id context, double timeout);
 int cc_wait_mine(cc_id context, double timeout);
 int cc_forget_all(cc_id context);
 int cc_forget_mine(cc_id context);
+uint32_t cc_waited(cc_id context, cc_id *channels, uint32_t room);
 int cc_context_show(cc_id context, unsigned level);
 unsigned cc_ioc_count(cc_id context);
 unsigned cc_beacon_anomalies(cc_id context);

@@ -546,6 +546,40 @@ static cc_channel *next_of(cc_context *context, uint32_t *index)
     return NULL;
 }
 
+static int is_waited(const cc_waitset *set)
+{
+    return set && !set->forgotten;
+}
+
+/* The channels that cc_wait_all waits for, because of their connection or an answer: their number,
+ * and the ids of as many as there is room for. */
+uint32_t cc_waited(cc_id id, cc_id *channels, uint32_t room)
+{
+    cc_context *context = cc_enter(CC_POOL_CONTEXT, id);
+    cc_channel *channel;
+    uint32_t found = 0, at;
+
+    if (!context)
+        return 0;
+    /* With the lock held no channel loses its context, so that its requests are its own. */
+    epicsMutexMustLock(context->lock);
+    for (at = 0; (channel = next_of(context, &at)) != NULL;) {
+        const cc_request *r;
+        int waited = is_waited(channel->waitset);
+
+        for (r = channel->requests; r && !waited; r = r->next)
+            waited = is_waited(r->waitset);
+        if (!waited)
+            continue;
+        if (found < room)
+            channels[found] = channel->head.id;
+        found++;
+    }
+    cc_unlock(context);
+    cc_leave(context);
+    return found;
+}
+
 int cc_context_close(cc_id id)
 {
     cc_context *context;
