@@ -68,7 +68,8 @@ def find_missing(context: Context) -> tuple[str, list[str]]:
     total = lib.cc_waited(context.id, ffi.NULL, 0)
     found = ffi.new("cc_id[]", max(total, 1))
     total = min(lib.cc_waited(context.id, found, total), total)
-    unconnected, unanswered = [], []
+    unconnected: list[str] = []
+    unanswered: list[str] = []
     buffer = ffi.new("char[]", 1024)
     for channel in ffi.unpack(found, total) if total else []:
         # A channel that has been cleared or has connected meanwhile is not missing.
