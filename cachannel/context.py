@@ -26,7 +26,7 @@ import weakref
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-from cachannel import _last_resort
+from cachannel import _last_resort, _trace
 from cachannel._libca_texts import exception_line, exception_text
 from cachannel._native import ffi, lib
 from cachannel._native.forks import destroy_queue, forks, new_queue
@@ -66,6 +66,7 @@ _AFTER_BATCH: Final = -1
 _IN_BATCH: Final = 2
 _ON_HEAP: Final = 3
 _MESSAGE: Final = 7
+_TRACE: Final = 10
 _RECORD_SIZE: Final = RECORD.size
 
 _last_resort.install()
@@ -226,6 +227,8 @@ class Context:
 
     def _begin(self, number: int, at_start: Callable[[Context], object] | None) -> None:
         self.id, self.closed = number, False
+        if _trace.is_wanted():
+            lib.cc_context_trace(number, True)
         _contexts.add(self)
         if self.preemptive:
             self._thread = threading.Thread(target=_dispatch, args=(self, at_start), name=self.name)
@@ -552,7 +555,9 @@ class Context:
     def _notice(self, record: Record, buffer: Any, offset: int) -> None:
         """Handle what belongs to the context itself."""
         data = bytes(buffer[offset : offset + record[11]])
-        if record[1] == _MESSAGE:
+        if record[1] == _TRACE:
+            _trace.log(record, data)
+        elif record[1] == _MESSAGE:
             self._message(text.decode(data))
         elif self._exceptions is not None:
             self._exceptions(record, buffer, offset)

@@ -83,6 +83,19 @@ CHECKS = {
     8: lambda: logging.getLogger("cachannel.libca").level == logging.INFO,
 }
 """
+LOGGING = """
+import logging as _logging, threading as _threading
+class _Kept(_logging.Handler):
+    found = _threading.Event()
+    def emit(self, record):
+        if "'demo:temperature' was found on" in record.getMessage():
+            self.found.set()
+_logging.getLogger("cachannel").addHandler(_Kept())
+CHECKS = {
+    2: lambda: _Kept.found.wait(60),
+    3: lambda: _logging.getLogger("cachannel").level == _logging.WARNING,
+}
+"""
 # What each page takes for granted.
 PAGES = {
     "README.md": NAMES + ENOUGH + SERVED,
@@ -94,6 +107,7 @@ PAGES = {
     "docs/threading-client.md": "",
     "docs/asyncio-client.md": "ASYNC = True",
     "docs/many-pvs.md": "ASYNC = True",
+    "docs/logging.md": LOGGING,
 }
 ELSEWHERE = {"docs/server.md"}  # tests/server/test_docs.py
 

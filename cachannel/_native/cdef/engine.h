@@ -21,6 +21,21 @@ typedef int64_t cc_id;
 #define CC_MESSAGE 7
 #define CC_DROPPED 8
 #define CC_BULK 9
+#define CC_TRACE 10
+
+/* What a traced context has done: cc_record.status of kind CC_TRACE. The data is the name of the
+ * PV and the address of the server, each with its NUL; both may be empty. */
+#define CC_TRACE_SEARCH 1         /* a channel was made, and is searched for */
+#define CC_TRACE_ASK 2            /* so many names (count) were asked for at an address */
+#define CC_TRACE_CIRCUIT 3        /* a circuit has its first channel */
+#define CC_TRACE_RESPONSIVE 4     /* the server of an unresponsive circuit answers again */
+#define CC_TRACE_UP 5             /* type and count are native, bit 0 of seconds: read, 1: write */
+#define CC_TRACE_DOWN 6
+#define CC_TRACE_CLEAR 7
+#define CC_TRACE_READ 8           /* type and count of the request, here and below */
+#define CC_TRACE_WRITE 9
+#define CC_TRACE_SUBSCRIBE 10
+#define CC_TRACE_UNSUBSCRIBE 11
 
 /* Where the data is: cc_record.place */
 #define CC_NOWHERE 0
@@ -125,6 +140,7 @@ cc_id cc_context_create(cc_queue *queue, uint64_t exception_token, int dispatche
 int cc_context_close(cc_id context);
 int cc_close_at_exit(void);
 int cc_context_messages(cc_id context, int here);
+int cc_context_trace(cc_id context, int wanted);
 int cc_flush(cc_id context);
 int cc_outstanding(cc_id context);
 int cc_wait_all(cc_id context, double timeout);

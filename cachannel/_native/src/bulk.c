@@ -54,6 +54,7 @@ cc_bulk *cc_get_many(const cc_id *channels, uint32_t length, int type, int64_t c
                 asked += variant;
             cc_bulk_start(bulk, i, channel);
             bulk->items[i].most = cc_most_bytes(channel, asked, elements);
+            CC_TELL(channel->context, CC_TRACE_READ, channel->chid, asked, elements);
             status = ca_array_get_callback(asked, (unsigned long)elements, channel->chid,
                                            cc_on_get, &bulk->items[i]);
         }
@@ -102,8 +103,10 @@ int cc_put_many(const cc_id *channels, uint32_t length, const double *values, in
             status[i] = ECA_BADCHID;
         else {
             status[i] = native_number(channel, values[i], &type, &data);
-            if (status[i] == ECA_NORMAL)
+            if (status[i] == ECA_NORMAL) {
+                CC_TELL(channel->context, CC_TRACE_WRITE, channel->chid, type, 1);
                 status[i] = ca_array_put(type, 1, channel->chid, &data);
+            }
             cc_leave(channel);
         }
         failures += status[i] != ECA_NORMAL;
@@ -135,6 +138,7 @@ cc_bulk *cc_put_many_wait(const cc_id *channels, uint32_t length, const double *
         if (status[i] == ECA_NORMAL) {
             cc_bulk_start(bulk, i, channel);
             bulk->items[i].is_put = 1;
+            CC_TELL(channel->context, CC_TRACE_WRITE, channel->chid, type, 1);
             status[i] = ca_array_put_callback(type, 1, channel->chid, &data, cc_on_put,
                                               &bulk->items[i]);
         }

@@ -32,6 +32,7 @@ static int create(void *argument)
         context->searching = status == ECA_NORMAL;
     }
     if (status == ECA_NORMAL) {
+        CC_TELL(context, CC_TRACE_SEARCH, c->channel->chid, 0, 0);
         cc_burst_created();
         cc_search_add(context->search, c->name);
     }
@@ -237,6 +238,7 @@ int cc_channel_clear(cc_id id)
     cc_unlock(context);
     cc_await_users(channel);
     cc_search_before_clear(context->search);
+    CC_TELL(context, CC_TRACE_CLEAR, channel->chid, 0, 0);
     /* Ends the subscriptions, too, and waits for a callback that is running. */
     status = ca_clear_channel(channel->chid);
     if (connected)
@@ -443,6 +445,43 @@ int cc_channel_info_get(cc_id id, cc_channel_info *info)
     return ECA_NORMAL;
 }
 
+static int is_waited(const cc_waitset *set)
+{
+    return set && !set->forgotten;
+}
+
+/* The channels that cc_wait_all waits for, because of their connection or an answer: their number,
+ * and the ids of as many as there is room for. */
+uint32_t cc_waited(cc_id id, cc_id *channels, uint32_t room)
+{
+    cc_context *context = cc_enter(CC_POOL_CONTEXT, id);
+    cc_channel *channel;
+    uint32_t found = 0, at;
+
+    if (!context)
+        return 0;
+    /* With the lock held no channel loses its context, so that its requests are its own. */
+    epicsMutexMustLock(context->lock);
+    for (at = 0; (channel = cc_pool_next(CC_POOL_CHANNEL, &at)) != NULL;) {
+        const cc_request *r;
+        int waited;
+
+        if (channel->context != context)
+            continue;
+        waited = is_waited(channel->waitset);
+        for (r = channel->requests; r && !waited; r = r->next)
+            waited = is_waited(r->waitset);
+        if (!waited)
+            continue;
+        if (found < room)
+            channels[found] = channel->head.id;
+        found++;
+    }
+    cc_unlock(context);
+    cc_leave(context);
+    return found;
+}
+
 /* Subscriptions ---------------------------------------------------------------------------- */
 
 /* Settle what to ask for: native type and count where CC_ANY is given, the count clipped to the
@@ -517,6 +556,7 @@ static cc_id subscribe(cc_channel *channel, const subscriptions *wanted, int typ
     s->evid = NULL;
     s->pending_generation = 0;
     s->most = cc_most_bytes(channel, type, count);
+    CC_TELL(context, CC_TRACE_SUBSCRIBE, channel->chid, type, count);
     status = ca_create_subscription(type, (unsigned long)count, channel->chid, wanted->mask,
                                     cc_on_event, s, &s->evid);
     if (status != ECA_NORMAL) {
@@ -634,6 +674,7 @@ int cc_unsubscribe(cc_id id)
     }
     s = object;
     cc_await_users(s);
+    CC_TELL(channel->context, CC_TRACE_UNSUBSCRIBE, channel->chid, 0, 0);
     status = ca_clear_subscription(s->evid);
     epicsMutexMustLock(channel->context->lock);
     if (s->previous)

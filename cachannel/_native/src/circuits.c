@@ -337,7 +337,7 @@ static uint16_t take_number(void)
     return last_number;
 }
 
-static uint16_t join(cc_id context)
+static uint16_t join(cc_context *context, chid channel)
 {
     char name[16];
     uint16_t number;
@@ -352,7 +352,7 @@ static uint16_t join(cc_id context)
     if (number && pthread_setspecific(leaving, (void *)(uintptr_t)number) == 0) {
         circuit *c = &circuits[number];
 
-        c->context = context;
+        c->context = context->head.id;
         c->thread = (pid_t)syscall(SYS_gettid);
         c->tries = TRIES;
         c->next = first;
@@ -364,19 +364,22 @@ static uint16_t join(cc_id context)
     } else
         number = 0;
     pthread_mutex_unlock(&lock);
+    if (number)
+        CC_TELL(context, CC_TRACE_CIRCUIT, channel, 0, 0);
     return number;
 }
 
 /* A channel is connected; called on the thread that receives for its circuit. */
-uint16_t cc_circuit_up(cc_id context)
+uint16_t cc_circuit_up(cc_context *context, chid channel)
 {
-    uint16_t number = mine ? mine : join(context);
+    uint16_t number = mine ? mine : join(context, channel);
 
     /* Only this thread makes it zero, and only if it was unresponsive there is something to do. */
     if (number && epicsAtomicGetIntT(&circuits[number].unresponsive)) {
         pthread_mutex_lock(&lock);
         circuits[number].unresponsive = 0;
         pthread_mutex_unlock(&lock);
+        CC_TELL(context, CC_TRACE_RESPONSIVE, channel, 0, 0);
     }
     return number;
 }
@@ -429,9 +432,10 @@ void cc_circuits_after_fork(void)
 
 #else
 
-uint16_t cc_circuit_up(cc_id context)
+uint16_t cc_circuit_up(cc_context *context, chid channel)
 {
     (void)context;
+    (void)channel;
     return 0;
 }
 

@@ -499,7 +499,7 @@ cc_id cc_context_create(cc_queue *queue, uint64_t exception_token, int dispatche
     /* The lock stays with the memory of the context, for the next one. */
     if (!context->lock)
         context->lock = epicsMutexCreate();
-    context->search = context->lock ? cc_search_create() : NULL;
+    context->search = context->lock ? cc_search_create(context) : NULL;
     if (!context->search) {
         cc_pool_give(CC_POOL_CONTEXT, context);
         return -ECA_ALLOCMEM;
@@ -509,7 +509,7 @@ cc_id cc_context_create(cc_queue *queue, uint64_t exception_token, int dispatche
     context->exception_token = exception_token;
     context->dispatched = context->takes_messages = dispatched;
     context->closed = context->outstanding = context->refused = 0;
-    context->ndue = context->searching = 0;
+    context->ndue = context->searching = context->traced = 0;
     /* In the list first: what libca has to say about its settings is for this context. */
     epicsMutexMustLock(list_lock);
     context->next = contexts;
@@ -544,40 +544,6 @@ static cc_channel *next_of(cc_context *context, uint32_t *index)
         if (channel->context == context)
             return channel;
     return NULL;
-}
-
-static int is_waited(const cc_waitset *set)
-{
-    return set && !set->forgotten;
-}
-
-/* The channels that cc_wait_all waits for, because of their connection or an answer: their number,
- * and the ids of as many as there is room for. */
-uint32_t cc_waited(cc_id id, cc_id *channels, uint32_t room)
-{
-    cc_context *context = cc_enter(CC_POOL_CONTEXT, id);
-    cc_channel *channel;
-    uint32_t found = 0, at;
-
-    if (!context)
-        return 0;
-    /* With the lock held no channel loses its context, so that its requests are its own. */
-    epicsMutexMustLock(context->lock);
-    for (at = 0; (channel = next_of(context, &at)) != NULL;) {
-        const cc_request *r;
-        int waited = is_waited(channel->waitset);
-
-        for (r = channel->requests; r && !waited; r = r->next)
-            waited = is_waited(r->waitset);
-        if (!waited)
-            continue;
-        if (found < room)
-            channels[found] = channel->head.id;
-        found++;
-    }
-    cc_unlock(context);
-    cc_leave(context);
-    return found;
 }
 
 int cc_context_close(cc_id id)

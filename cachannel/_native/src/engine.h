@@ -137,7 +137,9 @@ void cc_await_resolver(void);
 
 typedef struct cc_search cc_search;
 
-cc_search *cc_search_create(void);
+struct cc_context;
+
+cc_search *cc_search_create(struct cc_context *context);
 void cc_search_destroy(cc_search *search);
 void cc_search_lock(cc_search *search);
 void cc_search_unlock(cc_search *search);
@@ -153,13 +155,20 @@ void cc_search_be_quiet(cc_search *search);
 
 /* circuits.c ----------------------------------------------------------------------------- */
 
-uint16_t cc_circuit_up(cc_id context);
+uint16_t cc_circuit_up(struct cc_context *context, chid channel);
 void cc_circuit_down(uint16_t circuit);
 void cc_circuits_end(cc_id context);
 void cc_circuits_after_fork(void);
 void cc_circuits_read_settings(void);
 
 /* waits ---------------------------------------------------------------------------------- */
+
+/* Tell what a context does, if anybody wants to know. */
+#define CC_TELL(context, what, channel, type, count)                                             \
+    do {                                                                                         \
+        if ((context)->traced)                                                                   \
+            cc_trace(context, what, channel, NULL, (long)(type), (unsigned long)(count));        \
+    } while (0)
 
 /* What one thread has asked for and has not got yet. It exists only while something is out. */
 typedef struct cc_waitset {
@@ -189,6 +198,7 @@ typedef struct cc_context {
     int closed;
     int dispatched;               /* a thread of its own runs the callbacks at all times */
     int takes_messages;
+    int traced;                   /* what it does is put into the queue, for people to read */
     int searching;                /* has had a channel: libca has read its address lists */
     int outstanding;
     int refused;                  /* reads that ended with an error since the last wait for all */
@@ -263,6 +273,8 @@ void cc_waitset_done(cc_context *context, cc_waitset *waitset);
 int cc_run_attached(struct ca_client_context *ca, int (*function)(void *), void *argument);
 int cc_printf(const char *format, va_list arguments);
 void cc_message(const char *text, size_t length);
+void cc_trace(cc_context *context, int what, chid channel, const char *address, long type,
+              unsigned long count);
 void cc_listen_to_errlog(void);
 void cc_messages_after_fork(void);
 int cc_run_captured(int (*function)(void *), void *argument);

@@ -250,6 +250,8 @@ static int is_one_too_many(cc_queue *q, cc_record *record, const void **data)
 {
     static const char others[] = "more messages than can be shown: some are dropped\n";
 
+    if (record->kind == CC_TRACE)
+        return q->fill.length >= q->limit_records;
     if (record->kind != CC_EXCEPTION && record->kind != CC_MESSAGE)
         return 0;
     if (q->notices++ == CC_NOTICES) {
@@ -462,9 +464,11 @@ void cc_on_connection(struct connection_handler_args args)
     tell = channel->flags & CC_TELL_CONNECTION;
     cc_unlock(context);
     if (up)
-        channel->circuit = cc_circuit_up(context->head.id);
+        channel->circuit = cc_circuit_up(context, args.chid);
     else
         cc_circuit_down(channel->circuit);
+    CC_TELL(context, up ? CC_TRACE_UP : CC_TRACE_DOWN, args.chid,
+            up ? ca_field_type(args.chid) : TYPENOTCONN, up ? ca_element_count(args.chid) : 0);
     if (!up)
         cc_search_be_quiet(context->search);
     else if (is_first)

@@ -77,6 +77,47 @@ void cc_messages_after_fork(void)
 
 #endif
 
+/* Whether what this context does is put into its queue. */
+int cc_context_trace(cc_id id, int wanted)
+{
+    cc_context *context = cc_enter(CC_POOL_CONTEXT, id);
+
+    if (!context)
+        return ECA_NOCACTX;
+    context->traced = wanted;
+    cc_leave(context);
+    return ECA_NORMAL;
+}
+
+/* A record of what a context does. `channel`, `address`: the PV and the server, NULL: none; for the
+ * connection of a channel the address is asked for here. */
+void cc_trace(cc_context *context, int what, chid channel, const char *address, long type,
+              unsigned long count)
+{
+    const char *name = channel ? ca_name(channel) : "";
+    char data[CC_SMALL], host[256] = "";
+    size_t length = strnlen(name, sizeof data - sizeof host - 2);
+    cc_record record;
+
+    if (what == CC_TRACE_UP || what == CC_TRACE_CIRCUIT || what == CC_TRACE_RESPONSIVE) {
+        ca_get_host_name(channel, host, sizeof host);
+        address = host;
+    }
+    memcpy(data, name, length);
+    data[length++] = 0;
+    length += (size_t)snprintf(data + length, sizeof host, "%.255s", address ? address : "") + 1;
+    memset(&record, 0, sizeof record);
+    record.owner = context->exception_token;
+    record.kind = CC_TRACE;
+    record.status = what;
+    record.type = (int16_t)type;
+    record.count = (uint32_t)count;
+    if (what == CC_TRACE_UP)
+        record.seconds = (ca_read_access(channel) ? 1u : 0u) | (ca_write_access(channel) ? 2u : 0u);
+    record.nbytes = (uint32_t)length;
+    cc_queue_push(context->queue, &record, data, NULL);
+}
+
 /* Call a function, and make messages of what it prints to stderr in this thread. */
 int cc_run_captured(int (*function)(void *), void *argument)
 {

@@ -404,6 +404,7 @@ cc_id cc_get(cc_id id, int type, int64_t count, cc_id previous, int counted)
         else {
             answer = r->head.id;
             r->most = cc_most_bytes(channel, type, count);
+            CC_TELL(channel->context, CC_TRACE_READ, channel->chid, type, count);
             status = ca_array_get_callback(type, (unsigned long)count, channel->chid, cc_on_get,
                                            r);
             if (status != ECA_NORMAL)
@@ -490,6 +491,7 @@ int cc_get_callback(cc_id id, int type, int64_t count, uint64_t token)
             status = ECA_ALLOCMEM;
         else {
             r->most = cc_most_bytes(channel, type, count);
+            CC_TELL(channel->context, CC_TRACE_READ, channel->chid, type, count);
             status = ca_array_get_callback(type, (unsigned long)count, channel->chid, cc_on_get,
                                            r);
             if (status != ECA_NORMAL) {
@@ -560,8 +562,10 @@ int cc_put(cc_id id, int type, int64_t count, const void *data)
     if (!channel)
         return ECA_BADCHID;
     status = choose_write(channel, &type);
-    if (status == ECA_NORMAL)
+    if (status == ECA_NORMAL) {
+        CC_TELL(channel->context, CC_TRACE_WRITE, channel->chid, type, count);
         status = ca_array_put(type, (unsigned long)count, channel->chid, data);
+    }
     cc_leave(channel);
     return status;
 }
@@ -577,8 +581,10 @@ int cc_put_number(cc_id id, int type, double value)
     status = choose_write(channel, &type);
     if (status == ECA_NORMAL)
         status = cc_put_value(type, value, &data);
-    if (status == ECA_NORMAL)
+    if (status == ECA_NORMAL) {
+        CC_TELL(channel->context, CC_TRACE_WRITE, channel->chid, type, 1);
         status = ca_array_put(type, 1, channel->chid, &data);
+    }
     cc_leave(channel);
     return status;
 }
@@ -588,6 +594,7 @@ static int put_with(cc_channel *channel, cc_request *r, int type, int64_t count,
     int status;
 
     r->is_put = 1;
+    CC_TELL(channel->context, CC_TRACE_WRITE, channel->chid, type, count);
     status = ca_array_put_callback(type, (unsigned long)count, channel->chid, data, cc_on_put, r);
     if (status != ECA_NORMAL)
         cancel_request(r);

@@ -68,6 +68,7 @@ typedef struct frame {
 } frame;
 
 struct cc_search {
+    cc_context *context;
     pthread_mutex_t order;        /* held around the creation of a channel */
     pthread_mutex_t lock;         /* of what follows */
     uint32_t channels;            /* so far, the number of the last one */
@@ -89,12 +90,13 @@ struct cc_search {
 /* Two contexts that make their first channels at once could not tell their sockets apart. */
 static pthread_mutex_t first = PTHREAD_MUTEX_INITIALIZER;
 
-cc_search *cc_search_create(void)
+cc_search *cc_search_create(cc_context *context)
 {
     cc_search *s = calloc(1, sizeof *s);
 
     if (!s)
         return NULL;
+    s->context = context;
     if (pthread_mutex_init(&s->order, NULL)) {
         free(s);
         return NULL;
@@ -308,14 +310,26 @@ static void put_header(frame *f, unsigned command, size_t size, unsigned type, u
     f->length += sizeof header;
 }
 
+static void tell_sent(cc_search *s, const frame *f, const struct sockaddr_in *to)
+{
+    char host[INET_ADDRSTRLEN] = "", address[INET_ADDRSTRLEN + 8];
+
+    inet_ntop(AF_INET, &to->sin_addr, host, sizeof host);
+    snprintf(address, sizeof address, "%s:%u", host, (unsigned)ntohs(to->sin_port));
+    cc_trace(s->context, CC_TRACE_ASK, NULL, address, 0, f->names);
+}
+
 static void send_frame(cc_search *s, const frame *f)
 {
     int i;
 
-    for (i = 0; i < s->ndestinations; i++)
+    for (i = 0; i < s->ndestinations; i++) {
         /* Without waiting; what is lost libca asks for again. */
         (void)sendto(s->sock, f->data, f->length, MSG_DONTWAIT,
                      (const struct sockaddr *)&s->destinations[i], sizeof s->destinations[i]);
+        if (s->context->traced)
+            tell_sent(s, f, &s->destinations[i]);
+    }
 }
 
 static frame *frame_at(cc_search *s, uint32_t position)
@@ -493,8 +507,9 @@ void cc_search_before_clear(cc_search *s)
 
 #else
 
-cc_search *cc_search_create(void)
+cc_search *cc_search_create(cc_context *context)
 {
+    (void)context;
     return calloc(1, 1);
 }
 
