@@ -174,6 +174,7 @@ class Context:
         # Until there is something to close: Ctrl-C may come before.
         self.closed = True
         self._retired = False
+        self._traced = False
         self.name = f"cachannel-{next(_numbers)}"
         self._pid = os.getpid()
         self._tokens = itertools.count(1)
@@ -228,6 +229,7 @@ class Context:
     def _begin(self, number: int, at_start: Callable[[Context], object] | None) -> None:
         self.id, self.closed = number, False
         if _trace.is_wanted():
+            self._traced = True
             lib.cc_context_trace(number, True)
         _contexts.add(self)
         if self.preemptive:
@@ -621,7 +623,8 @@ class Context:
     def _finish(self) -> None:
         """Deliver what has come: a script that ends must still hear of a refused write."""
         if self._thread is not None and self._thread.is_alive():
-            self.settle(LAST_SECONDS)
+            # The lines of a log are many, and the last ones are those that people look at.
+            self.settle(2.0 if self._traced else LAST_SECONDS)
 
     def retire(self) -> None:
         """End the dispatcher, because the interpreter ends; C ends the context after Python.
