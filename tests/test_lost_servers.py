@@ -222,7 +222,7 @@ def test_the_replacement_of_a_hung_server_is_found() -> None:
         deadline = threading.Event()
         for _ in range(600):
             limits = {c.getsockopt(socket.IPPROTO_TCP, 18) for c in circuits(port)}
-            if limits == {0, 1001}:
+            if limits == {0, 7001}:
                 break
             deadline.wait(0.1)
         print("limits", sorted(limits), flush=True)
@@ -243,7 +243,7 @@ def test_the_replacement_of_a_hung_server_is_found() -> None:
         assert script.process.stdin is not None
         script.process.stdin.write(f"{first.port}\n")
         script.process.stdin.flush()
-        assert script.line() == "limits [0, 1001]"
+        assert script.line() == "limits [0, 7001]"
         first.freeze()
         try:
             with second:
@@ -305,3 +305,59 @@ def test_a_server_that_answers_again_in_time_goes_on(limit: str) -> None:
             finally:
                 ioc.thaw()
             assert script.line() == "True"
+
+
+@pytest.mark.parametrize("limit", ["NO", "60"])
+def test_what_was_written_to_a_paused_server_arrives(limit: str) -> None:
+    """TCP does not give up on a server that takes no data for a while; the limit decides."""
+    text = SOCKETS + textwrap.dedent("""
+        import sys, threading
+        from CaChannel import CaChannel
+        port = int(sys.stdin.readline())
+        seen = threading.Condition()
+        states = []
+        def changed(event, args):
+            with seen:
+                states.append(event[1])
+                seen.notify()
+        def wait_for(number):
+            with seen:
+                assert seen.wait_for(lambda: len(states) >= number, 100), states
+        channel = CaChannel()
+        channel.setTimeout(60)
+        channel.search_and_connect("lost:array", changed)
+        channel.flush_io()
+        wait_for(1)
+        def name():
+            (circuit,) = circuits(port)
+            with circuit:
+                return circuit.getsockname()
+        before = name()
+        print("connected", flush=True)
+        sys.stdin.readline()
+        channel.array_put([float(i) for i in range(1_000_000)])
+        channel.flush_io()
+        wait_for(2)
+        print("unresponsive", flush=True)
+        wait_for(3)
+        print(before == name(), channel.getw(use_numpy=True)[-1], flush=True)
+        """)
+    array = 'record(waveform, "lost:array") { field(FTVL, "DOUBLE") field(NELM, "1000000") }'
+    with SoftIoc([array]) as ioc:
+        environment = ioc.env | {"EPICS_CA_CONN_TMO": "1", "CACHANNEL_UNRESPONSIVE_LIMIT": limit}
+        with running(text, environment) as script:
+            assert script.process.stdin is not None
+            script.process.stdin.write(f"{ioc.port}\n")
+            script.process.stdin.flush()
+            assert script.line() == "connected"
+            ioc.freeze()
+            try:
+                script.go_on()
+                assert script.line() == "unresponsive"
+                # Longer than EPICS_CA_CONN_TMO without any progress of the data.
+                pause = time.monotonic() + 4
+                while time.monotonic() < pause:
+                    time.sleep(0.1)
+            finally:
+                ioc.thaw()
+            assert script.line() == "True 999999.0"

@@ -6,7 +6,9 @@
  * The end of a context waits 30 s for each such circuit.
  *
  * Three things are done here about it, on Linux only:
- *   A circuit gets TCP_USER_TIMEOUT of EPICS_CA_CONN_TMO, so TCP gives up on a dead host.
+ *   A circuit gets TCP_USER_TIMEOUT, so TCP gives up on a dead host: of EPICS_CA_CONN_TMO, the 5 s that
+ * libca waits for an echo, and the limit below, because TCP must not give up on a circuit that may still
+ * become responsive.
  *   A circuit that stays unresponsive for longer than a limit is shut, and libca searches again.
  *   A circuit of a context that ends is shut if its server neither closes it nor takes more data.
  *
@@ -24,6 +26,7 @@
 
 #if defined(__linux__)
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
@@ -40,6 +43,8 @@
 
 #define CIRCUITS 65536            /* numbers of circuits fit the field of a channel; 0: none */
 #define LIMIT_SECONDS 10.0        /* after which an unresponsive circuit is shut */
+#define SILENCE_SECONDS 30.0      /* EPICS_CA_CONN_TMO, if it is not usable */
+#define ECHO_SECONDS 5.0          /* that libca then waits for an echo (CA_ECHO_TIMEOUT) */
 #define END_NS 1000000000u        /* a server that does nothing for so long when its context ends */
 #define LOOK_NS 100000000u        /* how often to look at circuits that end */
 #define AGAIN_NS 10000000u        /* how soon to look again for the socket of a new circuit */
@@ -74,7 +79,7 @@ static CC_THREAD_LOCAL uint16_t mine;
 
 /* Settings, read when a context is made. */
 static uint64_t limit_ns = (uint64_t)(LIMIT_SECONDS * 1e9);   /* 0: circuits are never shut */
-static unsigned user_timeout_ms = 30000;
+static unsigned user_timeout_ms;  /* 0: left to TCP */
 
 static void leave(void *argument)
 {
@@ -132,9 +137,10 @@ void cc_circuits_read_settings(void)
     limit_ns = (uint64_t)(seconds * 1e9);
     /* As libca: text behind the number makes it unusable. */
     seconds = silence ? strtod(silence, &end) : 0.0;
-    if (silence && end[strspn(end, " \t\r\n")])
-        seconds = 0.0;
-    user_timeout_ms = seconds > 0.0 && seconds < 1e6 ? (unsigned)(seconds * 1e3) + 1u : 30000u;
+    if ((silence && end[strspn(end, " \t\r\n")]) || !(seconds > 0.0))
+        seconds = SILENCE_SECONDS;
+    seconds += ECHO_SECONDS + (double)limit_ns * 1e-9;
+    user_timeout_ms = limit_ns && seconds < 2e6 ? (unsigned)(seconds * 1e3) + 1u : 0u;
     pthread_mutex_unlock(&lock);
 }
 
@@ -187,8 +193,9 @@ static int set_timeout(pid_t thread)
 
     if (copy < 0)
         return 0;
-    (void)setsockopt(copy, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms,
-                     sizeof user_timeout_ms);
+    if (user_timeout_ms)
+        (void)setsockopt(copy, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms,
+                         sizeof user_timeout_ms);
     close(copy);
     return 1;
 }
@@ -206,12 +213,16 @@ static int unsent_bytes(pid_t thread)
     return unsent;
 }
 
-static int shut(pid_t thread)
+/* Shut the socket from which a thread receives; `server`: its address, for a message, or NULL. */
+static int shut(pid_t thread, struct sockaddr_in *server)
 {
     int copy = copy_socket(thread), done;
+    socklen_t size = sizeof *server;
 
     if (copy < 0)
         return 0;
+    if (server && getpeername(copy, (struct sockaddr *)server, &size) != 0)
+        memset(server, 0, sizeof *server);
     done = shutdown(copy, SHUT_RDWR) == 0;
     close(copy);
     return done;
@@ -225,20 +236,23 @@ static uint64_t sooner(uint64_t a, uint64_t b)
     return !a || (b && b < a) ? b : a;
 }
 
-static void say_shut(double seconds)
+static void say_shut(const struct sockaddr_in *server, double seconds)
 {
-    char text[160];
-    int length = snprintf(text, sizeof text,
-                          "a circuit was closed because its server has not answered for %.0f s after "
-                          "it became unresponsive; its channels are searched for again\n",
-                          seconds);
+    char text[160], host[INET_ADDRSTRLEN] = "";
+    int length;
 
+    inet_ntop(AF_INET, &server->sin_addr, host, sizeof host);
+    length = snprintf(text, sizeof text,
+                      "circuit to %s:%u closed: no answer for %.3g s after it became unresponsive; its "
+                      "channels are searched for again\n",
+                      host, (unsigned)ntohs(server->sin_port), seconds);
     if (length > 0)
         cc_message(text, (size_t)length);
 }
 
-/* Do what is due for one circuit, with the lock held; return when to look again (0: no need). */
-static uint64_t look_at(circuit *c, uint64_t now, int *shut_now)
+/* Do what is due for one circuit, with the lock held; return when to look again (0: no need).
+ * `closed`: gets the address of the server if the circuit was shut. */
+static uint64_t look_at(circuit *c, uint64_t now, struct sockaddr_in *closed)
 {
     uint64_t next = 0;
 
@@ -250,10 +264,9 @@ static uint64_t look_at(circuit *c, uint64_t now, int *shut_now)
     if (c->unresponsive && limit_ns) {
         if (now < c->since + limit_ns)
             next = sooner(next, c->since + limit_ns);
-        else if (shut(c->thread)) {
+        else if (shut(c->thread, closed))
             c->unresponsive = 0;
-            *shut_now = 1;
-        } else
+        else
             next = sooner(next, now + LOOK_NS);
     }
     if (c->ending) {
@@ -262,7 +275,7 @@ static uint64_t look_at(circuit *c, uint64_t now, int *shut_now)
         if (unsent >= 0 && unsent < c->unsent)
             c->ending = now;      /* the server still takes what we send */
         c->unsent = unsent;
-        if (now < c->ending + END_NS || !shut(c->thread))
+        if (now < c->ending + END_NS || !shut(c->thread, NULL))
             next = sooner(next, now + LOOK_NS);
         else
             c->ending = 0;
@@ -278,14 +291,14 @@ static void *watch(void *unused)
     while (live) {
         uint64_t now = now_ns(), next = 0;
         double limit = (double)limit_ns * 1e-9;
-        int shut_now = 0;
+        struct sockaddr_in closed = {0};
         uint16_t number;
 
-        for (number = first; number; number = circuits[number].next)
-            next = sooner(next, look_at(&circuits[number], now, &shut_now));
-        if (shut_now) {
+        for (number = first; number && !closed.sin_family; number = circuits[number].next)
+            next = sooner(next, look_at(&circuits[number], now, &closed));
+        if (closed.sin_family) {
             pthread_mutex_unlock(&lock);
-            say_shut(limit);
+            say_shut(&closed, limit);
             pthread_mutex_lock(&lock);
             continue;
         }
