@@ -361,3 +361,99 @@ def test_what_was_written_to_a_paused_server_arrives(limit: str) -> None:
             finally:
                 ioc.thaw()
             assert script.line() == "True 999999.0"
+
+
+def test_the_contexts_of_a_script_end_side_by_side() -> None:
+    """Each of them waits for the hung server, and all at the same time."""
+    text = """
+        from cachannel.context import Context
+        from cachannel.engine import Channel
+        contexts = [Context() for _ in range(12)]
+        channels = [Channel(context, b"lost:x", lambda *event: None) for context in contexts]
+        assert all(channel.wait(60) for channel in channels)
+        print("connected", flush=True)
+        input()
+        """
+    with SoftIoc([database(1)]) as ioc, running(textwrap.dedent(text), ioc.env) as script:
+        assert script.line() == "connected"
+        ioc.freeze()
+        try:
+            began = time.monotonic()
+            script.go_on()
+            output = script.process.communicate(timeout=60)
+            assert (script.process.returncode, *output) == (0, "", "")
+            # One after the other they would take 12 times the grace, more than 9 s.
+            assert time.monotonic() - began < 6
+        finally:
+            ioc.thaw()
+
+
+def test_circuits_of_all_priorities_are_shut_and_come_back() -> None:
+    """Each priority has a circuit of its own to the same server."""
+    text = SOCKETS + textwrap.dedent("""
+        import sys
+        from cachannel.context import Context
+        from cachannel.engine import CONNECTION, Channel
+        import threading
+        port, other = map(int, sys.stdin.readline().split())
+        context = Context()
+        seen = threading.Condition()
+        events = []
+        def tell(number):
+            def deliver(record, buffer, offset):
+                if record[1] == CONNECTION:
+                    with seen:
+                        events.append((number, record[7] == 6))
+                        seen.notify()
+            return deliver
+        channels = [Channel(context, b"lost:x", tell(n), priority) for n, priority in
+                    enumerate((0, 10, 99))]
+        context.flush()
+        def wait_for(state, times):
+            with seen:
+                assert seen.wait_for(
+                    lambda: all(events.count((n, state)) == times for n in range(3)), 100
+                ), events
+        wait_for(True, 1)
+        print(len(circuits(port)), flush=True)
+        sys.stdin.readline()
+        wait_for(True, 2)
+        print(len(circuits(port)), len(circuits(other)), flush=True)
+        """)
+    first, second = SoftIoc([database(1)]), SoftIoc([database(2)])
+    environment = client_environment([first.port, second.port], free_port())
+    environment |= {"EPICS_CA_CONN_TMO": "1", "CACHANNEL_UNRESPONSIVE_LIMIT": "1"}
+    with first, running(text, environment) as script:
+        assert script.process.stdin is not None
+        script.process.stdin.write(f"{first.port} {second.port}\n")
+        script.process.stdin.flush()
+        assert script.line() == "3"
+        first.freeze()
+        try:
+            with second:
+                script.go_on()
+                assert script.line() == "0 3"
+        finally:
+            first.thaw()
+        errors = script.process.communicate(timeout=60)[1]
+    # Three circuits to one server: the line is not repeated.
+    assert errors.count(f"circuit to 127.0.0.1:{first.port} closed") == 1
+
+
+def test_a_client_at_rest_uses_no_processor_time() -> None:
+    """The thread that watches circuits sleeps as long as no circuit is unresponsive."""
+    text = """
+        import time
+        from CaChannel import CaChannel
+        channel = CaChannel("lost:x")
+        channel.setTimeout(60)
+        channel.searchw()
+        begin = time.process_time()
+        while True:
+            time.sleep(2)
+            used, begin = time.process_time() - begin, time.process_time()
+            print(used, flush=True)
+        """
+    with SoftIoc([database(1)]) as ioc, running(textwrap.dedent(text), ioc.env) as script:
+        # The first seconds of a context have searches, and the look for the socket of the circuit.
+        assert min(float(script.line()) for _ in range(4)) < 0.005

@@ -45,7 +45,7 @@
 #define LIMIT_SECONDS 10.0        /* after which an unresponsive circuit is shut */
 #define SILENCE_SECONDS 30.0      /* EPICS_CA_CONN_TMO, if it is not usable */
 #define ECHO_SECONDS 5.0          /* that libca then waits for an echo (CA_ECHO_TIMEOUT) */
-#define END_NS 1000000000u        /* a server that does nothing for so long when its context ends */
+#define END_NS 800000000u         /* a server that does nothing for so long when its context ends */
 #define LOOK_NS 100000000u        /* how often to look at circuits that end */
 #define AGAIN_NS 10000000u        /* how soon to look again for the socket of a new circuit */
 #define TRIES 100                 /* so often, as the thread may be busy rather than asleep */

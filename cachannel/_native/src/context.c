@@ -6,8 +6,11 @@
 
 #if !defined(_WIN32)
 #include <fcntl.h>
+#include <pthread.h>
 #include <unistd.h>
 #endif
+
+#define ENDINGS 32        /* contexts that end at the same time */
 
 static epicsMutexId list_lock;
 static cc_context *contexts;
@@ -606,17 +609,36 @@ int cc_context_close(cc_id id)
 }
 
 #if !defined(_WIN32)
+static void *end_context(void *id)
+{
+    cc_context_close(*(cc_id *)id);
+    return NULL;
+}
+
+/* Side by side, because each may take a while if its server hangs. */
 static void close_all(void)
 {
-    cc_id id = 1;
+    cc_id ids[ENDINGS];
+    pthread_t threads[ENDINGS];
+    int started[ENDINGS], n, i, ended = 1;
 
     /* Without one there may be no lock either: in the child of a fork that has not used CA. */
-    while (contexts && id) {
+    while (contexts && ended) {
+        cc_context *context;
+
         epicsMutexMustLock(list_lock);
-        id = contexts ? contexts->head.id : 0;
+        for (n = 0, context = contexts; context && n < ENDINGS; context = context->next)
+            ids[n++] = context->head.id;
         epicsMutexUnlock(list_lock);
-        if (cc_context_close(id) != ECA_NORMAL)
-            return;
+        for (i = 1; i < n; i++)
+            started[i] = pthread_create(&threads[i], NULL, end_context, &ids[i]) == 0;
+        ended = n && cc_context_close(ids[0]) == ECA_NORMAL;
+        for (i = 1; i < n; i++) {
+            if (started[i])
+                pthread_join(threads[i], NULL);
+            else
+                cc_context_close(ids[i]);
+        }
     }
 }
 #endif
