@@ -457,3 +457,37 @@ def test_a_client_at_rest_uses_no_processor_time() -> None:
     with SoftIoc([database(1)]) as ioc, running(textwrap.dedent(text), ioc.env) as script:
         # The first seconds of a context have searches, and the look for the socket of the circuit.
         assert min(float(script.line()) for _ in range(4)) < 0.005
+
+
+def test_a_script_ends_beside_a_hung_name_server() -> None:
+    """No channel is on the circuit of a name server, and it is shut all the same."""
+    text = SOCKETS + textwrap.dedent("""
+        import sys, threading
+        from CaChannel import CaChannel
+        port = int(sys.stdin.readline())
+        channel = CaChannel("lost:x")
+        channel.setTimeout(60)
+        channel.searchw()
+        pause = threading.Event()
+        while not circuits(port):
+            pause.wait(0.05)
+        print("connected", flush=True)
+        sys.stdin.readline()
+        """)
+    names, server = SoftIoc([database(1).replace("lost:", "other:")]), SoftIoc([database(2)])
+    with names, server:
+        environment = server.env | {"EPICS_CA_NAME_SERVERS": f"127.0.0.1:{names.port}"}
+        with running(text, environment) as script:
+            assert script.process.stdin is not None
+            script.process.stdin.write(f"{names.port}\n")
+            script.process.stdin.flush()
+            assert script.line() == "connected"
+            names.freeze()
+            try:
+                began = time.monotonic()
+                script.go_on()
+                output = script.process.communicate(timeout=60)
+                assert (script.process.returncode, *output) == (0, "", "")
+                assert time.monotonic() - began < 15
+            finally:
+                names.thaw()

@@ -48,6 +48,7 @@
 #define END_NS 800000000u         /* a server that does nothing for so long when its context ends */
 #define LOOK_NS 100000000u        /* how often to look at circuits that end */
 #define AGAIN_NS 10000000u        /* how soon to look again for the socket of a new circuit */
+#define OTHERS 64                 /* circuits without channels that are shut at a time */
 #define TRIES 100                 /* so often, as the thread may be busy rather than asleep */
 
 /* A number is used again only after all others have been: the channels of a circuit are told of its
@@ -75,6 +76,8 @@ static circuit *circuits;         /* by number, in pages that come into being wh
 static uint16_t first, last_number;
 static uint32_t live;
 static int watching;
+static int endings;               /* contexts that are being ended */
+static uint64_t ending_since;     /* the last of them, ns */
 static CC_THREAD_LOCAL uint16_t mine;
 
 /* Settings, read when a context is made. */
@@ -228,6 +231,35 @@ static int shut(pid_t thread, struct sockaddr_in *server)
     return done;
 }
 
+/* The circuit of a name server that never served a channel is not listed. When all contexts end its
+ * thread can still be known: by its name, among the threads of libCom, and because no thread receives
+ * datagrams for a context any more, of ours or of another library. */
+static int others[OTHERS], nothers, datagrams;
+
+static void look_for_others(epicsThreadId thread)
+{
+    char name[16];
+
+    epicsThreadGetName(thread, name, sizeof name);
+    datagrams += strcmp(name, "CAC-UDP") == 0;
+    /* Here and not later: a thread that libCom lists has not ended. */
+    if (strncmp(name, "CAC-TCP-recv", 12) == 0 && nothers < OTHERS
+        && (others[nothers] = copy_socket(thread->lwpId)) >= 0)
+        nothers++;
+}
+
+static void shut_others(void)
+{
+    nothers = datagrams = 0;
+    epicsThreadMap(look_for_others);
+    while (nothers > 0) {
+        nothers--;
+        if (!datagrams)
+            shutdown(others[nothers], SHUT_RDWR);
+        close(others[nothers]);
+    }
+}
+
 /* Watching ---------------------------------------------------------------------------------- */
 
 /* The earlier of two moments; 0 is none. */
@@ -288,7 +320,7 @@ static void *watch(void *unused)
     (void)unused;
     pthread_setname_np(pthread_self(), "cachannel-circ");
     pthread_mutex_lock(&lock);
-    while (live) {
+    while (live || endings) {
         uint64_t now = now_ns(), next = 0;
         double limit = (double)limit_ns * 1e-9;
         struct sockaddr_in closed = {0};
@@ -302,6 +334,13 @@ static void *watch(void *unused)
             pthread_mutex_lock(&lock);
             continue;
         }
+        if (endings && now >= ending_since + END_NS) {
+            pthread_mutex_unlock(&lock);
+            shut_others();
+            pthread_mutex_lock(&lock);
+            next = sooner(next, now + LOOK_NS);
+        } else if (endings)
+            next = sooner(next, ending_since + END_NS);
         if (!next)
             pthread_cond_wait(&changed, &lock);
         else {
@@ -418,14 +457,26 @@ void cc_circuits_end(cc_id context)
     uint64_t now = now_ns();
     uint16_t number;
 
+    pthread_once(&prepared, prepare);
     pthread_mutex_lock(&lock);
     for (number = first; number; number = circuits[number].next)
         if (circuits[number].context == context) {
             circuits[number].ending = now;
             circuits[number].unsent = 0;
             circuits[number].unresponsive = 0;
-            call_watcher();
         }
+    endings++;
+    ending_since = now;
+    call_watcher();
+    pthread_mutex_unlock(&lock);
+}
+
+/* It has ended. */
+void cc_circuits_ended(void)
+{
+    pthread_mutex_lock(&lock);
+    endings--;
+    pthread_cond_signal(&changed);
     pthread_mutex_unlock(&lock);
 }
 
@@ -439,6 +490,7 @@ void cc_circuits_after_fork(void)
         prepare();
     circuits = NULL;
     live = 0;
+    endings = 0;
     first = mine = 0;
     watching = 0;
 }
@@ -460,6 +512,10 @@ void cc_circuit_down(uint16_t number)
 void cc_circuits_end(cc_id context)
 {
     (void)context;
+}
+
+void cc_circuits_ended(void)
+{
 }
 
 void cc_circuits_read_settings(void)

@@ -587,6 +587,7 @@ int cc_context_close(cc_id id)
     if (!is_child) {
         cc_circuits_end(context->head.id);
         cc_run_attached(context->ca, destroy, NULL);
+        cc_circuits_ended();
     }
 
     for (at = 0; (channel = next_of(context, &at)) != NULL;)

@@ -158,6 +158,7 @@ void cc_search_be_quiet(cc_search *search);
 uint16_t cc_circuit_up(struct cc_context *context, chid channel);
 void cc_circuit_down(uint16_t circuit);
 void cc_circuits_end(cc_id context);
+void cc_circuits_ended(void);
 void cc_circuits_after_fork(void);
 void cc_circuits_read_settings(void);
 
