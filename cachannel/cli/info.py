@@ -21,7 +21,7 @@ from cachannel.cli.options import (
 from cachannel.cli.readings import decode_name
 from cachannel.cli.work import Session, out, print_json
 from cachannel.engine import Channel
-from cachannel.protocol.errors import CaprotoEnvironmentSetupError
+from cachannel.protocol.settings import ClientSettings
 
 __all__ = ["command", "describe", "run", "run_search", "search_command"]
 
@@ -124,12 +124,9 @@ def run_search(names: tuple[str, ...], wanted: Settings) -> int:
     with Session(names, wanted) as session:
         # libca connects to the first server that answers; only our own search sees the others,
         # which may answer late. A name server, which is asked by TCP, is seen by libca alone.
-        try:
-            answers, faults = ask(names, min(wanted.wait or _OTHERS, _OTHERS))
-        except CaprotoEnvironmentSetupError as exc:
-            # libca takes the default of a setting that it cannot read.
-            answers, faults = [], [f"other servers are not searched: {exc}"]
-        for fault in faults:
+        _, addresses, malformed = ClientSettings.from_environment()
+        answers, faults = ask(names, min(wanted.wait or _OTHERS, _OTHERS), addresses)
+        for fault in [*malformed.values(), *faults]:
             warn(fault)
         session.wait()
         for name, channel in zip(names, session.channels, strict=True):
