@@ -43,13 +43,11 @@ from cachannel._ca.core import (
 from cachannel._ca.handles import FLOAT, PENDING, Chid, DBRValue, Evid, fetch
 from cachannel._ca.pv_values import as_text, shown, value_of
 from cachannel._ca.steps import are_overridden, read_in_steps, search_in_steps
-from cachannel._ca.unconnected import explain, late
+from cachannel._ca.unconnected import failure, late
 from cachannel._ca.waited import get_waited, put_waited
 from cachannel._native import lib
-from cachannel.context import park_at_exit
 from cachannel.errors import CaChannelException, CAError, StringTooLongError
 from cachannel.protocol.enums import CA_OP, DBF, ECA, ChannelState
-from cachannel.protocol.text import decode
 from cachannel.values.decode import Record
 
 if TYPE_CHECKING:
@@ -147,18 +145,12 @@ class CaChannel:
 
     # Helpers --------------------------------------------------------------------------------
 
-    def _failed(
-        self, status: int, operation: str, detail: str = "", kind: int = ANY
-    ) -> CaChannelException:
+    def _failed(self, status: int, operation: str, detail: str = "", kind: int = ANY) -> CAError:
         """Make the exception of a status; `kind` is the type that the caller asked for."""
-        park_at_exit()
-        name, text = self._pvname, ""
-        shown = decode(name) if isinstance(name, bytes) else str(name or "")
-        if self._chid is not None and not detail:
-            text, detail = explain(self._chid.id, status, kind)
-        return CaChannelException(status, shown, operation, detail, text)
+        chid, name = self._chid, self._pvname
+        return failure(0 if chid is None else chid.id, name, status, operation, detail, kind)
 
-    def _late(self, context: Context, operation: str, detail: str) -> CaChannelException:
+    def _late(self, context: Context, operation: str, detail: str) -> CAError:
         """Make the exception of what has not come, in time or ever."""
         if context.closed:
             return self._failed(ECA.NOCACTX, operation, "the context was ended meanwhile")
@@ -655,7 +647,6 @@ class CaChannel:
         if status == ECA.GETFAIL:
             raise self._failed(ECA.TIMEOUT, "pend_io", "the server refused a get")
         if names:
-            park_at_exit()
             raise late(length, words, names)
         if status != _NORMAL:
             raise self._failed(status, "pend_io", f"not all is through after {length:g} s")
@@ -702,8 +693,7 @@ class CaChannel:
             return
         length = seconds(timeout)
         if length < 0:
-            message = f"the time-out must be 0 or more seconds, not {timeout!r}"
-            raise ValueError(message)
+            raise ValueError(f"the time-out must be 0 or more seconds, not {timeout!r}")
         # As it was given: scripts print it.
         self._timeout = timeout if isinstance(timeout, int | float) else length
 

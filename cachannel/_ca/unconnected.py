@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from cachannel._native import ffi, lib
+from cachannel.context import park_at_exit
 from cachannel.errors import CaChannelException
 from cachannel.protocol import text
 from cachannel.protocol.enums import ECA
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 
     from cachannel.context import Context
 
-__all__ = ["NOT_CONNECTED", "explain", "find_missing", "late", "list_names"]
+__all__ = ["explain", "failure", "find_missing", "late", "list_names"]
 
-NOT_CONNECTED: Final = "The channel is not connected"
+_NOT_CONNECTED: Final = "The channel is not connected"
 _ANY: Final = -1
 _NEVER, _LOST = 0, 1
 _CAUSES: Final = {
@@ -55,7 +56,28 @@ def explain(channel: int, status: int, kind: int = _ANY) -> tuple[str, str]:
     state = int(lib.cc_state(channel))
     cause = _CAUSES.get(state, "")
     is_wrong = cause and (status == ECA.BADTYPE or state == _NEVER)
-    return NOT_CONNECTED if is_wrong else "", cause
+    return _NOT_CONNECTED if is_wrong else "", cause
+
+
+def failure(
+    channel: int, pvname: str | bytes | None, status: int, operation: str, detail: str, kind: int
+) -> CaChannelException:
+    """Make the exception of a `CaChannel` whose call has failed.
+
+    Args:
+        channel: id of the channel; 0: none.
+        pvname: name of the PV, if it has one.
+        status: CA status of the call.
+        operation: name of the call.
+        detail: the cause, if it is known.
+        kind: the type that the caller asked for; ANY: the native type.
+    """
+    park_at_exit()
+    shown = text.decode(pvname) if isinstance(pvname, bytes) else str(pvname or "")
+    words = ""
+    if channel and not detail:
+        words, detail = explain(channel, status, kind)
+    return CaChannelException(status, shown, operation, detail, words)
 
 
 def find_missing(context: Context) -> tuple[str, list[str]]:
@@ -92,6 +114,7 @@ def late(seconds: float, words: str, names: Sequence[str]) -> CaChannelException
         seconds: how long it was.
         words: from `find_missing`, as are `names`.
     """
+    park_at_exit()
     detail = f"not all is through after {seconds:g} s; {words}"
     # Without the name of the object that waits: it may well be connected.
     error = CaChannelException(ECA.TIMEOUT, "", "pend_io", detail)
