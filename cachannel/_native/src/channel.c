@@ -557,6 +557,12 @@ static cc_id subscribe(cc_channel *channel, const subscriptions *wanted, int typ
     s->pending_generation = 0;
     s->most = cc_most_bytes(channel, type, count);
     CC_TELL(context, CC_TRACE_SUBSCRIBE, channel->chid, type, count);
+    /* libca drops an event of a plain type without elements: on the wire it cannot be told from the
+     * answer to a cancelled subscription. The STS type has a header, so its events always come;
+     * cc_on_event takes the header off. */
+    s->is_plain = type <= DBR_DOUBLE;
+    if (s->is_plain)
+        type += DBR_STS_STRING;
     status = ca_create_subscription(type, (unsigned long)count, channel->chid, wanted->mask,
                                     cc_on_event, s, &s->evid);
     if (status != ECA_NORMAL) {

@@ -236,6 +236,7 @@ typedef struct cc_subscription {
     evid evid;
     uint64_t token;
     uint64_t most;                /* bytes of an event */
+    int is_plain;                 /* the caller wants the plain type, libca is asked for STS */
     uint32_t pending_index, pending_generation;
     struct cc_subscription *next, *previous;
 } cc_subscription;

@@ -416,9 +416,14 @@ const void *cc_describe(cc_record *record, long type, long count, const void *db
 void cc_on_event(struct event_handler_args args)
 {
     cc_subscription *s = args.usr;
-    const void *data = args.status == ECA_NORMAL ? args.dbr : NULL;
+    const char *data = args.status == ECA_NORMAL ? args.dbr : NULL;
     cc_record record;
 
+    if (s->is_plain && args.type >= DBR_STS_STRING && args.type <= DBR_STS_DOUBLE) {
+        if (data)
+            data += dbr_value_offset[args.type];
+        args.type -= DBR_STS_STRING;
+    }
     memset(&record, 0, sizeof record);
     record.owner = s->token;
     record.kind = CC_EVENT;
