@@ -1,8 +1,9 @@
 """A client for asyncio programs.
 
 A `Context` belongs to the event loop it is made in. Coroutine functions that are callbacks run
-in the loop; plain functions run on worker threads of their circuit. A task may be cancelled at
-any await; the answer that it waited for is then dropped.
+in the loop; plain functions run on worker threads of their circuit. After each batch of these the
+loop is woken once, so that a plain function may set an `asyncio.Event` or fill an `asyncio.Queue`.
+A task may be cancelled at any await; the answer that it waited for is then dropped.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cachannel._native import lib
 from cachannel.asyncio.circuit import VirtualCircuitManager
-from cachannel.asyncio.loop import CLOSED, COMPLETION, LATE, Deadlines, Inbox, Waiting
+from cachannel.asyncio.loop import CLOSED, COMPLETION, LATE, Deadlines, Inbox, Waiting, Wakeup
 from cachannel.asyncio.pv import PV, coarse
 from cachannel.asyncio.reading import ReadBlock, Reading, all_disconnected, disconnected
 from cachannel.asyncio.stream import Updates
@@ -123,6 +124,7 @@ class Context(BaseContext):
     ) -> None:  # fmt: skip
         self._closed = True
         self._loop = asyncio.get_running_loop()
+        self._after_callbacks = Wakeup(self._loop)
         super().__init__(
             broadcaster, timeout=timeout, host_name=host_name, client_name=client_name,
             max_workers=max_workers,

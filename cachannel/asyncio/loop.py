@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from cachannel.client.callbacks import LIMIT, Entry, Item, logger
 
-__all__ = ["CLOSED", "COMPLETION", "Deadlines", "Feed", "Inbox", "Waiting"]
+__all__ = ["CLOSED", "COMPLETION", "Deadlines", "Feed", "Inbox", "Waiting", "Wakeup"]
 
 
 class Late:
@@ -72,6 +72,32 @@ class Feed:
             self._dropped = True
             while queue.qsize() > LIMIT // 2:
                 queue.get_nowait()
+
+
+class Wakeup:
+    """Wakes an event loop from another thread, once for any number of calls.
+
+    Callbacks that are plain functions run on a thread, and may set an `asyncio.Event` or fill an
+    `asyncio.Queue` there. The tasks that wait for these are then scheduled, but a loop that
+    sleeps notices it at its next timer only.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._scheduled = False
+
+    def __call__(self) -> None:
+        """Wake the loop; on any thread. A closed loop is left alone."""
+        # If a wake-up is still to come, the loop will look for scheduled tasks after it.
+        if not self._scheduled:
+            self._scheduled = True
+            try:
+                self._loop.call_soon_threadsafe(self._woken)
+            except RuntimeError:
+                return
+
+    def _woken(self) -> None:
+        self._scheduled = False
 
 
 class Expiring(Protocol):

@@ -201,8 +201,8 @@ def _nbytes(items: list[Item]) -> int:
     return sum([item[2]._record[11] for item in items if type(item[2]) is EventAddResponse])
 
 
-def _work(calls: _Calls) -> None:
-    """Run calls until there is None."""
+def _work(calls: _Calls, after: Callable[[], object] | None) -> None:
+    """Run calls until there is None, with a call of `after` at the end of each batch."""
     while True:
         items = calls.get()
         if items is None:
@@ -212,6 +212,8 @@ def _work(calls: _Calls) -> None:
                 item[0].call(item[1], item[2])
             except BaseException:
                 logger.exception("a callback failed: %r", item[0])
+        if after is not None:
+            after()
         # A thread that waits must not keep the last response.
         items = item = None  # type: ignore[assignment]
 
@@ -222,10 +224,13 @@ class Workers:
     Args:
         number: with one thread, calls end in the order of the events; with more they only begin
             in that order.
+        after: called on the thread after each batch of calls; must not refer to the owner of
+            this, which the thread would keep alive.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, after: Callable[[], object] | None = None) -> None:
         self._number = max(1, number)
+        self._after = after
         self._calls = _Calls()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
@@ -251,7 +256,7 @@ class Workers:
             for index in range(self._number):
                 thread = threading.Thread(
                     target=_work,
-                    args=(self._calls,),
+                    args=(self._calls, self._after),
                     name=f"user-callback-executor-{index}",
                     daemon=True,
                 )

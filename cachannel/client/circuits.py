@@ -147,7 +147,7 @@ class BaseCircuitManager:
         self.pvs: dict[int, BasePV[Any, Any]] = {}
         self.subscriptions: dict[int, BaseSubscription] = {}
         self.dead = self._make_event()
-        self.workers = Workers(context.max_workers)
+        self.workers = Workers(context.max_workers, context._after_callbacks)
         self.outbox = Outbox(context._engine.dirty, self.workers.send)
         self._ioid_lock = threading.Lock()
         self._next_ioid = 0

@@ -10,6 +10,7 @@ be called with it held, as libca's threads never take it.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar, Final
 
@@ -48,6 +49,9 @@ class BaseContext:
 
     log = _context_logger
 
+    _after_callbacks: Callable[[], object] | None = None
+    """Called after each batch of callbacks on a worker thread."""
+
     def __init__(
         self,
         broadcaster: Any = None,
@@ -69,7 +73,7 @@ class BaseContext:
         self._engine: Engine = self.broadcaster._engine
         self._lock = self._engine.lock
         # Of plain functions for PVs whose circuit is not known yet.
-        self._workers = Workers(max_workers)
+        self._workers = Workers(max_workers, self._after_callbacks)
         self._outbox = Outbox(self._engine.dirty, self._workers.send)
         self.broadcaster.add_listener(self)
         self._closed = False
