@@ -612,7 +612,8 @@ class Context:
         inside = self.in_callback
         if self._thread is not None:
             # Ctrl-C may have come before it runs; then it ends by itself.
-            if not inside and self._thread.is_alive():
+            here = self._thread is threading.current_thread()
+            if not inside and not here and self._thread.is_alive():
                 self._thread.join(2.0)
         elif inside or not self._consuming.acquire(timeout=2.0):
             self._orphaned = True

@@ -151,7 +151,7 @@ class Context(BaseContext):
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True):
-            self._abandon()
+            self._end_dropped()
 
     def _loop_died(self) -> None:
         """The loop was closed without `disconnect`: let go of what the context holds."""

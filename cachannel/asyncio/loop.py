@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import types
+import weakref
 from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any, Final, Protocol
@@ -128,11 +129,16 @@ class Deadlines:
         queue = self._queues.get(delay)
         if queue is None:
             queue = self._queues[delay] = deque()
-            self._timers[delay] = self._loop.call_at(when, self._expire, delay)
+            self._start(when, delay)
         else:
             while queue and queue[0][1].done():
                 queue.popleft()
         queue.append((when, request))
+
+    def _start(self, when: float, delay: float) -> None:
+        # The loop keeps timers until they are due, and must not keep the context for so long.
+        expire = weakref.WeakMethod(self._expire)
+        self._timers[delay] = self._loop.call_at(when, _call_if_alive, expire, delay)
 
     def _expire(self, delay: float) -> None:
         queue = self._queues[delay]
@@ -141,7 +147,7 @@ class Deadlines:
             when, request = queue[0]
             if not request.done():
                 if when > now:
-                    self._timers[delay] = self._loop.call_at(when, self._expire, delay)
+                    self._start(when, delay)
                     return
                 request.late()
             queue.popleft()
@@ -153,6 +159,12 @@ class Deadlines:
             timer.cancel()
         self._timers.clear()
         self._queues.clear()
+
+
+def _call_if_alive(method: weakref.WeakMethod[Callable[[float], None]], delay: float) -> None:
+    found = method()
+    if found is not None:
+        found(delay)
 
 
 @types.coroutine

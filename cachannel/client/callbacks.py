@@ -175,6 +175,11 @@ class _Calls:
         """Drop what waits, and end the threads."""
         with self._ready:
             self._batches.clear()
+            self.put_end(threads)
+
+    def put_end(self, threads: int) -> None:
+        """End the threads after what waits."""
+        with self._ready:
             self._batches.extend([(None, 0)] * threads)
             self._ready.notify_all()
 
@@ -263,6 +268,11 @@ class Workers:
                 thread.start()
                 self._threads.append(thread)
 
+    def __del__(self) -> None:
+        # Of a circuit that was lost: calls that wait are still made.
+        if not self._stopped:
+            self._calls.put_end(len(self._threads))
+
     def stop(self, timeout: float = 0.0) -> None:
         """End the threads; calls that wait are dropped.
 
@@ -312,6 +322,8 @@ class CallbackHandler:
             self.callbacks[token] = ref
             entry = Entry(ref, False, self.pv._outbox(func))
             self._entries[token] = entry
+            if not context._closed:
+                context._engine.kept.add(self)
             self._started()
             if run and self._last is not None:
                 entry.outbox.post((entry, self.pv, self._last))
@@ -319,8 +331,12 @@ class CallbackHandler:
 
     def remove_callback(self, token: int) -> None:
         """Forget a function; unknown tokens are ignored."""
-        self.callbacks.pop(token, None)
-        self._entries.pop(token, None)
+        context: BaseContext = self.pv.context
+        with context._lock:
+            self.callbacks.pop(token, None)
+            self._entries.pop(token, None)
+            if not self._entries:
+                context._engine.kept.discard(self)
 
     def process(self, value: Any) -> None:
         """Call all with a new value; on the dispatcher thread."""

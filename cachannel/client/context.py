@@ -9,7 +9,11 @@ be called with it held, as libca's threads never take it.
 
 from __future__ import annotations
 
+import itertools
 import logging
+import sys
+import threading
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar, Final
@@ -26,6 +30,7 @@ from cachannel.client.engine import BaseBroadcaster, Engine
 from cachannel.client.pv import BasePV
 from cachannel.context import create_many
 from cachannel.protocol.errors import CaprotoTypeError, ValidationError
+from cachannel.values.decode import Record
 
 __all__ = ["BaseContext"]
 
@@ -72,6 +77,9 @@ class BaseContext:
         self._circuits: dict[tuple[tuple[str, int], int], Any] = {}
         self._engine: Engine = self.broadcaster._engine
         self._lock = self._engine.lock
+        # Of channels, by the tokens of their events.
+        self._by_token: dict[int, BasePV[Any, Any]] = {}
+        self._deliver = _delivery(self)
         # Of plain functions for PVs whose circuit is not known yet.
         self._workers = Workers(max_workers, self._after_callbacks)
         self._outbox = Outbox(self._engine.dirty, self._workers.send)
@@ -156,7 +164,8 @@ class BaseContext:
             data = pv.name.encode("utf-8", "surrogateescape")
             # An empty name is refused by libca; it is a name that is never found.
             names.append(data.split(b"\0")[0])
-        first = engine.own_block([pv._deliver for pv in pvs])
+        first = engine.own_block(self._deliver, len(pvs))
+        self._by_token.update(zip(itertools.count(first), pvs, strict=False))
         ids = create_many(engine.ca, names, pvs[0].priority, first, _TELL_CONNECTION)
         engine.first_channel_made()
         for index, (pv, channel) in enumerate(zip(pvs, ids, strict=True)):
@@ -167,8 +176,13 @@ class BaseContext:
                 if pv._access_handler is not None:
                     pv._watch_access()
             else:
-                engine.ca.owners.pop(first + index, None)
+                self._disown(first + index)
         self._flush_soon()
+
+    def _disown(self, token: int) -> None:
+        """Forget the owner of a channel's events."""
+        self._engine.ca.owners.pop(token, None)
+        self._by_token.pop(token, None)
 
     def _end(self, grace: float = 0.0) -> bool:
         """End channels, circuits and threads.
@@ -177,16 +191,28 @@ class BaseContext:
             grace: seconds to wait for a callback that is running, on each circuit.
 
         Returns:
-            False when there was nothing left to end.
+            False if the context has already ended.
         """
-        circuits = self._shut()
-        if not circuits and self not in self.broadcaster._contexts:
+        if self._closed:
             return False
+        circuits = self._shut()
         self.broadcaster._remove(self)
         self._workers.stop(grace)
         for circuit in circuits:
             circuit.workers.stop(grace)
         return True
+
+    def _end_dropped(self) -> None:
+        """End a context that the program has dropped; called by its finalizer.
+
+        The garbage collector may call it on any thread, with any lock held, and libca takes
+        a while to end its context; so that is done on another thread.
+        """
+        if not sys.is_finalizing():  # a thread that is started then never runs
+            with suppress(RuntimeError):  # the same, as later Pythons say it
+                threading.Thread(target=self._end, name="cachannel-end", daemon=True).start()
+                return
+        self._end()
 
     def _shut(self) -> list[BaseCircuitManager]:
         """End everything; on a broadcaster of its own the libca context ends with it."""
@@ -198,6 +224,7 @@ class BaseContext:
                 c is self for c in self.broadcaster._contexts
             )
             for pv in self.pvs.values():
+                pv._let_go()
                 if alone:
                     pv._id, pv._up = 0, False
                     for subscription in pv.subscriptions.values():
@@ -212,6 +239,23 @@ class BaseContext:
                 circuit.pvs = {}
                 circuit._set_dead()
         return circuits
+
+
+def _delivery(context: BaseContext) -> Callable[[Record, Any, int], None]:
+    """Make the owner of the events of a context's channels.
+
+    The dispatcher thread refers to owners for as long as their channels live. It must not keep
+    alive a context that the program has dropped, as nobody could end it then.
+    """
+    reference = weakref.ref(context)
+
+    def deliver(record: Record, buffer: Any, offset: int) -> None:
+        found = reference()
+        pv = None if found is None else found._by_token.get(record[0])
+        if pv is not None:
+            pv._deliver(record, buffer, offset)
+
+    return deliver
 
 
 _warned = False

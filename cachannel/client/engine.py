@@ -40,6 +40,9 @@ class Engine:
         lock: guards the state of everything on this engine. It is held for moments only and
             never while user code runs.
         dirty: outboxes that have something since the current batch began.
+        kept: subscriptions and handlers with callbacks, and PVs that are waited for. The engine
+            keeps these alive, and with them their client context; a context with none of them
+            ends when the program has dropped it.
         watchdog: seconds without a sign of life after which libca takes a server for dead.
     """
 
@@ -58,6 +61,7 @@ class Engine:
         self.ca.after_batch.append(self._hand_over)
         self.ca.on_exception(_log_exception)
         self._addresses: dict[str, tuple[str, int] | None] = {}
+        self.kept: set[object] = set()
 
     def _hand_over(self) -> None:
         if self.dirty:
@@ -108,10 +112,10 @@ class Engine:
             self._tokens = itertools.count(first + max(1, length))
         return first
 
-    def own_block(self, delivers: list[Callable[[Record, Any, int], None]]) -> int:
-        """Register owners with tokens one after the other, and return the first."""
-        first = self.tokens(len(delivers))
-        self.ca.owners.update(zip(itertools.count(first), delivers, strict=False))
+    def own_block(self, deliver: Callable[[Record, Any, int], None], length: int) -> int:
+        """Register one owner with tokens that follow one another, and return the first."""
+        first = self.tokens(length)
+        self.ca.owners.update(dict.fromkeys(range(first, first + length), deliver))
         return first
 
     def address(self, text: str) -> tuple[str, int] | None:
@@ -244,7 +248,8 @@ class BaseBroadcaster:
 
     def _remove(self, listener: BaseContext) -> None:
         self._contexts.discard(listener)
-        if not self._contexts:
+        # The set may count a context that was collected together with this.
+        if not self.listeners:
             # The next call of the sync client counts from 0, as each does on its own circuit.
             self._numbers = itertools.count()
             if not self._endless:

@@ -244,7 +244,7 @@ class BasePV(Generic[S, M]):
             self._manager = None
         self._up = False
         if channel:
-            self.context._engine.ca.owners.pop(self._token, None)
+            self.context._disown(self._token)
             lib.cc_channel_clear(channel)
             self.context._flush_soon()
 
@@ -289,6 +289,8 @@ class BasePV(Generic[S, M]):
             self._rights = rights & 3
             self._up = True
             waiters, self._waiters = self._waiters, None
+            if waiters is not None:
+                self.context._engine.kept.discard(self)
             if logger.isEnabledFor(logging.INFO):
                 self._log_state("connected")
             if self._access_handler is not None:
@@ -334,6 +336,8 @@ class BasePV(Generic[S, M]):
             self._waiters = [waiter]
         else:
             self._waiters.append(waiter)
+        # Nothing else refers to a task that only waits for the connection.
+        self.context._engine.kept.add(self)
 
     def _wake(self, waiters: list[Any]) -> None:
         """Tell those who wait for the connection."""
@@ -342,6 +346,16 @@ class BasePV(Generic[S, M]):
         with self.context._lock:
             if self._waiters is not None and waiter in self._waiters:
                 self._waiters.remove(waiter)
+                if not self._waiters:
+                    self.context._engine.kept.discard(self)
+
+    def _let_go(self) -> None:
+        """Let nothing of this be kept alive by the engine any more; the context ends."""
+        kept = self.context._engine.kept
+        kept.discard(self)
+        kept.discard(self._connection_handler)
+        kept.discard(self._access_handler)
+        kept.difference_update(self.subscriptions.values())
 
     # Requests --------------------------------------------------------------------------------
 

@@ -129,6 +129,7 @@ class Updates(Generic[B]):
         self, context: BaseContext, names: Names, data_type: TypeRequest, mask: int | None,
         numpy: bool, limit: int,
     ) -> None:  # fmt: skip
+        self._context = context  # which ends when nothing refers to it
         self._condition = Condition()
         self._closed = False
         self._arrived = False

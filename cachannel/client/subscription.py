@@ -96,6 +96,7 @@ class BaseSubscription:
         self._by_token[token] = entry
         self._entries = tuple(self._by_token.values())
         if len(self._entries) == 1:
+            self.pv.context._engine.kept.add(self)
             self.pv._subscribed(self)
 
     def _tell_latest(self, entry: Entry, response: EventAddResponse) -> None:
@@ -108,6 +109,7 @@ class BaseSubscription:
                 return
             self._entries = tuple(self._by_token.values())
             if not self._entries:
+                self.pv.context._engine.kept.discard(self)
                 self._deactivate()
 
     def _clear(self) -> None:
@@ -115,6 +117,7 @@ class BaseSubscription:
             self.callbacks.clear()
             self._by_token.clear()
             self._entries = ()
+            self.pv.context._engine.kept.discard(self)
             self._deactivate()
 
     # Towards libca, with the lock held -------------------------------------------------------

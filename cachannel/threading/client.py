@@ -148,7 +148,7 @@ class Context(BaseContext):
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True):
-            self.disconnect(wait=False)
+            self._end_dropped()
 
     def __repr__(self) -> str:
         searching = sum(pv._searching() for pv in list(self.pvs.values()))
