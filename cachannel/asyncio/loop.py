@@ -161,7 +161,7 @@ class Deadlines:
         self._queues.clear()
 
 
-def _call_if_alive(method: weakref.WeakMethod[Callable[[float], None]], delay: float) -> None:
+def _call_if_alive(method: Callable[[], Callable[[float], None] | None], delay: float) -> None:
     found = method()
     if found is not None:
         found(delay)

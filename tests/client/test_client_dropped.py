@@ -129,14 +129,17 @@ def test_a_context_lives_as_long_as_a_callback_that_it_may_call(ioc: Any) -> Non
     before = held()
     seen: list[float] = []
 
-    def callback(subscription: Any, response: Any) -> None:
-        seen.append(float(response.data[0]))
+    def follow() -> Any:
+        """Make a context of which only the callback remains."""
 
-    def follow() -> None:
+        def callback(subscription: Any, response: Any) -> None:
+            seen.append(float(response.data[0]))
+
         (pv,) = threading_client.Context(timeout=60).get_pvs("cascratch2")
         pv.subscribe().add_callback(callback)
+        return callback
 
-    follow()
+    kept = [follow()]
     gc.collect()
     with threading_client.Context(timeout=60) as context:
         (pv,) = context.get_pvs("cascratch2")
@@ -144,7 +147,7 @@ def test_a_context_lives_as_long_as_a_callback_that_it_may_call(ioc: Any) -> Non
             pv.write(number)
             gc.collect()
             wait_until(lambda: seen[-1:] == [number], what="the update")  # noqa: B023
-    del callback, follow
+    kept.clear()
     wait_for_end(before)
 
 
