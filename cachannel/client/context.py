@@ -9,6 +9,7 @@ be called with it held, as libca's threads never take it.
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import logging
 import sys
@@ -37,6 +38,8 @@ __all__ = ["BaseContext"]
 _context_logger = logging.getLogger("cachannel.ctx")
 
 _TELL_CONNECTION: Final = 2
+_END_SECONDS: Final = 2.0
+"""How long the exit of the process waits for the end of a dropped context."""
 
 
 class BaseContext:
@@ -209,8 +212,10 @@ class BaseContext:
         a while to end its context; so that is done on another thread.
         """
         if not sys.is_finalizing():  # a thread that is started then never runs
+            thread = threading.Thread(target=self._end, name="cachannel-end", daemon=True)
             with suppress(RuntimeError):  # the same, as later Pythons say it
-                threading.Thread(target=self._end, name="cachannel-end", daemon=True).start()
+                _ends.add(thread)
+                thread.start()
                 return
         self._end()
 
@@ -257,6 +262,20 @@ def _delivery(context: BaseContext) -> Callable[[Record, Any, int], None]:
 
     return deliver
 
+
+_ends: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+"""Threads that end dropped contexts."""
+
+
+def _await_ends() -> None:
+    """At exit: libca must not be torn down while a thread ends a context."""
+    for thread in list(_ends):
+        if thread.is_alive():
+            thread.join(_END_SECONDS)
+
+
+# Registered after the function of `cachannel.context`, and so called before it.
+atexit.register(_await_ends)
 
 _warned = False
 
