@@ -22,6 +22,7 @@ from cachannel.client.values import Encoded, choose_count, choose_type, padded, 
 from cachannel.errors import describe
 from cachannel.protocol.errors import CaprotoError, CaprotoTimeoutError, CaprotoValueError
 from cachannel.values.decode import RECORD, elements
+from cachannel.values.missing import is_masked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -417,7 +418,9 @@ class WriteMany(Many):
             message = f"write of {length} PVs: there are {len(values)} values"
             raise CaprotoValueError(message)
         kind = getattr(getattr(values, "dtype", None), "kind", "")
-        if hasattr(values, "tolist") and kind in tuple("iuf"):
+        if is_masked(values):
+            values = list(values)
+        elif hasattr(values, "tolist") and kind in tuple("iuf"):
             values = values.tolist()
         self._values = values
         self._wait = wait

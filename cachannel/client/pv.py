@@ -437,7 +437,8 @@ class BasePV(Generic[S, M]):
         ):
             data = data[:data_count]
         try:
-            encoded = encode(data, data_type, native, lib.cc_element_count(self._id))
+            count = lib.cc_element_count(self._id)
+            encoded = encode(data, data_type, native, count, self.name)
         except (CaprotoValueError, CaprotoTypeError, UnicodeEncodeError) as exc:
             raise naming(exc, f"write of {self.name!r}") from exc
         if encoded.dbr_type > 6 and encoded.dbr_type not in (35, 36):

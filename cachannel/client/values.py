@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from operator import index
 from typing import Any, Final
 
+from cachannel.protocol import text
 from cachannel.protocol.channel_types import ChannelType, field_types
 from cachannel.protocol.dbr import LAYOUTS, MAX_STRING_SIZE
 from cachannel.protocol.errors import CaprotoKeyError, CaprotoTypeError, CaprotoValueError
 from cachannel.values.decode import IN_RECORD, Record
+from cachannel.values.missing import is_masked, is_missing, warn_nan, with_nan
 
 __all__ = [
     "Encoded",
@@ -95,14 +97,19 @@ def check_type(data_type: Any) -> None:
     choose_type(data_type, _STRING)
 
 
-def string_encoding() -> str:
-    """The encoding of text in both directions."""
+def string_encoding() -> str | None:
+    """Return the encoding of text that the environment declares, for `cachannel.protocol.text`."""
     environ = os.environ
     return (
-        environ.get("CACHANNEL_STRING_ENCODING")
-        or environ.get("CAPROTO_STRING_ENCODING")
-        or "latin-1"
+        environ.get("CACHANNEL_STRING_ENCODING") or environ.get("CAPROTO_STRING_ENCODING") or None
     )
+
+
+class MissingElementError(CaprotoTypeError):
+    """An element is None or masked."""
+
+    def __init__(self, base: int) -> None:
+        super().__init__(f"an element is None or masked, which {_TYPES[base].name} cannot express")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +145,15 @@ def is_text(data: Any) -> bool:
 
 def _string(value: Any) -> bytes:
     if isinstance(value, str):
-        data = value.encode(string_encoding())
+        data = text.encode(value, string_encoding(), MAX_STRING_SIZE - 1)
     elif isinstance(value, bytes | bytearray):
         data = bytes(value)
     elif isinstance(value, bool):
         data = str(int(value)).encode()
+    elif is_missing(value):
+        raise MissingElementError(_STRING)
     elif hasattr(value, "__float__"):
-        data = str(value.item() if hasattr(value, "item") else value).encode(string_encoding())
+        data = str(value.item() if hasattr(value, "item") else value).encode()
     else:
         message = f"{type(value).__name__} {value!r} cannot be written"
         raise CaprotoTypeError(message)
@@ -152,8 +161,14 @@ def _string(value: Any) -> bytes:
 
 
 def _number(value: Any, base: int) -> int | float:
-    if isinstance(value, bytes):
-        value = value.decode(string_encoding())
+    kind = type(value)
+    if kind is float and base in _FLOATS:
+        return value  # type: ignore[no-any-return]
+    if kind is not int and kind is not float:
+        if is_missing(value):
+            raise MissingElementError(base)
+        if isinstance(value, bytes):
+            value = text.decode(value, string_encoding())
     try:
         if base in _FLOATS:
             return float(value)
@@ -180,10 +195,17 @@ def _elements(data: Any, base: int) -> bytes:
     if kind is None or kind not in "biuf":
         data = [_number(item, base) for item in data]
         kind = "f" if base in _FLOATS else "i"
-        array = np.array(data, "f8" if base in _FLOATS else "i8") if data else np.empty(0)
+        try:
+            array = np.array(data, "f8" if base in _FLOATS else "i8") if data else np.empty(0)
+        except OverflowError as exc:
+            message = f"a value does not fit {_TYPES[base].name}"
+            raise CaprotoValueError(message) from exc
     else:
+        if is_masked(data) and np.ma.getmaskarray(data).any():
+            raise MissingElementError(base)
         array = np.asarray(data).ravel()
     if base in _FLOATS or not array.size:
+        # A number that is too large for FLOAT is sent as infinity, as C converts it.
         with np.errstate(over="ignore"):
             return array.astype(dtype).tobytes()
     if kind == "f":
@@ -196,11 +218,20 @@ def _elements(data: Any, base: int) -> bytes:
     return array.astype("i8").astype(dtype).tobytes()
 
 
-def _text_of(data: Any) -> Any:
-    """Make text for a CHAR array bytes, be it bare or all that a sequence has."""
+def _text_of(data: Any, limit: int) -> Any:
+    """Make text for a CHAR array bytes, be it bare or all that a sequence has.
+
+    Of text that is too long no character is cut in the middle; bytes are returned as they are.
+    """
     if not isinstance(data, str | bytes | bytearray) and is_text(data) and len(data) == 1:
         (data,) = data
-    return data.encode(string_encoding()) if isinstance(data, str) else data
+    if not isinstance(data, str):
+        return data
+    encoded = text.encode(data, string_encoding())
+    if len(encoded) <= limit:
+        return encoded
+    # As many bytes as were asked for, of which the last ones are not sent.
+    return text.cut(encoded, limit).ljust(len(encoded), b"\0")
 
 
 def count_of(data: Any) -> int:
@@ -210,19 +241,38 @@ def count_of(data: Any) -> int:
     return len(data)
 
 
-def encode(data: Any, data_type: Any, native: int, native_count: int) -> Encoded:
+def encode(data: Any, data_type: Any, native: int, native_count: int, name: str) -> Encoded:
     """Convert data for a write.
 
     Args:
-        data: a number, text, or a sequence of these. For CHAR, text is the array itself.
+        data: a number, text, or a sequence of these. For CHAR, text is the array itself. For
+            floating point, elements that are None or masked are written as NaN.
         data_type: see `choose_type`.
         native: native type of the channel.
         native_count: its capacity; more elements are not sent.
+        name: of the PV, for the warning.
 
     Raises:
-        TypeError: data is nothing that can be written, such as a generator.
-        ValueError: text that is no number, for a number; a number that does not fit.
+        TypeError: data is nothing that can be written, such as a generator, or has missing
+            elements and is not for floating point.
+        ValueError: text that is not a number, for a number; a number that does not fit.
+
+    Warns:
+        UserWarning: elements that are None or masked are written as NaN.
     """
+    try:
+        return _encode(data, data_type, native, native_count)
+    except MissingElementError as exc:
+        # Whoever adds the name of the PV makes the exception anew of its message.
+        if LAYOUTS[choose_type(data_type, native)].base_type not in _FLOATS:
+            raise CaprotoTypeError(*exc.args) from None
+    # Only here, so that writes without missing elements do not pay for the search.
+    encoded = _encode(with_nan(data), data_type, native, native_count)
+    warn_nan(f"write of {name!r}")
+    return encoded
+
+
+def _encode(data: Any, data_type: Any, native: int, native_count: int) -> Encoded:
     dbr_type = choose_type(data_type, native)
     if data_type is None and native == _ENUM and is_text(data):
         dbr_type = _STRING
@@ -232,9 +282,11 @@ def encode(data: Any, data_type: Any, native: int, native_count: int) -> Encoded
 
         data = np.asarray(data)
     if hasattr(data, "ndim") and hasattr(data, "item") and data.ndim == 0:
+        if is_missing(data):
+            raise MissingElementError(base)
         data = data.item()
     if base == _CHAR:
-        data = _text_of(data)
+        data = _text_of(data, native_count)
     if isinstance(data, str) or (isinstance(data, bytes | bytearray) and base != _CHAR):
         data = [data]
     elif isinstance(data, bytes | bytearray):

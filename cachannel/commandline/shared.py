@@ -13,6 +13,7 @@ from typing import Any
 from cachannel import __version__
 from cachannel.client.common import GLOBAL_DEFAULT_TIMEOUT
 from cachannel.client.values import string_encoding
+from cachannel.protocol import text
 from cachannel.protocol.channel_types import ChannelType
 from cachannel.values.decode import elements
 
@@ -150,7 +151,7 @@ class ValueFormat:
     def one(self, value: Any) -> str:
         """Show one element."""
         if isinstance(value, bytes):
-            return value.decode(string_encoding())
+            return text.decode(value, string_encoding())
         if isinstance(value, str):
             return value
         if isinstance(value, float):
@@ -164,9 +165,10 @@ class ValueFormat:
         """Show all elements, in brackets."""
         values = listed(response)
         if self.as_text and response.data_type % 7 == 4:
-            return bytes(v & 255 for v in values).split(b"\0")[0].decode(string_encoding())
-        text = self.separator.join(self.one(value) for value in values)
-        return f"[{text}]" if brackets or len(values) != 1 else text
+            data = text.until_nul(bytes(v & 255 for v in values))
+            return text.decode(data, string_encoding())
+        shown = self.separator.join(self.one(value) for value in values)
+        return f"[{shown}]" if brackets or len(values) != 1 else shown
 
 
 class _Show(str):

@@ -113,17 +113,17 @@ def test_an_error_message_of_elsewhere_is_shown_with_the_text_of_the_server() ->
 
 
 def test_what_cannot_be_written_is_said_with_the_name(client: Any) -> None:
-    refused = {"no number": ValueError, "\u2603": ValueError, object(): TypeError}
+    refused = {"no number": ValueError, "\u2603": ValueError, object(): TypeError, None: TypeError}
     for data, error in refused.items():
         with pytest.raises(error, match="write of 'catest'"):
             client.write("catest", data)
     with pytest.raises(UnicodeEncodeError, match="write of 'castring'"):
-        client.write("castring", "\u2603")
+        client.write("castring", "\ud800")
 
 
 def test_what_cannot_be_written_to_one_of_many_is_said_with_its_name(lasting: Any) -> None:
     names = ["catest", "castring"]
-    errors = do(lasting, lasting.context.write_many(names, [1.5, "\u2603"], throw=False))
+    errors = do(lasting, lasting.context.write_many(names, [1.5, "\ud800"], throw=False))
     assert errors[0] is None
     assert isinstance(errors[1], UnicodeEncodeError)
     assert "write of 'castring'" in str(errors[1])
