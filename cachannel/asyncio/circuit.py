@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from cachannel.client.callbacks import Outbox
 from cachannel.client.circuits import BaseCircuitManager
 
 if TYPE_CHECKING:
@@ -21,6 +24,9 @@ class VirtualCircuitManager(BaseCircuitManager):
     @staticmethod
     def _make_event() -> Any:
         return asyncio.Event()
+
+    def _outbox_for(self, func: Callable[..., object]) -> Outbox:
+        return self.context._loop_outbox if inspect.iscoroutinefunction(func) else self.outbox
 
     def _set_dead(self) -> None:
         context = self.context

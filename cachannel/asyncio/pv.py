@@ -18,7 +18,7 @@ from cachannel.asyncio.subscription import Subscription
 from cachannel.client.callbacks import Outbox
 from cachannel.client.common import (
     PV_DEFAULT_TIMEOUT,
-    ContextDisconnectedError,
+    ContextClosedError,
     ReadOptions,
     Timeout,
     TypeRequest,
@@ -72,9 +72,8 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
                         return native
                 elif self._idle and not self.context._closed:
                     self._open()
-                if self.context._closed and deadline is None:
-                    message = f"{operation} of {self.name!r}: the context is disconnected"
-                    raise ContextDisconnectedError(message)
+                if self.context._closed:
+                    raise ContextClosedError.of(operation, [self.name])
                 future = Waiting(loop=self.context._loop)
                 waits_for_up = not self._up
                 if waits_for_up:

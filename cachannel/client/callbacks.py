@@ -344,6 +344,12 @@ class CallbackHandler:
         for entry in list(self._entries.values()):
             entry.outbox.put((entry, self.pv, value))
 
+    def tell(self, value: Any) -> None:
+        """Call all with a new value; on any thread."""
+        self._last = value
+        for entry in list(self._entries.values()):
+            entry.outbox.post((entry, self.pv, value))
+
 
 def warn_single(func: Callable[..., object], level: int) -> bool:
     """Find out whether a function takes the response only, and warn if it does."""

@@ -8,11 +8,12 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from cachannel._native import ffi, lib
 from cachannel.client.callbacks import Outbox, Workers
+from cachannel.client.executor import CallbackExecutor
 from cachannel.protocol.channel_types import CLIENT, CONNECTED, DISCONNECTED, SERVER, ChannelType
 from cachannel.protocol.errors import CaprotoNotImplementedError
 
@@ -229,6 +230,15 @@ class BaseCircuitManager:
         """When the server was last heard from, as `time.monotonic` has it."""
         silence = self.silence
         return None if silence is None else time.monotonic() - silence
+
+    @property
+    def user_callback_executor(self) -> CallbackExecutor:
+        """Runs functions where the callbacks of this circuit run, in turn with these."""
+        return CallbackExecutor(self)
+
+    def _outbox_for(self, func: Callable[..., object]) -> Outbox:
+        """Find where calls of a function go."""
+        return self.outbox
 
     @property
     def dropped(self) -> int:

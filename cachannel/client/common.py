@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, TypedDict
 from cachannel.protocol.errors import (
     CaprotoEnvironmentSetupError,
     CaprotoError,
+    CaprotoTimeoutError,
     CaprotoTypeError,
     CaprotoValueError,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "PV_DEFAULT_TIMEOUT",
     "ChannelReadError",
     "ClientException",
+    "ContextClosedError",
     "ContextDisconnectedError",
     "DeadCircuitError",
     "DisconnectedError",
@@ -100,6 +102,15 @@ class DisconnectedError(ThreadingClientException):
 
 class ContextDisconnectedError(ThreadingClientException):
     """The context has been closed with ``disconnect()``."""
+
+
+class ContextClosedError(ContextDisconnectedError, CaprotoTimeoutError):
+    """A request to a context that was disconnected before; caproto lets it time out."""
+
+    @classmethod
+    def of(cls, operation: str, names: Iterable[str]) -> ContextClosedError:
+        """Make the exception of an operation on some PVs."""
+        return cls(f"{operation} of {one_of(names)}: the context is disconnected")
 
 
 class DeadCircuitError(ThreadingClientException):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, overload
 from cachannel._native import ffi, lib
 from cachannel.client.common import (
     CONTEXT_DEFAULT_TIMEOUT,
+    ContextClosedError,
     Timeout,
     deadline_after,
     left_until,
@@ -47,6 +48,8 @@ _GRACE: Final = 0.25
 _ANY: Final = -1
 _NORMAL, _TIMEOUT, _DISCONN = 1, 80, 192
 _BADTYPE: Final = 114
+_UNREACHED: Final = (_TIMEOUT, _DISCONN, 410)
+"""Statuses of PVs that did not answer."""
 _DOUBLE: Final = 6
 _ABSENT: Final = (0, 0, 0, -1, 0, 0, 0, _DISCONN, 0, 0, 0, 0, 0.0, 0)
 """The record of a PV that was not connected."""
@@ -113,6 +116,7 @@ class Readings(Sequence[ReadNotifyResponse]):
         self._count = count
         self._parts = parts
         self._where: list[tuple[Any, int]] | None = None
+        self._reasons: dict[int, str] = {}
         if len(parts) == 1 and len(parts[0].indices) == length:
             self.status, self._state, self._numbers, self._floats = _collect(parts[0])
             return
@@ -181,10 +185,10 @@ class Readings(Sequence[ReadNotifyResponse]):
 
     @property
     def failed(self) -> dict[str, str]:
-        """What went wrong, by name."""
+        """What went wrong, by name; a PV that was not connected is "never connected" or lost."""
         return {
-            name: describe(status)
-            for name, status in zip(self.names, self.status, strict=True)
+            name: self._reasons.get(index) or describe(status)
+            for index, (name, status) in enumerate(zip(self.names, self.status, strict=True))
             if status != _NORMAL
         }
 
@@ -262,15 +266,19 @@ def start_read(
 
 
 def raise_first(
-    names: list[str], status: Sequence[int], operation: str, timeout: float | None
-) -> None:
-    """Raise for the first bad status, naming all PVs that have it."""
-    first = next(s for s in status if s != _NORMAL)
-    same = one_of([n for n, s in zip(names, status, strict=True) if s == first])
-    late = first in (_TIMEOUT, _DISCONN, 410)
+    names: list[str], status: Sequence[int], operation: str, timeout: float | None,
+    reasons: dict[int, str],
+) -> None:  # fmt: skip
+    """Raise for the first bad status, naming all PVs that have it, and have it for its reason."""
+    index, first = next((i, s) for i, s in enumerate(status) if s != _NORMAL)
+    reason = reasons.get(index, "")
+    same = one_of(
+        [n for i, n in enumerate(names) if status[i] == first and reasons.get(i, "") == reason]
+    )
+    late = first in _UNREACHED
     if late:
         message = f"{operation} did not finish within {seconds(timeout)}: {same}"
-        raise CaprotoTimeoutError(message)
+        raise CaprotoTimeoutError(f"{message} ({reason})" if reason else message)
     message = f"{operation} failed: {describe(first)}: {same}"
     raise CaprotoError(message)
 
@@ -313,6 +321,8 @@ class Many:
 
     def __init__(self, context: BaseContext, names: Names) -> None:
         self.pvs = resolve(context, names)
+        if context._closed:
+            raise ContextClosedError.of(self.operation, [pv.name for pv in self.pvs])
         connected = lib.cc_channel_is_connected
         self.missing = [
             index for index, pv in enumerate(self.pvs) if not pv._id or connected(pv._id) != 1
@@ -336,6 +346,15 @@ class Many:
         ]
         if ready:
             self._start(ready)
+
+    def reasons(self, status: Sequence[int]) -> dict[int, str]:
+        """Say of PVs that did not answer whether they have ever been connected; by position."""
+        found = {}
+        for index, code in enumerate(status):
+            if code in _UNREACHED and not self.pvs[index].connected:
+                lost = self.pvs[index]._native >= 0
+                found[index] = "connection lost" if lost else "never connected"
+        return found
 
     @property
     def absent(self) -> list[BasePV[Any, Any]]:
@@ -376,8 +395,9 @@ class ReadMany(Many):
                 # libca's word for a channel that was lost just before it was read.
                 if code == _BADTYPE and not self.pvs[index].connected:
                     readings.status[index] = _DISCONN
+            readings._reasons = self.reasons(readings.status)
         if throw and not readings.ok:
-            raise_first(readings.names, readings.status, "read", timeout)
+            raise_first(readings.names, readings.status, "read", timeout, readings._reasons)
         return readings
 
 
@@ -485,16 +505,18 @@ class WriteMany(Many):
     def result(self, timeout: float | None, throw: bool) -> list[Exception | None]:
         """Return an exception or None for each, or raise the first."""
         names = [pv.name for pv in self.pvs]
+        reasons = self.reasons(self.status)
         if throw:
             for error in self.errors:
                 if error is not None:
                     raise error
             if any(code != _NORMAL for code in self.status):
-                raise_first(names, self.status, "write", timeout)
+                raise_first(names, self.status, "write", timeout, reasons)
         for index, code in enumerate(self.status):
             if code != _NORMAL and self.errors[index] is None:
                 try:
-                    raise_first([names[index]], [code], "write", timeout)
+                    why = {0: reasons[index]} if index in reasons else {}
+                    raise_first([names[index]], [code], "write", timeout, why)
                 except CaprotoError as exc:
                     self.errors[index] = exc
         return self.errors

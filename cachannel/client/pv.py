@@ -208,6 +208,21 @@ class BasePV(Generic[S, M]):
                 handler._last = self.access_rights
         return self._access_handler
 
+    def connection_state_changed(self, state: str, channel: Any = None) -> None:
+        """Call the functions of `connection_state_callback`; by any thread.
+
+        Args:
+            state: 'connected' or 'disconnected'.
+            channel: without effect.
+        """
+        if self._connection_handler is not None:
+            self._connection_handler.tell(state)
+
+    def access_rights_changed(self, rights: AccessRights) -> None:
+        """Call the functions of `access_rights_callback`; by any thread."""
+        if self._access_handler is not None:
+            self._access_handler.tell(rights)
+
     def _watch_access(self) -> None:
         if self._id:
             lib.cc_channel_tell_access(self._id, 1)

@@ -13,6 +13,7 @@ from cachannel.client.callbacks import Entry, Outbox, run_guarded
 from cachannel.client.circuits import BaseCircuitManager
 from cachannel.client.common import (
     PV_DEFAULT_TIMEOUT,
+    ContextClosedError,
     ContextDisconnectedError,
     ReadOptions,
     Timeout,
@@ -104,10 +105,9 @@ class PV(BasePV[Subscription, VirtualCircuitManager]):
             channel = self._id
             if not channel:
                 # Nothing searches: the context is closed, or the search was cancelled.
+                if self.context._closed:
+                    raise ContextClosedError.of(operation, [self.name])
                 time.sleep(min(0.05, 0.05 if left is None else left))
-                if self.context._closed and left is None:
-                    message = f"{operation} of {self.name!r}: the context is disconnected"
-                    raise ContextDisconnectedError(message)
             else:
                 slice_ = 0.5 if left is None else min(left, 0.5)
                 self.context._engine.ca.wait(lib.cc_channel_wait, channel, slice_)
@@ -451,5 +451,7 @@ class Ready(BaseReady):
         try:
             self._pv._connect(deadline_after(timeout), timeout, self._operation)
         except CaprotoTimeoutError:
+            if timeout is None:  # the context is disconnected
+                raise
             return False
         return True

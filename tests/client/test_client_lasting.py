@@ -315,8 +315,14 @@ def test_after_disconnect_nothing_works_any_more(lasting: Any) -> None:
     do(lasting, lasting.context.disconnect())
     do(lasting, lasting.context.disconnect())
     assert "(searching....)" in repr(pv)
-    with pytest.raises(CaprotoTimeoutError):
-        do(lasting, pv.read(timeout=0.05))
+    # At once, although the time-out is that of the context; caproto lets the call time out.
+    for request in (pv.read, lambda: pv.write(1), pv.wait_for_connection):
+        for expected in (ContextDisconnectedError, CaprotoTimeoutError):
+            with pytest.raises(expected, match="'catest': the context is disconnected"):
+                do(lasting, request())
+    for name in ("read_many", "write_many"):
+        with pytest.raises(ContextDisconnectedError, match=f"{name[:-5]} of 'catest'"):
+            do(lasting, getattr(lasting.context, name)([pv], *([[1]] if name[0] == "w" else [])))
     with pytest.raises(DisconnectedError):
         pv._last_heard()
     with pytest.raises(ContextDisconnectedError):
@@ -615,3 +621,61 @@ def test_names_that_libca_does_not_send_are_kept_with_a_warning(
 def test_a_context_knows_the_names_that_servers_are_told(lasting: Any) -> None:
     assert lasting.context.host_name == socket.gethostname()
     assert lasting.context.client_name == getpass.getuser()
+
+
+def test_a_read_of_many_tells_a_lost_pv_from_one_that_never_was(
+    lasting: Any, make_ioc: Any
+) -> None:
+    server = make_ioc('record(ao, "gone:x") {}')
+    names = ["gone:x", "cadoesnotexist", "catest"]
+    readings = do(lasting, lasting.context.read_many(names, throw=False, timeout=1))
+    assert readings.failed == {"cadoesnotexist": "never connected"}
+    server.stop()
+    pv = lasting.pv("gone:x")
+    wait_until(lambda: not pv.connected, what="the loss")
+    readings = do(lasting, lasting.context.read_many(names, throw=False, timeout=0.2))
+    assert readings.failed == {"gone:x": "connection lost", "cadoesnotexist": "never connected"}
+    for order, reason in ((names, "'gone:x' .connection lost"), (names[1:], "never connected")):
+        with pytest.raises(CaprotoTimeoutError, match=reason):
+            do(lasting, lasting.context.read_many(order, timeout=0.1))
+    errors = do(lasting, lasting.context.write_many(names, 1, throw=False, timeout=0.1))
+    assert [str(error)[-17:] for error in errors[:2]] == ["(connection lost)", "(never connected)"]
+
+
+def test_the_changes_of_a_pv_can_be_told_by_hand(lasting: Any) -> None:
+    """As caproto's circuits tell their PVs; programs do it in their tests."""
+    pv = lasting.pv("catest")
+    do(lasting, pv.wait_for_connection())
+    told: list[Any] = []
+
+    def keep(_: Any, state: Any) -> None:
+        told.append(state)
+
+    pv.connection_state_callback.add_callback(keep)
+    pv.access_rights_callback.add_callback(keep)
+    pv.connection_state_changed("disconnected", None)
+    pv.access_rights_changed(AccessRights.READ)
+    # Besides these, libca tells the rights when somebody begins to ask.
+    wait_until(lambda: {"disconnected", AccessRights.READ} <= set(told), what="both")
+
+
+def test_a_circuit_has_an_executor_in_turn_with_its_callbacks(lasting: Any) -> None:
+    pv = lasting.pv("catest")
+    do(lasting, pv.wait_for_connection())
+    (circuit,) = lasting.context.circuit_managers.values()
+    executor = circuit.user_callback_executor
+    threads = [executor.submit(threading.get_ident) for _ in range(3)]
+    assert len({future.result(60) for future in threads}) == 1
+    assert executor.submit(divmod, 7, 2).result(60) == (3, 1)
+    with pytest.raises(ZeroDivisionError):
+        executor.submit(divmod, 7, 0).result(60)
+    if lasting.name == "asyncio":
+
+        async def inside() -> int:
+            await asyncio.sleep(0)
+            return threading.get_ident()
+
+        assert executor.submit(inside).result(60) == lasting.thread.ident
+    do(lasting, lasting.context.disconnect())
+    with pytest.raises(RuntimeError, match="disconnected"):
+        executor.submit(print)
