@@ -412,6 +412,10 @@ class BulkSink:
                 self.close()
                 raise
 
+    def __repr__(self) -> str:
+        state = " closed" if self.closed else ""
+        return f"<BulkSink of {len(self.names)} PVs, {self.replaced} events replaced{state}>"
+
     def __enter__(self) -> BulkSink:
         return self
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cachannel.client.common import TypeRequest
 from cachannel.client.many import Names
-from cachannel.client.stream import Stream, open_sink
+from cachannel.client.stream import Stream, open_sink, shown
 
 if TYPE_CHECKING:
     from cachannel.asyncio.client import Context
@@ -67,6 +67,10 @@ class Updates(Generic[B]):
             return self._stream.dropped
         assert self._sink is not None
         return int(self._sink.sink.replaced)
+
+    def __repr__(self) -> str:
+        sink = None if self._sink is None else self._sink.sink
+        return shown(sink, self._stream, self._closed)
 
     def __aiter__(self) -> Updates[B]:
         return self

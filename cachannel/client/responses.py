@@ -325,6 +325,18 @@ class DataMessage(Message):
             data = data.byteswap()
         return (head, memoryview(data.tobytes()))
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show a table in IPython; `repr` is that of caproto."""
+        from cachannel.client.shown import lines
+
+        printer.text(lines(self))
+
+    def _repr_html_(self) -> str:
+        """Show a table in notebooks."""
+        from cachannel.client.shown import html
+
+        return html(self)
+
     @property
     def _parameter1(self) -> int:
         status: int = self._record[7]

@@ -15,7 +15,7 @@ from cachannel.context import SLICE
 if TYPE_CHECKING:
     from cachannel.client.context import BaseContext
 
-__all__ = ["LIMIT", "Batched", "Stream", "Updates", "open_sink"]
+__all__ = ["LIMIT", "Batched", "Stream", "Updates", "open_sink", "shown"]
 
 Batched = list[tuple[int, EventAddResponse]]
 """Updates with the positions of their PVs among the names."""
@@ -171,6 +171,9 @@ class Updates(Generic[B]):
                     self._condition.wait(SLICE if left is None else min(left, SLICE))
                 self._arrived = False
 
+    def __repr__(self) -> str:
+        return shown(self._sink, self._stream, self._closed)
+
     def __iter__(self) -> Iterator[B]:
         while not self._closed:
             batch = self.get()
@@ -192,6 +195,15 @@ class Updates(Generic[B]):
 
     def __exit__(self, *args: object) -> None:
         self.close()
+
+
+def shown(sink: Any, stream: Stream | None, closed: bool) -> str:
+    """Say what a stream of updates is."""
+    if stream is not None:
+        length, dropped = len(stream.pvs), stream.dropped
+    else:
+        length, dropped = len(sink.names), int(sink.replaced)
+    return f"<Updates of {length} PVs, {dropped} dropped{' closed' if closed else ''}>"
 
 
 def open_sink(context: BaseContext, names: Names, mask: int | None, limit: int) -> Any:

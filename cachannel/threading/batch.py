@@ -175,6 +175,14 @@ class Batch:
         self._kind = -1
         self._context: BaseContext | None = None
 
+    def __repr__(self) -> str:
+        counts = {_READ: 0}
+        for kind, _, run in self._runs:
+            length = len(run) // _COLUMNS if kind == _READ else len(run)
+            counts[kind] = counts.get(kind, 0) + length
+        reads = counts.pop(_READ)
+        return f"<Batch reads={reads} writes={sum(counts.values())} timeout={self.timeout}>"
+
     def __enter__(self) -> Batch:
         return self
 
