@@ -265,11 +265,11 @@ def start_read(
     return ffi.gc(bulk, lib.cc_bulk_release), types
 
 
-def raise_first(
+def first_failure(
     names: list[str], status: Sequence[int], operation: str, timeout: float | None,
     reasons: dict[int, str],
-) -> None:  # fmt: skip
-    """Raise for the first bad status, naming all PVs that have it, and have it for its reason."""
+) -> CaprotoError:  # fmt: skip
+    """Make the exception of the first bad status, and of all PVs that have it for its reason."""
     index, first = next((i, s) for i, s in enumerate(status) if s != _NORMAL)
     reason = reasons.get(index, "")
     same = one_of(
@@ -278,9 +278,8 @@ def raise_first(
     late = first in _UNREACHED
     if late:
         message = f"{operation} did not finish within {seconds(timeout)}: {same}"
-        raise CaprotoTimeoutError(f"{message} ({reason})" if reason else message)
-    message = f"{operation} failed: {describe(first)}: {same}"
-    raise CaprotoError(message)
+        return CaprotoTimeoutError(f"{message} ({reason})" if reason else message)
+    return CaprotoError(f"{operation} failed: {describe(first)}: {same}")
 
 
 def connect_many(pvs: Sequence[BasePV[Any, Any]], deadline: float | None) -> None:
@@ -397,7 +396,7 @@ class ReadMany(Many):
                     readings.status[index] = _DISCONN
             readings._reasons = self.reasons(readings.status)
         if throw and not readings.ok:
-            raise_first(readings.names, readings.status, "read", timeout, readings._reasons)
+            raise first_failure(readings.names, readings.status, "read", timeout, readings._reasons)
         return readings
 
 
@@ -511,14 +510,11 @@ class WriteMany(Many):
                 if error is not None:
                     raise error
             if any(code != _NORMAL for code in self.status):
-                raise_first(names, self.status, "write", timeout, reasons)
+                raise first_failure(names, self.status, "write", timeout, reasons)
         for index, code in enumerate(self.status):
             if code != _NORMAL and self.errors[index] is None:
-                try:
-                    why = {0: reasons[index]} if index in reasons else {}
-                    raise_first([names[index]], [code], "write", timeout, why)
-                except CaprotoError as exc:
-                    self.errors[index] = exc
+                why = {0: reasons[index]} if index in reasons else {}
+                self.errors[index] = first_failure([names[index]], [code], "write", timeout, why)
         return self.errors
 
 

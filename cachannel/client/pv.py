@@ -455,7 +455,8 @@ class BasePV(Generic[S, M]):
             count = lib.cc_element_count(self._id)
             encoded = encode(data, data_type, native, count, self.name)
         except (CaprotoValueError, CaprotoTypeError, UnicodeEncodeError) as exc:
-            raise naming(exc, f"write of {self.name!r}") from exc
+            # The message says all; a chain would show the caller our frames twice.
+            raise naming(exc, f"write of {self.name!r}") from None
         if encoded.dbr_type > 6 and encoded.dbr_type not in (35, 36):
             return PUTFAIL
         return encoded

@@ -18,7 +18,7 @@ from cachannel.client.callbacks import Entry, Item, Outbox, warn_single, weak
 from cachannel.client.common import GLOBAL_DEFAULT_TIMEOUT, TypeRequest, seconds
 from cachannel.client.engine import Engine
 from cachannel.client.responses import ReadNotifyResponse, ReadResponse, WriteNotifyResponse
-from cachannel.client.values import choose_type, is_text
+from cachannel.client.values import choose_type
 from cachannel.protocol.channel_types import ChannelType, SubscriptionType
 from cachannel.protocol.errors import (
     CaprotoError,
@@ -120,19 +120,6 @@ def _check_metadata(metadata: Any) -> None:
     if metadata is not None:
         message = "libca cannot send metadata with a write"
         raise CaprotoNotImplementedError(message)
-
-
-def _write_type(pv: PV, data: Any, data_type: TypeRequest) -> TypeRequest:
-    if data_type is None and pv._native_type() == ChannelType.ENUM and is_text(data):
-        return ChannelType.STRING
-    return data_type
-
-
-def _write(
-    pv: PV, data: Any, notify: bool, data_type: TypeRequest, timeout: float | None
-) -> WriteNotifyResponse | None:
-    chosen = _write_type(pv, data, data_type)
-    return pv.write(data, wait=notify, notify=notify, data_type=chosen, timeout=timeout)
 
 
 class _Connecting(TypedDict, total=False):
@@ -256,7 +243,7 @@ def write(
     """
     _check_metadata(metadata)
     with connected(pv_name, priority, timeout, repeater) as pv:
-        return _write(pv, data, notify, data_type, timeout)
+        return pv.write(data, wait=notify, notify=notify, data_type=data_type, timeout=timeout)
 
 
 @overload
@@ -295,7 +282,9 @@ def read_write_read(
     with connected(pv_name, priority, timeout, repeater) as pv:
         data_type = _read_type(pv, read_data_type, force_int_enums)
         first = pv.read(data_type=data_type, timeout=timeout)
-        answer = _write(pv, data, notify, write_data_type, timeout)
+        answer = pv.write(
+            data, wait=notify, notify=notify, data_type=write_data_type, timeout=timeout
+        )
         return first, answer, pv.read(data_type=data_type, timeout=timeout)
 
 
