@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cachannel.threading.client import Context
 
-__all__ = ["close", "pv_of", "wait"]
+__all__ = ["close", "pv_of", "shared", "wait"]
 
 _lock = threading.RLock()
 _shared: Context | None = None
@@ -23,19 +23,22 @@ def pv_of(pvname: str, context: Any) -> Any:
         pvname: name of the PV.
         context: a context of that client; None: one that is made when it is first needed.
     """
-    global _shared
-    if context is None:
-        with _lock:
-            if _shared is None:
-                from cachannel.threading.client import Context
+    return (shared() if context is None else context).get_pvs(pvname)[0]
 
-                made = Context()
-                if _shared is None:
-                    _shared = made
-                else:  # a signal handler has made one meanwhile
-                    made.disconnect()
-            context = _shared
-    return context.get_pvs(pvname)[0]
+
+def shared() -> Context:
+    """Return the context of all PVs that were given none; make it when it is first needed."""
+    global _shared
+    with _lock:
+        if _shared is None:
+            from cachannel.threading.client import Context
+
+            made = Context()
+            if _shared is None:
+                _shared = made
+            else:  # a signal handler has made one meanwhile
+                made.disconnect()
+        return _shared
 
 
 def wait(pv: Any, timeout: float) -> None:
