@@ -266,6 +266,8 @@ class Context(BaseContext):
     ) -> list[PV]:  # fmt: skip
         """Make PVs, which connect in the background.
 
+        Names that are still searched for are asked for again at once.
+
         Args:
             names: any number of names; the same name gives the same object.
             priority: of the circuits, 0 to 99.

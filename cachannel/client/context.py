@@ -14,11 +14,13 @@ import itertools
 import logging
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar, Final
 
+from cachannel._native import ffi, lib
 from cachannel.client.callbacks import Outbox, Workers
 from cachannel.client.circuits import BaseCircuitManager
 from cachannel.client.common import (
@@ -38,6 +40,8 @@ __all__ = ["BaseContext"]
 _context_logger = logging.getLogger("cachannel.ctx")
 
 _TELL_CONNECTION: Final = 2
+_HURRY_SECONDS: Final = 1.0
+"""How often a program may have the same name searched for at once."""
 _END_SECONDS: Final = 2.0
 """How long the exit of the process waits for the end of a dropped context."""
 
@@ -83,6 +87,8 @@ class BaseContext:
         # Of channels, by the tokens of their events.
         self._by_token: dict[int, BasePV[Any, Any]] = {}
         self._deliver = _delivery(self)
+        # When PVs were asked for again, by their numbers; on the clock of `time.monotonic`.
+        self._asked: dict[int, float] = {}
         # Of plain functions for PVs whose circuit is not known yet.
         self._workers = Workers(max_workers, self._after_callbacks)
         self._outbox = Outbox(self._engine.dirty, self._workers.send)
@@ -142,7 +148,7 @@ class BaseContext:
                 message = f"the name of a PV is text, not {type(name).__name__} {name!r}"
                 raise CaprotoTypeError(message)
         make, pvs = self._pv_class, self.pvs
-        found, new = [], []
+        found, new, waiting = [], [], []
         with self._lock:
             for name in names:
                 pv = pvs.get((name, priority))
@@ -151,13 +157,29 @@ class BaseContext:
                     new.append(pv)
                 elif not pv._id and not pv._idle:
                     new.append(pv)
+                elif not pv._up:
+                    waiting.append(pv)
                 found.append(pv)
             if connection is not None or access is not None:
                 for pv in found:
                     pv._add_callbacks(connection, access)
             if new:
                 self._create(new)
+        if waiting:
+            self._hurry(waiting)
         return found
+
+    def _hurry(self, pvs: list[Any]) -> None:
+        """Ask at once for PVs that are searched for; for each once in a while only."""
+        now = time.monotonic()
+        with self._lock:
+            asked = self._asked
+            due = [pv for pv in pvs if now - asked.get(pv._number, 0.0) > _HURRY_SECONDS]
+            asked.update((pv._number, now) for pv in due)
+        ids = [pv._id for pv in due if pv._searching()]
+        if ids:
+            lib.cc_search_hurry(ffi.new("cc_id[]", ids), len(ids))
+            self._flush_soon()
 
     def _create(self, pvs: list[Any]) -> None:
         """Make the channels of PVs of one priority, with one call; with the lock held."""

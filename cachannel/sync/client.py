@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
@@ -22,7 +23,6 @@ from cachannel.client.values import choose_type
 from cachannel.protocol.channel_types import ChannelType, SubscriptionType
 from cachannel.protocol.errors import (
     CaprotoError,
-    CaprotoNotImplementedError,
     CaprotoTimeoutError,
     CaprotoTypeError,
     ErrorResponseReceived,
@@ -118,8 +118,8 @@ def _read_type(pv: PV, data_type: TypeRequest, force_int_enums: bool) -> TypeReq
 
 def _check_metadata(metadata: Any) -> None:
     if metadata is not None:
-        message = "libca cannot send metadata with a write"
-        raise CaprotoNotImplementedError(message)
+        message = "metadata is not sent: libca writes values only, and no server looks at more"
+        warnings.warn(message, stacklevel=3)
 
 
 class _Connecting(TypedDict, total=False):
@@ -138,13 +138,13 @@ class _Reading(_Connecting, total=False):
 
 class _Writing(_Connecting, total=False):
     data_type: TypeRequest
-    metadata: None
+    metadata: Any
 
 
 class _ReadingTwice(_Connecting, total=False):
     read_data_type: TypeRequest
     write_data_type: TypeRequest
-    metadata: None
+    metadata: Any
     force_int_enums: bool
 
 
@@ -218,7 +218,7 @@ def write(
 
 def write(
     pv_name: str, data: Any, *, notify: bool = False, data_type: TypeRequest = None,
-    metadata: None = None, timeout: float | None = GLOBAL_DEFAULT_TIMEOUT, priority: int = 0,
+    metadata: Any = None, timeout: float | None = GLOBAL_DEFAULT_TIMEOUT, priority: int = 0,
     repeater: bool = True,
 ) -> WriteNotifyResponse | None:  # fmt: skip
     """Write to a PV.
@@ -228,7 +228,7 @@ def write(
         data: a number, text, or a sequence of these.
         notify: wait until the server has completed the write.
         data_type: the type to send; None: the native one, or text for text to an enumeration.
-        metadata: must be None.
+        metadata: not sent, with a warning; no server looks at it.
         timeout: seconds for each step; None: no limit. A write may take effect even so.
         priority: of the circuit, 0 to 99.
         repeater: start a repeater if none runs.
@@ -266,7 +266,7 @@ def read_write_read(
 
 def read_write_read(
     pv_name: str, data: Any, *, notify: bool = False, read_data_type: TypeRequest = None,
-    write_data_type: TypeRequest = None, metadata: None = None,
+    write_data_type: TypeRequest = None, metadata: Any = None,
     timeout: float | None = GLOBAL_DEFAULT_TIMEOUT, priority: int = 0,
     force_int_enums: bool = False, repeater: bool = True,
 ) -> tuple[ReadNotifyResponse, WriteNotifyResponse | None, ReadNotifyResponse]:  # fmt: skip

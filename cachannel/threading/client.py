@@ -86,7 +86,9 @@ class SharedBroadcaster(BaseBroadcaster):
             context.disconnect()
 
     def search_now(self) -> None:
-        """Do nothing: libca paces its searches by itself."""
+        """Search at once for all that was not found; libca does it in growing steps."""
+        for context in self.listeners:
+            context._hurry(list(context.pvs.values()))
 
     @property
     def search_results(self) -> dict[str, tuple[tuple[str, int], float]]:
@@ -163,6 +165,8 @@ class Context(BaseContext):
         timeout: Timeout = CONTEXT_DEFAULT_TIMEOUT,
     ) -> list[PV]:  # fmt: skip
         """Make PVs, which connect in the background.
+
+        Names that are still searched for are asked for again at once.
 
         Args:
             names: any number of names; the same name gives the same object.

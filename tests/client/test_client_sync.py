@@ -11,7 +11,7 @@ import pytest
 
 from cachannel._native import ffi, lib
 from cachannel.protocol.channel_types import ChannelType
-from cachannel.protocol.errors import CaprotoNotImplementedError, CaprotoTimeoutError
+from cachannel.protocol.errors import CaprotoTimeoutError
 from cachannel.sync.client import block, interrupt, read, read_write_read, subscribe, write
 from support.ports import free_port
 from support.waiting import wait_until
@@ -72,9 +72,13 @@ def test_the_numbers_of_each_call_begin_at_zero(ioc: Any) -> None:
         assert (response.sid, response.ioid) == (0, 0)
 
 
-def test_metadata_cannot_be_written(ioc: Any) -> None:
-    with pytest.raises(CaprotoNotImplementedError):
-        write("catest", 1, metadata=(0, 0))
+def test_metadata_is_not_written_and_a_warning_says_so(ioc: Any) -> None:
+    with pytest.warns(UserWarning, match="metadata is not sent") as told:
+        write("catest", 3.25, metadata=(0, 0), notify=True)
+    assert told[0].filename == __file__
+    assert read("catest").data[0] == 3.25
+    with pytest.warns(UserWarning, match="metadata is not sent"):
+        read_write_read("catest", 1.0, metadata=(0, 0))
 
 
 def test_blocking_for_a_time_gives_the_first_update_at_once(ioc: Any) -> None:

@@ -158,6 +158,7 @@ int cc_channel_clear(cc_id channel);
 int cc_channel_set_token(cc_id channel, uint64_t token);
 int cc_channel_tell_connection(cc_id channel, int tell);
 int cc_channel_tell_access(cc_id channel, int tell);
+void cc_search_hurry(const cc_id *channels, uint32_t length);
 int cc_channel_wait(cc_id channel, double timeout);
 int cc_channel_is_connected(cc_id channel);
 int cc_channel_info_get(cc_id channel, cc_channel_info *info);

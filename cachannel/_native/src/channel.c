@@ -34,7 +34,7 @@ static int create(void *argument)
     if (status == ECA_NORMAL) {
         CC_TELL(context, CC_TRACE_SEARCH, c->channel->chid, 0, 0);
         cc_burst_created();
-        cc_search_add(context->search, c->name);
+        c->channel->number = cc_search_add(context->search, c->name);
     }
     cc_search_unlock(context->search);
     return status;
@@ -283,6 +283,22 @@ int cc_channel_tell_connection(cc_id id, int tell)
 }
 
 /* Whether changes of the access rights are queued; the present ones are not. */
+/* Ask at once for those channels that are still searched for; sent with the next flush. */
+void cc_search_hurry(const cc_id *channels, uint32_t length)
+{
+    uint32_t i;
+
+    for (i = 0; i < length; i++) {
+        cc_channel *channel = cc_enter(CC_POOL_CHANNEL, channels[i]);
+
+        if (!channel)
+            continue;
+        if (channel->unconnected && channel->number)
+            cc_search_again(channel->context->search, channel->number, ca_name(channel->chid));
+        cc_leave(channel);
+    }
+}
+
 int cc_channel_tell_access(cc_id id, int tell)
 {
     cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);

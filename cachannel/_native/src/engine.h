@@ -145,7 +145,8 @@ void cc_search_lock(cc_search *search);
 void cc_search_unlock(cc_search *search);
 int cc_search_first(cc_search *search, int (*function)(void *), void *argument);
 void cc_search_after_fork(void);
-void cc_search_add(cc_search *search, const char *name);
+uint32_t cc_search_add(cc_search *search, const char *name);
+void cc_search_again(cc_search *search, uint32_t number, const char *name);
 void cc_search_flush(cc_search *search);
 void cc_search_connected(cc_search *search);
 void cc_search_before_clear(cc_search *search);
@@ -222,6 +223,7 @@ typedef struct cc_channel {
     uint16_t connections;         /* connects and disconnects so far */
     uint16_t circuit;             /* number of its last circuit, see circuits.c */
     uint32_t native_count;
+    uint32_t number;              /* by which servers answer a search for it */
     int16_t native_type;          /* CC_UNASKED: look with cc_native */
     uint8_t flags;
     uint8_t access;               /* of the access rights handler, see below */

@@ -415,11 +415,20 @@ static frame *begin_frame(cc_search *s)
     return f;
 }
 
-/* A channel was made; the caller has the order. */
-void cc_search_add(cc_search *s, const char *name)
+/* A channel was made; the caller has the order. Returns its number, for cc_search_again. */
+uint32_t cc_search_add(cc_search *s, const char *name)
+{
+    uint32_t number = ++s->channels;
+
+    cc_search_again(s, number, name);
+    return number;
+}
+
+/* Ask for a channel, also if it has been asked for before: libca repeats its searches in growing
+ * steps, of minutes in the end. */
+void cc_search_again(cc_search *s, uint32_t number, const char *name)
 {
     size_t length = strlen(name) + 1, padded = (length + 7) & ~(size_t)7;
-    uint32_t number = ++s->channels;
     frame *f;
 
     if (s->ndestinations == 0 || padded + 2 * sizeof(caHdr) > MAX_UDP_SEND)
@@ -538,9 +547,17 @@ void cc_search_after_fork(void)
 {
 }
 
-void cc_search_add(cc_search *s, const char *name)
+uint32_t cc_search_add(cc_search *s, const char *name)
 {
     (void)s;
+    (void)name;
+    return 0;
+}
+
+void cc_search_again(cc_search *s, uint32_t number, const char *name)
+{
+    (void)s;
+    (void)number;
     (void)name;
 }
 
