@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from cachannel.commandline import shared
-from cachannel.protocol.channel_types import ChannelType
 from cachannel.sync.client import read
 
 __all__ = ["main"]
@@ -42,8 +41,7 @@ def main() -> int:
     parser.add_argument("--notify", "-c", action="store_true", help="accepted, without effect")
     shared.formats(parser)
     if "--list-types" in sys.argv:
-        sys.stdout.write("   native, status, time, graphic, control\n")
-        sys.stdout.write("".join(f"{int(t):2d} {t.name}\n" for t in ChannelType))
+        sys.stdout.write(shared.type_list())
         return 0
     options = parser.parse_args()
     shared.logs(options.verbose)

@@ -78,17 +78,32 @@ def logs(verbose: int) -> None:
 def parse_type(text: str | None) -> int | str | None:
     """Find a type by the word for a group, by its number, or by its name in any case.
 
+    A group, as a type, may have ``DBR_`` before its name.
+
     Raises:
         ValueError: there is no such type.
     """
-    if text is None or text.lower() in _GROUPS:
-        return text and text.lower()
+    if text is None:
+        return None
+    group = text.lower().removeprefix("dbr_")
+    if group in _GROUPS:
+        return group
     name = text.upper().removeprefix("DBR_").replace("SHORT", "INT")
     try:
         return int(ChannelType(int(text)) if text.isdigit() else ChannelType[name])
     except (KeyError, ValueError):
         message = f"there is no type {text!r}; --list-types prints them"
         raise ValueError(message) from None
+
+
+def type_list() -> str:
+    """Return what ``--list-types`` prints: the groups, then the numbers and names of the types."""
+    groups = "\n".join(_GROUPS)
+    types = "\n".join(f"{int(member):<2d} {member.name}" for member in ChannelType)
+    return (
+        f"Groups, of which each PV has a type of its own:\n\n{groups}\n\n"
+        f"Types, given by number, or by name in any case:\n\n{types}\n"
+    )
 
 
 def listed(response: Any) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import cachannel
 from cachannel.sync.client import write
 from support.scripts import Outcome, run_python
 
@@ -226,3 +227,20 @@ def test_root_names_are_there() -> None:
     assert {name: getattr(cachannel, name) for name in cachannel._HOMES}
     assert cachannel.ChannelType.DOUBLE == 6
     assert issubclass(cachannel.CaprotoTimeoutError, TimeoutError)
+
+
+@pytest.mark.parametrize("word", ["control", "DBR_CONTROL", "dbr_control", "34", "DBR_CTRL_DOUBLE"])
+def test_a_group_of_types_may_be_written_as_a_type(
+    module: Callable[..., Outcome], word: str
+) -> None:
+    shown = module("get", "-d", word, "--format", "{response.data_type.name}", "catest").succeeded()
+    assert shown.stdout == "CTRL_DOUBLE\n"
+
+
+def test_types_are_listed_as_caproto_lists_them(module: Callable[..., Outcome]) -> None:
+    head, groups, rest, types = module("get", "--list-types").succeeded().stdout.split("\n\n")
+    assert groups.split() == ["native", "status", "time", "graphic", "control"]
+    assert types.startswith("0  STRING\n1  INT\n")
+    assert "\n34 CTRL_DOUBLE\n" in types
+    assert len(types.splitlines()) == len(cachannel.ChannelType)
+    assert "\n" not in head + rest
