@@ -620,7 +620,7 @@ static void *end_context(void *id)
 static void close_all(void)
 {
     cc_id ids[ENDINGS];
-    pthread_t threads[ENDINGS];
+    pthread_t enders[ENDINGS];
     int started[ENDINGS], n, i, ended = 1;
 
     /* Without one there may be no lock either: in the child of a fork that has not used CA. */
@@ -632,11 +632,11 @@ static void close_all(void)
             ids[n++] = context->head.id;
         epicsMutexUnlock(list_lock);
         for (i = 1; i < n; i++)
-            started[i] = pthread_create(&threads[i], NULL, end_context, &ids[i]) == 0;
+            started[i] = pthread_create(&enders[i], NULL, end_context, &ids[i]) == 0;
         ended = n && cc_context_close(ids[0]) == ECA_NORMAL;
         for (i = 1; i < n; i++) {
             if (started[i])
-                pthread_join(threads[i], NULL);
+                pthread_join(enders[i], NULL);
             else
                 cc_context_close(ids[i]);
         }
