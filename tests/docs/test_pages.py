@@ -96,6 +96,84 @@ CHECKS = {
     3: lambda: _logging.getLogger("cachannel").level == _logging.WARNING,
 }
 """
+ASYNC_FAMILY = """
+ASYNC = True
+from CaChannel.util import caput as _put
+for _name, _value in {"temperature": 21.5, "one": 1, "two": 2, "three": 3, "door": 0}.items():
+    _put(f"demo:{_name}", _value, wait=True, timeout=30)
+"""
+HALL = """
+import asyncio, os, signal, threading
+from cachannel import AlarmSeverity, AlarmStatus
+from cachannel.sync.client import read, write
+seen = []
+def _use_it_when_it_serves():
+    while True:
+        try:
+            read("HALL:SPECTRUM", timeout=1.0)
+        except TimeoutError:
+            continue
+        break
+    try:
+        write("HALL:HEATER", 60, notify=True)
+        temperature = read("HALL:TEMP", data_type="control")
+        assert temperature.data.tolist() == [32.0]
+        assert temperature.metadata.status == AlarmStatus.HIGH
+        assert temperature.metadata.severity == AlarmSeverity.MINOR_ALARM
+        assert temperature.metadata.units == b"degC"
+        for name, value in {"SHUTTER": b"Open", "MODE": b"Cool", "LABEL": b"hall 4"}.items():
+            write(f"HALL:{name}", value, notify=True)
+            assert read(f"HALL:{name}").data.tolist() == [value]
+        write("HALL:NOTES", b"n" * 200, notify=True)
+        assert bytes(read("HALL:NOTES").data) == b"n" * 200
+        write("HALL:SPECTRUM", [1.0] * 1000, notify=True)
+        while read("HALL:COUNT").data[0] == 0:
+            pass
+        seen.append("all")
+    finally:
+        os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=_use_it_when_it_serves, daemon=True).start()
+severities = []
+def read_gauge():
+    severities.append(gauge.pressure.alarm.severity)
+    if len(severities) == 1:
+        raise OSError
+    return 3.0
+def _gauge_recovers():
+    from cachannel.asyncio.server import start_server
+    async def until_it_is_read():
+        global gauge
+        gauge = Gauge("HALL:")
+        serving = asyncio.create_task(start_server(gauge.pvdb))
+        while len(severities) < 3:
+            await asyncio.sleep(0.01)
+        serving.cancel()
+        await asyncio.wait([serving])
+    asyncio.run(until_it_is_read())
+    return severities[:3] == [0, 3, 0]
+CHECKS = {1: lambda: seen == ["all"], 2: _gauge_recovers}
+"""
+PUMP = """
+import os, signal, threading
+from cachannel.sync.client import read as _read, write as _write
+_put("demo:temperature", 21.5, wait=True, timeout=30)
+_readings = []
+def _use_it_when_it_serves():
+    while not _readings:
+        try:
+            _write("pump:speed", 5.0, notify=True, timeout=1.0)
+            _readings.append(_read("pump:reading").data.tolist())
+        except TimeoutError:
+            pass
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=_use_it_when_it_serves, daemon=True).start()
+CHECKS = {
+    1: lambda: _readings == [[5.0]],
+    2: lambda: "[21.5]" in printed() and _read("demo:setpoint").data.tolist() == [3.0],
+    3: lambda: printed().count("[21.5]") == 2,
+    4: lambda: printed().count("[21.5]") == 3,
+}
+"""
 # What each page takes for granted.
 PAGES = {
     "README.md": NAMES + ENOUGH + SERVED,
@@ -108,6 +186,9 @@ PAGES = {
     "docs/asyncio-client.md": "ASYNC = True",
     "docs/many-pvs.md": "ASYNC = True",
     "docs/logging.md": LOGGING,
+    "docs/moving-from-aioca.md": ASYNC_FAMILY,
+    "docs/moving-from-caproto.md": FAMILY + PUMP,
+    "docs/moving-from-pythonsoftioc.md": HALL,
 }
 ELSEWHERE = {"docs/server.md"}  # tests/server/test_docs.py
 
