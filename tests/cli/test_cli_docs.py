@@ -12,25 +12,11 @@ import pytest
 from cachannel.cli.main import main
 from support.ioc import clean_environment
 from support.ports import client_environment, free_port, server_environment
+from support.sessions import call, matches, read_sessions
 from support.terminal import Terminal
 from support.waiting import wait_until
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "command.md"
-
-
-def read_page(kind: str = "console") -> Iterator[tuple[str, str]]:
-    """Yield the command lines with the output below them."""
-    pattern = rf"^```{kind}\n(\$.*?)^```"
-    for block in re.findall(pattern, PAGE.read_text(), re.DOTALL | re.MULTILINE):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, output = part.partition("\n")
-            yield command, output
-
-
-def matches(expected: str, printed: str) -> bool:
-    """Whether an output is the expected one, in which ``...`` stands for anything in a line."""
-    pattern = re.escape(expected).replace(re.escape("..."), "[^\n]*")
-    return re.fullmatch(pattern, printed) is not None
 
 
 @pytest.fixture
@@ -57,18 +43,8 @@ def environment(ports) -> Iterator[dict[str, str]]:
             running.terminate()
 
 
-def call(command: str, variables: dict[str, str], folder: Path | None = None):
-    """Run a command line of the page in a shell."""
-    python = shlex.quote(sys.executable)
-    names = f'cachannel() {{ {python} -m cachannel "$@"; }}; python() {{ {python} "$@"; }}\n'
-    return subprocess.run(
-        ["sh", "-c", names + command],
-        env=variables, cwd=folder, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-
-
 def test_the_page_prints_what_is_printed(environment, tmp_path) -> None:
-    commands = list(read_page())
+    commands = list(read_sessions(PAGE))
     assert len(commands) > 15
     for command, expected in commands:
         done = call(command, environment, tmp_path)
@@ -77,7 +53,7 @@ def test_the_page_prints_what_is_printed(environment, tmp_path) -> None:
 
 
 def test_the_page_prints_what_a_terminal_shows(environment) -> None:
-    commands = list(read_page("text"))
+    commands = list(read_sessions(PAGE, "text"))
     assert len(commands) == 2
     for command, expected in commands:
         arguments = ["-m", *shlex.split(command)]
