@@ -17,9 +17,23 @@ __all__ = ["ending_signals"]
 _NAMES: Final = ("SIGTERM", "SIGHUP")  # Windows lacks SIGHUP
 
 
+def _unblock(numbers: set[int]) -> set[int]:
+    """Unblock signals in this thread; return those that were blocked. Windows blocks none."""
+    if not hasattr(signal, "pthread_sigmask"):
+        return set()
+    return numbers & signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+
+
+def _block(numbers: set[int]) -> None:
+    if numbers:
+        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+
+
 @contextlib.contextmanager
 def ending_signals(end: Callable[[str], object], *, ctrl_c: bool = False) -> Iterator[None]:
     """Have a function called, in the main thread, for each SIGTERM and SIGHUP in a ``with`` block.
+
+    A signal that is blocked, as it is for programs that procServ starts, is unblocked meanwhile.
 
     A signal that the program handles itself or ignores (SIGHUP under nohup) is left alone, and in
     another thread than the main one, where Python handles no signals, nothing is done.
@@ -46,14 +60,17 @@ def ending_signals(end: Callable[[str], object], *, ctrl_c: bool = False) -> Ite
     if ctrl_c:
         wanted.append(("SIGINT", signal.default_int_handler, handle_once))
     taken: list[tuple[int, Any, Any]] = []
+    blocked: set[int] = set()
     try:
         for name, default, handler in wanted:
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) is default:
                 signal.signal(number, handler)
                 taken.append((number, default, handler))
+        blocked = _unblock({number for number, _, _ in taken})
         yield
     finally:
+        _block(blocked)
         for number, default, handler in taken:
             if signal.getsignal(number) is handler:
                 signal.signal(number, default)

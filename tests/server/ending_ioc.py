@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import signal
 import sys
 import threading
 
@@ -9,6 +10,8 @@ from cachannel.logs import config_caproto_logging
 from cachannel.server import PVGroup, pvproperty, run
 
 LIBRARY, KIND = sys.argv[1:3]
+if KIND == "blocked":  # as procServ leaves it to its child
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP})
 
 
 def say(text):

@@ -44,6 +44,15 @@ def test_signals_end_an_ioc(library, name):
                 client.receive()
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_signals_that_a_supervisor_has_blocked_end_an_ioc(library, name):
+    """procServ starts its child with SIGTERM and SIGHUP blocked."""
+    with Process([ENDING, library, "blocked"], ready="startup complete") as process:
+        process.process.send_signal(getattr(signal, name))
+        assert "heater off" in ended(process)
+
+
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_more_signals_do_not_cut_the_hooks_short(library):
     """A shutdown hook that is running is not interrupted by further signals."""
