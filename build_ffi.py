@@ -6,9 +6,13 @@ they are looked for at run time, too.
 """
 
 import os
+import platform
+import re
 import shutil
 import sys
+import sysconfig
 from pathlib import Path
+from typing import NoReturn
 
 from cffi import FFI
 
@@ -46,27 +50,69 @@ COMPILE = [
 ]
 
 
-def fail(sentence: str) -> None:
+def fail(sentence: str) -> NoReturn:
     """End the build with one sentence that says what to do."""
     sys.exit(f"cachannel: {sentence}")
+
+
+def version_of(header: Path) -> str:
+    """Version of an EPICS base, from its epicsVersion.h; "" if there is none."""
+    found = {}
+    if header.is_file():
+        text = header.read_text(errors="replace")
+        found = dict(re.findall(r"^#define\s+EPICS_(\w+)\s+(\d+)", text, re.MULTILINE))
+    parts = [found[n] for n in ("VERSION", "REVISION", "MODIFICATION") if n in found]
+    return ".".join(parts)
+
+
+def machine_of(file: Path) -> bytes:
+    """Word size and machine of a library or program of Linux; b"" for other files."""
+    with file.open("rb") as opened:
+        start = opened.read(20)
+    return start[4:6] + start[18:20] if start[:4] == b"\x7fELF" and len(start) == 20 else b""
+
+
+def check_library(library: Path) -> None:
+    """The linker skips a library for another machine, and says that there is none."""
+    if not sys.platform.startswith("linux") or "_PYTHON_HOST_PLATFORM" in os.environ:
+        return  # other formats; a build for another machine
+    machine = machine_of(library)
+    if not machine:
+        fail(f"{library} is not a shared library; build the EPICS base again.")
+    if machine != machine_of(Path(sys.executable)):
+        fail(
+            f"{library} is for another machine than this Python ({platform.machine()}); set "
+            "EPICS_HOST_ARCH to an architecture of this machine."
+        )
 
 
 def base_of(folder: str) -> tuple[list[str], str]:
     """Include folders and library folder of an EPICS base."""
     base = Path(folder).absolute()
-    if not (base / "include" / "cadef.h").is_file():
+    include = base / "include"
+    if not (include / "cadef.h").is_file():
         fail(f"EPICS_BASE={folder} has no include/cadef.h; set it to a built EPICS base 7.")
+    version = version_of(include / "epicsVersion.h")
+    if version and int(version.partition(".")[0]) < 7:
+        fail(f"EPICS_BASE={folder} is EPICS {version}; set it to an EPICS base 7.")
     arch = os.environ.get("EPICS_HOST_ARCH")
-    built = sorted({p.parent.name for p in (base / "lib").glob("*/*ca.*")})
+    name = {"win32": "ca.lib", "darwin": "libca.dylib"}.get(sys.platform, "libca.so")
+    built = sorted({p.parent.name for p in (base / "lib").glob(f"*/{name}")})
+    if not built:
+        fail(
+            f"EPICS_BASE={folder} has no lib/*/{name}; build the base with shared libraries "
+            "(SHARED_LIBRARIES=YES in configure/CONFIG_SITE)."
+        )
     if not arch and len(built) == 1:
         arch = built[0]
-    if not arch or arch not in built:
-        fail(f"set EPICS_HOST_ARCH to one of {', '.join(built) or 'the built architectures'}.")
+    if arch not in built:
+        wrong = f"EPICS_HOST_ARCH={arch} is not in EPICS_BASE={folder}; " if arch else ""
+        fail(f"{wrong}set EPICS_HOST_ARCH to one of {', '.join(built)}.")
+    check_library(base / "lib" / arch / name)
     system = SYSTEMS.get(sys.platform, "posix")
     compiler = "msvc" if sys.platform == "win32" else "clang" if system == "Darwin" else "gcc"
-    include = base / "include"
     folders = [include, include / "os" / system, include / "compiler" / compiler]
-    return [str(p) for p in folders], str(base / "lib" / str(arch))
+    return [str(p) for p in folders], str(base / "lib" / arch)
 
 
 def find_epics() -> tuple[list[str], str]:
@@ -82,9 +128,17 @@ def find_epics() -> tuple[list[str], str]:
 
 def find_compiler() -> None:
     """Nothing can be built without a C compiler, and distutils says so in a hundred lines."""
-    names = [(os.environ.get("CC") or "cc").split()[0], "gcc", "clang"]
-    if sys.platform != "win32" and not any(shutil.which(name) for name in names):
-        fail("no C compiler found; install one (gcc or clang, with make) or set CC.")
+    if sys.platform == "win32":
+        return
+    # What distutils calls: the compiler that this Python was built with, unless CC is set.
+    command = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
+    name = command.split()[0]
+    if not shutil.which(name):
+        fail(f"no C compiler: {name} is not found; install it (gcc, make), or set CC to another.")
+    header = Path(sysconfig.get_path("include"), "Python.h")
+    elsewhere = any(os.environ.get(n) for n in ("CFLAGS", "CPPFLAGS", "CPATH", "C_INCLUDE_PATH"))
+    if not header.is_file() and not elsewhere:
+        fail(f"{header} is missing; install the headers of Python (python3-dev, python3-devel).")
 
 
 def marker(base: str) -> str:

@@ -10,6 +10,12 @@ import sysconfig
 from setuptools import setup
 from setuptools.command.build_ext import build_ext
 
+if sys.version_info < (3, 11):  # noqa: UP036 - only pip looks at what is required
+    sys.exit(
+        "cachannel: Python 3.11 or newer is needed, and this is Python "
+        f"{sys.version.split()[0]}; use a newer one."
+    )
+
 # Headers and libraries at build time, libraries at run time. Their file names contain the full
 # version, so both must be the same. An EPICS base of the user takes the place of the package.
 EPICS = [] if os.environ.get("EPICS_BASE") else ["epicscorelibs>=7.0.10.99.0,<7.0.10.99.1"]

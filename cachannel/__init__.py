@@ -28,6 +28,13 @@ if TYPE_CHECKING:
     from cachannel.channel import CaChannel as CaChannel, CaChannelException as CaChannelException
     from cachannel.context import Context as Context
 
+if sys.version_info < (3, 11):  # noqa: UP036 - only pip looks at what is required
+    message = (
+        f"cachannel needs Python 3.11 or newer, and {sys.executable} is Python "
+        f"{sys.version.split()[0]}: install cachannel-cffi with a newer Python."
+    )
+    raise ImportError(message, name=__name__)
+
 __version__ = "0.1.0"
 
 USE_NUMPY = False

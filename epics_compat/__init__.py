@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+# First, because it tells users of an older Python that a newer one is needed.
+import cachannel as _cachannel
 from epics_compat import (
     alarm as alarm,
     ca as ca,

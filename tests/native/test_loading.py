@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cachannel._native import _preload
+from cachannel._native.loading import preload
 from support.ioc import clean_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,8 +60,7 @@ def test_the_server_works_where_nothing_is_built(unbuilt: Path) -> None:
 
 
 def test_a_missing_function_loads_no_second_libca() -> None:
-    assert not _preload(f"{EXTENSION}: undefined symbol: ca_host_minor_protocol")
-    assert not _preload("libca.so.4.13.5: cannot open shared object file: No such file")
+    assert not preload(f"{EXTENSION}: undefined symbol: ca_host_minor_protocol")
 
 
 def test_another_fault_of_the_extension_is_told_as_it_is(unbuilt: Path) -> None:

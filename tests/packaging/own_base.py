@@ -7,7 +7,8 @@ package is built against it, with ``EPICS_BASE`` and ``pip install``, in a new e
 * the environment has no `epicscorelibs`, and the extension looks for libca in the base only,
 * the demo and a script with monitors work and end with status 0,
 * they do so with a newer `epicscorelibs` beside it, with one libca in the process,
-* without the base the import fails with a sentence that names it.
+* with a libca that has become older, and without the base, the import fails with a sentence that
+  names the base.
 
 Needs a package index. Ends with status 1 at the first expectation that does not hold.
 """
@@ -180,6 +181,15 @@ def main() -> None:
         work_well("without epicscorelibs")
         run(python, "-m", "pip", "install", "--quiet", "--no-deps", NEW)
         work_well("beside a newer epicscorelibs")
+
+        library = base / "lib" / arch / "libca.so.7.0.7.99.1"
+        data = library.read_bytes()
+        library.write_bytes(data.replace(b"\0ca_version\0", b"\0xa_version\0"))
+        last = run(python, "-c", "import cachannel.ca", status=1).splitlines()[-1]
+        start = f"ImportError: cachannel was built against the EPICS base {base} and cannot use"
+        assert last.startswith(start) and "no function ca_version: it is older" in last, last
+        library.write_bytes(data)
+        say("with a libca that lacks a function the import says so")
 
         shutil.move(base, work / "elsewhere")
         said = run(python, "-c", "import cachannel.ca", status=1)
