@@ -636,11 +636,14 @@ class Context:
         if self.closed or self._pid != os.getpid():
             return
         self._finish()
-        self._retired = True
-        thread = self._thread
-        if thread is None or self.in_callback:
+        thread = None if self.in_callback else self._thread
+        with self._closing:
+            # Another thread may have closed it meanwhile; from here on none can.
+            self._retired = not self.closed
+            if self._retired and thread is not None:
+                lib.cc_queue_wake(self.queue)
+        if thread is None:
             return
-        lib.cc_queue_wake(self.queue)
         thread.join(2.0)
         if not thread.is_alive():
             self._thread, self.preemptive = None, False

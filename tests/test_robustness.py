@@ -150,6 +150,30 @@ def test_a_wait_that_its_context_does_not_outlive_says_so(
     assert outcome.succeeded().lines == ["NOCACTX"]
 
 
+def test_a_context_that_another_thread_closes_at_the_end(
+    run_script: Callable[..., Outcome],
+) -> None:
+    """The end of the interpreter delivers what has come; just then the context is closed."""
+    run_script(
+        """
+        import threading
+        from cachannel.context import Context
+
+        context = Context()
+        deliver, threads = context._finish, []
+
+        def closed_meanwhile():
+            deliver()
+            if not threads:
+                threads.append(threading.Thread(target=context.close))
+                threads[0].start()
+                threads[0].join()
+
+        context._finish = closed_meanwhile
+        """
+    ).succeeded()
+
+
 def test_finalizers_and_early_exit_functions_still_read_and_write(
     run_script: Callable[..., Outcome],
 ) -> None:
