@@ -68,6 +68,11 @@ _MODULES = ("ca", "channel", "context", "errors", "many", "protocol", "server", 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
+        if name.startswith("CaChannel"):
+            # It is right here, but `import CaChannel` may find another one.
+            from cachannel._shadows import warn_once
+
+            warn_once(stacklevel=2)
         value = getattr(import_module(_HOMES[name]), name)
     elif name in _MODULES:
         value = import_module(f"cachannel.{name}")

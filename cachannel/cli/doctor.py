@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import click
 
-from cachannel import __version__
+from cachannel import __version__, _shadows
 from cachannel._native import ffi, lib
 from cachannel.cli.info import describe, dotted
 from cachannel.cli.options import CONTEXT_SETTINGS, Settings, common, settings
@@ -35,10 +35,10 @@ _WELL: Final = "all is well"
 def command(names: tuple[str, ...]) -> int:
     """Explain why PVs do or do not connect.
 
-    Shows the libca in use, the settings in force and where they come from, the addresses that are
-    searched, whether a repeater runs, every server that answers for a PV, and for a connected PV
-    the version of the protocol and the time of a round trip. The last line of a PV says in a
-    sentence what is wrong.
+    Shows the libca in use, another CaChannel that hides this one, the settings in force and where
+    they come from, the addresses that are searched, whether a repeater runs, every server that
+    answers for a PV, and for a connected PV the version of the protocol and the time of a round
+    trip. The last line of a PV says in a sentence what is wrong.
     """
     return run(names, settings("doctor"))
 
@@ -200,6 +200,7 @@ def run(names: tuple[str, ...], wanted: Settings) -> int:
         "cachannel": __version__,
         "protocol": ffi.string(lib.ca_version()).decode(),
         "libca": {"file": library_file(), "epics": ffi.string(lib.cc_epics_version()).decode()},
+        "shadowed": _shadows.find(),
         "python": platform.python_version(),
         "settings": {
             name: {
@@ -233,6 +234,8 @@ def run(names: tuple[str, ...], wanted: Settings) -> int:
 def _show(here: dict[str, Any], reports: list[dict[str, Any]]) -> None:
     out(f"cachannel {here['cachannel']}, CA protocol {here['protocol']}, Python {here['python']}")
     out("libca           {file} (EPICS {epics})".format(**here["libca"]))
+    if sentence := _shadows.describe(here["shadowed"]):
+        out(f"CaChannel       {sentence}")
     out("settings")
     for name, setting in here["settings"].items():
         origin = "environment" if setting["set"] else "default"
