@@ -4,6 +4,8 @@
 #   make test    run the tests
 #   make test-ecosystem    run ophyd, bluesky and PyDM on epics_compat
 #   make test-own-base     build and run against an EPICS base that is not epicscorelibs
+#   make test-wheel        build the wheel, look at it, use it with each Python on this machine
+#   make test-suite-on-wheel    run the tests on the installed wheel, with Python 3.13
 #   make lint    format, style, types, layers, warnings of the C compiler
 #   make docs    build the documentation into docs/_build/html
 #   make bench   measure against the other clients (about 20 minutes)
@@ -18,7 +20,7 @@ SOURCES := pyproject.toml setup.py build_ffi.py \
            $(wildcard cachannel/_native/cdef/*.h cachannel/_native/src/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ecosystem test-own-base warnings lint docs soak clean
+.PHONY: help demo test test-ecosystem test-own-base test-wheel test-suite-on-wheel warnings lint docs soak clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -57,6 +59,12 @@ test-ecosystem: $(VENV)/.ecosystem
 
 test-own-base: | $(RUN)
 	$(RUN) tests/packaging/own_base.py
+
+test-wheel: | $(RUN)
+	$(RUN) tests/packaging/wheel.py $(ARGS)
+
+test-suite-on-wheel: | $(RUN)
+	$(RUN) tests/packaging/wheel.py --tests 3.13 $(ARGS)
 
 warnings: $(VENV)/.dev
 	$(RUN) tests/native/warnings_as_errors.py

@@ -17,6 +17,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+import cachannel
 from support.ioc import SoftIoc
 from support.ports import client_environment, free_port
 from support.scripts import Outcome, run_text
@@ -39,7 +40,7 @@ hypothesis.settings.load_profile("gate")
 os.environ["CACHANNEL_DEFAULT_TIMEOUT"] = "60"
 
 SUPPORT = Path(__file__).resolve().parent / "support"
-REPEATER = Path(__file__).resolve().parents[1] / "cachannel" / "repeater.py"
+REPEATER = Path(cachannel.__file__).parent / "repeater.py"
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+import cachannel
 from cachannel._native.loading import preload
 from support.ioc import clean_environment
 
-ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(cachannel.__file__).parent
 EXTENSION = Path(find_spec("cachannel._native._cachannel").origin)
 
 
@@ -37,7 +38,7 @@ def last_words(folder: Path, text: str) -> str:
 def unbuilt(tmp_path: Path) -> Path:
     """The package without its extension."""
     leave_out = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__")
-    shutil.copytree(ROOT / "cachannel", tmp_path / "cachannel", ignore=leave_out)
+    shutil.copytree(PACKAGE, tmp_path / "cachannel", ignore=leave_out)
     return tmp_path
 
 

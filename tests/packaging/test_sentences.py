@@ -14,9 +14,12 @@ from pathlib import Path
 
 import pytest
 
+import cachannel
 from support.ioc import clean_environment
 
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(cachannel.__file__).parent
+DROPIN = Path(find_spec("CaChannel").origin).parent
 EXTENSION = Path(find_spec("cachannel._native._cachannel").origin)
 NEEDED = next(
     requirement
@@ -171,8 +174,8 @@ def old_python() -> list[str]:
 @pytest.mark.parametrize("module", ["cachannel", "CaChannel", "epics_compat", "ca", "epicsPV"])
 def test_a_checkout_with_an_older_python(module: str) -> None:
     *command, prelude = old_python()
-    path = os.pathsep.join([str(ROOT), str(ROOT / "dropin")])
-    status, said = run(*command, f"{prelude}import {module}", cwd=ROOT, PYTHONPATH=path)
+    path = os.pathsep.join([str(PACKAGE.parent), str(DROPIN)])
+    status, said = run(*command, f"{prelude}import {module}", cwd=DROPIN, PYTHONPATH=path)
     assert status == 1
     last = said.rpartition("\n")[2]
     assert re.fullmatch(
@@ -208,7 +211,7 @@ class Site:
             if entry.name not in own and not entry.name.startswith("__"):
                 (folder / entry.name).symlink_to(entry)
         leave_out = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / "cachannel", folder / "cachannel", ignore=leave_out)
+        shutil.copytree(PACKAGE, folder / "cachannel", ignore=leave_out)
         extension = folder / "cachannel" / "_native" / EXTENSION.name
         shutil.copy2(EXTENSION, extension)
         self.extension = extension

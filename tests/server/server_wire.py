@@ -9,6 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import cachannel
 from cachannel.protocol.messages import Command, pack, unpack_from
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +30,7 @@ def environment(port: int) -> dict[str, str]:
         "EPICS_CAS_AUTO_BEACON_ADDR_LIST": "NO",
         "EPICS_CAS_BEACON_ADDR_LIST": "127.0.0.1",
         "EPICS_CA_REPEATER_PORT": str(free_port()),
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": str(Path(cachannel.__file__).parents[1]),
         "PYTHONUNBUFFERED": "1",
     }
 
