@@ -16,6 +16,16 @@
 #include <semaphore.h>
 #include <time.h>
 
+#define CC_HAS_CLOCKWAIT 1
+#ifdef __GLIBC_PREREQ
+#if !__GLIBC_PREREQ(2, 30)
+/* Built for an older glibc, as manylinux wheels are; NULL if the process runs on such a glibc. */
+extern int sem_clockwait(sem_t *, clockid_t, const struct timespec *) __attribute__((weak));
+#undef CC_HAS_CLOCKWAIT
+#define CC_HAS_CLOCKWAIT (sem_clockwait != NULL)
+#endif
+#endif
+
 typedef sem_t *cc_event;
 
 static inline cc_event cc_event_create(void)
@@ -51,22 +61,18 @@ static inline void cc_event_clear(cc_event event)
 static inline void cc_event_wait(cc_event event, double timeout)
 {
     struct timespec end;
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 30)
-    clock_gettime(CLOCK_MONOTONIC, &end);
-#else
-    clock_gettime(CLOCK_REALTIME, &end);
-#endif
+    /* The other clock can be set, and then the wait is longer or shorter. */
+    clock_gettime(CC_HAS_CLOCKWAIT ? CLOCK_MONOTONIC : CLOCK_REALTIME, &end);
     end.tv_sec += (time_t)timeout;
     end.tv_nsec += (long)((timeout - (double)(time_t)timeout) * 1e9);
     if (end.tv_nsec >= 1000000000L) {
         end.tv_nsec -= 1000000000L;
         end.tv_sec++;
     }
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 30)
-    sem_clockwait(event, CLOCK_MONOTONIC, &end);
-#else
-    sem_timedwait(event, &end);
-#endif
+    if (CC_HAS_CLOCKWAIT)
+        sem_clockwait(event, CLOCK_MONOTONIC, &end);
+    else
+        sem_timedwait(event, &end);
 }
 
 #else
