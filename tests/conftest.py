@@ -25,6 +25,10 @@ from support.scripts import Outcome, run_text
 # A run in the background has interrupts ignored, and every process that it starts would inherit
 # that; some tests interrupt theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# So does one under `nohup` with the signal of a lost terminal. With a handler that does nothing it
+# goes on in silence, and programs that are started have the default again.
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 # The same examples in each run, and as much time for each as a busy machine needs; other examples
 # come with ``pytest --hypothesis-profile=default``.
