@@ -123,7 +123,7 @@ def _use_it_when_it_serves():
         assert temperature.metadata.units == b"degC"
         for name, value in {"SHUTTER": b"Open", "MODE": b"Cool", "LABEL": b"hall 4"}.items():
             write(f"HALL:{name}", value, notify=True)
-            assert read(f"HALL:{name}").data.tolist() == [value]
+            assert list(read(f"HALL:{name}").data) == [value]
         write("HALL:NOTES", b"n" * 200, notify=True)
         assert bytes(read("HALL:NOTES").data) == b"n" * 200
         write("HALL:SPECTRUM", [1.0] * 1000, notify=True)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 # What differs from run to run: any text of the same form will do.
 _VARYING = [
+    r"(?<=demo:temperature )\s*\S+ \S+ [\d.]+",  # a value that changes by itself, with its time
     r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}",  # a time stamp
     r"\d{10}\.\d+",  # a Unix time
     r"(?<=localhost:)\d+|(?<=127\.0\.0\.1:)\d+",  # a port
-    r"(?<=demo:temperature )\s*\S+ \S+ [\d.]+",  # a value that changes by itself, with its time
 ]
 
 
