@@ -352,10 +352,14 @@ def test_what_a_save_file_may_hold(tmp_path: Path, capsys: pytest.CaptureFixture
     """Braces go with arrays only, and a name without a value has an empty text."""
     path = tmp_path / "file.sav"
     path.write_text("castring {braced}\ncastringin\ncawave @array@ { [3, 4] }\n<END>\n", "utf-8")
+    before = epics.caget("castringin", use_monitor=False)
     epics.caput("castringin", "full", wait=True)
-    assert restore_pvs(str(path))
-    assert capsys.readouterr().out == ""
-    wait_until(lambda: epics.caget("castringin", use_monitor=False) == "")
+    try:
+        assert restore_pvs(str(path))
+        assert capsys.readouterr().out == ""
+        wait_until(lambda: epics.caget("castringin", use_monitor=False) == "")
+    finally:
+        epics.caput("castringin", before, wait=True)
     wait_until(lambda: epics.caget("castring", use_monitor=False) == "{braced}")
     wait_until(lambda: epics.caget("cawave", use_monitor=False).tolist() == [3, 4])
 
