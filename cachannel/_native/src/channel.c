@@ -64,6 +64,7 @@ static cc_channel *prepare(cc_context *context, uint64_t token, int flags)
     channel->native_count = 0;
     channel->connections = 0;
     channel->circuit = 0;
+    channel->number = 0;
     channel->waitset = NULL;
     channel->requests = NULL;
     channel->subscriptions = NULL;
@@ -283,22 +284,6 @@ int cc_channel_tell_connection(cc_id id, int tell)
 }
 
 /* Whether changes of the access rights are queued; the present ones are not. */
-/* Ask at once for those channels that are still searched for; sent with the next flush. */
-void cc_search_hurry(const cc_id *channels, uint32_t length)
-{
-    uint32_t i;
-
-    for (i = 0; i < length; i++) {
-        cc_channel *channel = cc_enter(CC_POOL_CHANNEL, channels[i]);
-
-        if (!channel)
-            continue;
-        if (channel->unconnected && channel->number)
-            cc_search_again(channel->context->search, channel->number, ca_name(channel->chid));
-        cc_leave(channel);
-    }
-}
-
 int cc_channel_tell_access(cc_id id, int tell)
 {
     cc_channel *channel = cc_enter(CC_POOL_CHANNEL, id);
@@ -321,6 +306,22 @@ int cc_channel_tell_access(cc_id id, int tell)
     }
     cc_leave(channel);
     return ECA_NORMAL;
+}
+
+/* Ask at once for those channels that are still searched for; sent with the next flush. */
+void cc_search_hurry(const cc_id *channels, uint32_t length)
+{
+    uint32_t i;
+
+    for (i = 0; i < length; i++) {
+        cc_channel *channel = cc_enter(CC_POOL_CHANNEL, channels[i]);
+
+        if (!channel)
+            continue;
+        if (channel->unconnected && channel->number)
+            cc_search_again(channel->context->search, channel->number, ca_name(channel->chid));
+        cc_leave(channel);
+    }
 }
 
 /* The native type, and with it the native count, asking libca after each connect once. The
